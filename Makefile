@@ -1,0 +1,52 @@
+# Parley's commands. `make` alone lists them.
+
+STAGE ?= dev
+
+# The first interpreter that is new enough; a pyenv shim that only prints an error is passed over.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
+VENV := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run chat bench test lint format synth deploy lock clean
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## make .venv from requirements.lock and node_modules from package-lock.json
+	@if [ -z "$(PYTHON)" ]; then echo "Parley needs Python 3.11 or newer, and no such python3 is on the PATH." >&2; exit 1; fi
+	@$(PYTHON) -m scripts.setup
+
+run: setup ## the whole stack on this machine, until Ctrl-C
+	@$(VENV)/python -m scripts.run_local
+
+chat: setup ## talk to the example bot in the terminal
+	@$(VENV)/python scripts/chat.py
+
+bench: setup ## time and memory of a turn in one process
+	@$(VENV)/python scripts/bench_turn.py
+
+test: lint ## everything that needs no AWS account
+	@$(VENV)/python -m pytest
+
+lint: setup ## style and types
+	@$(VENV)/ruff check .
+	@$(VENV)/ruff format --check .
+	@$(VENV)/mypy
+
+format: setup ## put the code into the project's format
+	@$(VENV)/ruff check --fix .
+	@$(VENV)/ruff format .
+
+synth: setup ## the CloudFormation templates of STAGE, without an account
+	@$(VENV)/python -m scripts.deploy synth --stage $(STAGE)
+
+deploy: setup ## `cdk deploy` of STAGE to the AWS account of your credentials
+	@$(VENV)/python -m scripts.deploy deploy --stage $(STAGE)
+
+lock: ## resolve the requirements*.in files again (needs uv)
+	uv pip compile requirements.in --universal --generate-hashes --python-version 3.11 --no-emit-index-url \
+		--no-emit-find-links --no-annotate --custom-compile-command 'make lock' --upgrade -o requirements.lock
+
+clean: ## remove what set-up and the build made
+	rm -rf .venv node_modules .parley cdk.out
