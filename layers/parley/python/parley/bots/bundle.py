@@ -1,0 +1,76 @@
+"""The bundle: a compiled bot as one file, and the way back.
+
+A zip of `bot.json` (the `Bot`), `intents.npz` (the intent head) and
+`knowledge.json` + `knowledge.npy` (the passages and their embeddings). Knows how
+the parts are packed, not what the models mean.
+"""
+
+import hashlib
+import io
+import zipfile
+from dataclasses import dataclass, replace
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from parley.bots.bot import Bot
+from parley.conversation import Citation
+from parley.errors import BadBot
+
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the same content gives the same bytes on any day
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A bot with its trained parts."""
+
+    bot: Bot
+    head: dict[str, NDArray[np.float32]]  # `nlu.intents` knows the names and shapes
+    intents: tuple[str, ...]
+    passages: tuple[Citation, ...]
+    passage_vectors: NDArray[np.float32]  # (P, 384), rows of unit length
+
+
+def pack(bundle: Bundle) -> tuple[Bot, bytes]:
+    """The bot with its version, and the bytes of the file."""
+    unversioned = _files(replace(bundle, bot=replace(bundle.bot, version="")))
+    version = hashlib.sha256(b"".join(name.encode() + content for name, content in unversioned.items())).hexdigest()[:12]
+    bot = replace(bundle.bot, version=version)
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in _files(replace(bundle, bot=bot)).items():
+            archive.writestr(zipfile.ZipInfo(name, _EPOCH), content, zipfile.ZIP_DEFLATED)
+    return bot, buffer.getvalue()
+
+
+def unpack(content: bytes) -> Bundle:
+    """The bundle in a file that `pack` made.
+
+    Raises:
+        BadBot: the file is not a bundle, or of another version of Parley.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            bot = msgspec.json.decode(archive.read("bot.json"), type=Bot)
+            intents = msgspec.json.decode(archive.read("intents.json"), type=tuple[str, ...])
+            passages = msgspec.json.decode(archive.read("knowledge.json"), type=tuple[Citation, ...])
+            with np.load(io.BytesIO(archive.read("intents.npz")), allow_pickle=False) as arrays:
+                head = dict(arrays)
+            vectors = np.load(io.BytesIO(archive.read("knowledge.npy")), allow_pickle=False)
+    except (zipfile.BadZipFile, KeyError, ValueError, msgspec.MsgspecError) as error:
+        raise BadBot(f"this is not a bot bundle that this version can read: {error}; compile the bot again") from error
+    return Bundle(bot=bot, head=head, intents=intents, passages=passages, passage_vectors=vectors)
+
+
+def _files(bundle: Bundle) -> dict[str, bytes]:
+    head, vectors = io.BytesIO(), io.BytesIO()
+    np.savez(head, **bundle.head)  # type: ignore[arg-type]  # numpy's stub takes the names for its own options
+    np.save(vectors, bundle.passage_vectors)
+    return {
+        "bot.json": msgspec.json.encode(bundle.bot, order="deterministic"),
+        "intents.json": msgspec.json.encode(bundle.intents),
+        "intents.npz": head.getvalue(),
+        "knowledge.json": msgspec.json.encode(bundle.passages),
+        "knowledge.npy": vectors.getvalue(),
+    }

@@ -1,0 +1,1 @@
+"""The reply cache: which replies may be shared, under which key, and how they are recalled."""

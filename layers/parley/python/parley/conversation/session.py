@@ -1,0 +1,56 @@
+"""The session: what is remembered of a conversation between turns."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from parley.conversation.reply import Reply
+from parley.conversation.understanding import Understanding
+
+TurnStatus = Literal["queued", "running", "done", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveForm:
+    """The form being filled, and the slot it asked for last."""
+
+    name: str
+    requested_slot: str
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """The stored state of one conversation."""
+
+    conversation_id: str
+    bot: str
+    token_digest: str  # SHA-256 of the conversation's token, hexadecimal; the token itself is never stored
+    started_at: float  # seconds since the Unix epoch, UTC
+    user_id: str | None = None
+    version: int = 0  # turns saved so far; a save succeeds only on the version it was read at
+    slots: Mapping[str, str] = field(default_factory=dict)
+    form: ActiveForm | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedTurn:
+    """One turn as it is kept in the history, with its reply."""
+
+    turn_id: str
+    number: int  # 1 for the first turn of a conversation
+    message: str
+    channel: str
+    sent_at: float  # seconds since the Unix epoch, UTC
+    reply: Reply
+    understanding: Understanding
+
+
+@dataclass(frozen=True, slots=True)
+class TurnProgress:
+    """How far an accepted turn has come."""
+
+    turn_id: str
+    status: TurnStatus
+    changed_at: float  # seconds since the Unix epoch, UTC
+    reason: str | None = None  # why it failed
+    recorded: RecordedTurn | None = None  # once done

@@ -1,0 +1,16 @@
+"""The turn: one thing a person said."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One thing a person said to the bot, freed of its channel's format."""
+
+    id: str  # unique in its conversation; a channel that retries sends the same id
+    conversation_id: str
+    bot: str
+    channel: str
+    text: str
+    sent_at: float  # seconds since the Unix epoch, UTC
+    user_id: str | None = None

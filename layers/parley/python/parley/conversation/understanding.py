@@ -1,0 +1,42 @@
+"""The understanding: what the bot makes of one utterance."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """A span found in one utterance, with its value in normal form."""
+
+    name: str
+    value: str
+    start: int  # characters from the beginning of the utterance
+    end: int  # exclusive
+    text: str  # the span as it was written
+
+
+@dataclass(frozen=True, slots=True)
+class IntentScore:
+    """An intent and how likely it is."""
+
+    name: str
+    confidence: float  # 0..1
+
+
+@dataclass(frozen=True, slots=True)
+class Understanding:
+    """Intent ranking, entities and language of one utterance.
+
+    Its embedding travels beside it: the head and the knowledge search need it,
+    the policy and the history do not.
+    """
+
+    intent: str | None  # None: nothing the bot was taught (out of scope)
+    confidence: float  # of the best intent, 0..1, also when `intent` is None
+    ranking: tuple[IntentScore, ...]  # best first
+    entities: tuple[Entity, ...]  # in the order of the text, never overlapping
+    language: str
+
+    @property
+    def nearest_intent(self) -> str | None:
+        """The best intent, whether or not it is likely enough to act on."""
+        return self.ranking[0].name if self.ranking else None

@@ -1,0 +1,81 @@
+"""What can go wrong, one class per thing somebody can do about it.
+
+    ParleyError
+    ├── Rejected    the caller's fault: 4xx, never retried
+    │   ├── MalformedRequest     the request is not of the documented form
+    │   ├── TooLarge             more bytes than we read
+    │   ├── NotYours             the conversation's token is missing or wrong
+    │   └── NotFound             no such bot, conversation, turn or route
+    ├── Busy        try again, the queue will
+    │   ├── GenerationBusy       the endpoint has no capacity now
+    │   ├── SessionConflict      another turn of this conversation was saved first
+    │   └── Unavailable          a service that we stand on did not answer
+    └── Broken      alarm, retrying will not help
+        ├── GenerationFailed     the endpoint answered, but not with a reply
+        ├── ModelUnavailable     a model file is missing or does not fit
+        ├── BadBot               the bot's files do not make a bot
+        └── BadSettings          the function's environment is not complete
+
+Knows no HTTP: `channels.http` maps these to statuses, `functions/worker` to
+retry or dead letter, each in one place.
+"""
+
+
+class ParleyError(Exception):
+    """Any failure that Parley names. The message is written for the person who can act on it."""
+
+
+class Rejected(ParleyError):
+    """The caller's fault. Sending the same again will fail again."""
+
+
+class MalformedRequest(Rejected):
+    """The request is not of the documented form."""
+
+
+class TooLarge(Rejected):
+    """The request has more bytes than we read."""
+
+
+class NotYours(Rejected):
+    """The conversation's token is missing or wrong."""
+
+
+class NotFound(Rejected):
+    """No such bot, conversation, turn or route."""
+
+
+class Busy(ParleyError):
+    """Nobody's fault. The same will likely succeed a little later."""
+
+
+class GenerationBusy(Busy):
+    """The generator has no capacity at the moment."""
+
+
+class SessionConflict(Busy):
+    """Another turn of the same conversation was saved first."""
+
+
+class Unavailable(Busy):
+    """A service that we stand on (database, queue, secrets) did not answer."""
+
+
+class Broken(ParleyError):
+    """Ours to mend. Retrying will not help."""
+
+
+class GenerationFailed(Broken):
+    """The generator answered, but not with a reply."""
+
+
+class ModelUnavailable(Broken):
+    """A model file is missing or does not fit its description."""
+
+
+class BadBot(Broken):
+    """The bot's files do not make a bot. The message lists every fault with file and line."""
+
+
+class BadSettings(Broken):
+    """The function's environment is not complete or not of the right form."""

@@ -1,0 +1,58 @@
+"""The stream parser: bytes as they come from the container, text pieces out.
+
+Pure. A payload part is neither a line nor a whole character: lines are put together
+here, and UTF-8 is decoded across parts. Reads server-sent events (vLLM) and bare
+JSON lines (LMI). Source: OpenAI's chat completion chunks; the SSE format of the
+HTML standard, section 9.2.
+"""
+
+import codecs
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from parley.errors import GenerationFailed
+
+_END = "[DONE]"
+
+
+def deltas(parts: Iterable[bytes]) -> Iterator[str]:
+    """The text pieces of a streamed completion.
+
+    Raises:
+        GenerationFailed: the stream holds something else, reports an error, or ends before the completion does.
+    """
+    finished = False
+    for line in _lines(parts):
+        data = line.removeprefix("data:").strip()
+        if not data or line.startswith((":", "event:", "id:", "retry:")):
+            continue
+        if data == _END:
+            return
+        choice = _choice(data)
+        finished = finished or bool(choice.get("finish_reason"))
+        text = (choice.get("delta") or {}).get("content")
+        if text:
+            yield text
+    if not finished:
+        raise GenerationFailed("the generator's stream ended before its reply did")
+
+
+def _lines(parts: Iterable[bytes]) -> Iterator[str]:
+    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+    pending = ""
+    for part in parts:
+        *lines, pending = (pending + decoder.decode(part)).split("\n")
+        yield from lines
+    yield pending + decoder.decode(b"", final=True)
+
+
+def _choice(data: str) -> dict[str, Any]:
+    try:
+        chunk = json.loads(data)
+        if "error" in chunk:
+            raise GenerationFailed(f"the generator reported an error in its stream: {chunk['error']}")
+        choices = chunk["choices"]
+        return dict(choices[0]) if choices else {}  # a chunk without choices carries only the usage
+    except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+        raise GenerationFailed("the generator's stream is not one of chat completion chunks") from error

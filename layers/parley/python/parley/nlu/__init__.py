@@ -1,0 +1,1 @@
+"""Understanding an utterance: encoder, intents, entities. ONNX Runtime and numpy; no torch, no transformers."""

@@ -1,0 +1,57 @@
+"""The sentence encoder: an INT8 ONNX model behind its tokenizer.
+
+Knows how to run the artefact of models/encoder; its making stands there. Single
+threaded on purpose: a Lambda function of our size has about one core, and a
+second thread only spins.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from parley.errors import ModelUnavailable
+
+
+class OnnxEncoder:
+    """`ports.Encoder` over a folder with `model.onnx`, `tokenizer.json` and `config.json`."""
+
+    def __init__(self, folder: Path) -> None:
+        """Loads the model.
+
+        Raises:
+            ModelUnavailable: a file is missing or cannot be read.
+        """
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+            self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+            self._session = onnxruntime.InferenceSession(
+                str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # tokenizers and onnxruntime raise bare Exception
+            raise ModelUnavailable(f"the encoder in {folder} cannot be loaded: {error}") from error
+        self.version: str = config["version"]
+        self._tokenizer.enable_truncation(int(config["max_tokens"]))
+        self._tokenizer.enable_padding()
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """The meaning of each text as a vector; what lies beyond the model's window does not count.
+
+        Shapes:
+            returns: (N, 384) float32, rows of unit length
+        """
+        encodings = self._tokenizer.encode_batch_fast(list(texts))
+        feed = {
+            "input_ids": np.array([encoding.ids for encoding in encodings], dtype=np.int64),
+            "attention_mask": np.array([encoding.attention_mask for encoding in encodings], dtype=np.int64),
+        }
+        (vectors,) = self._session.run(["sentence_embedding"], feed)
+        return np.asarray(vectors, dtype=np.float32)

@@ -1,0 +1,121 @@
+"""Every need of the outside world, on one page.
+
+Knows what is needed, not who gives it: `adapters/` has the real ones and, in
+`memory.py`, one of each for tests and the terminal. One contract suite
+(tests/contracts) holds both to the same behaviour.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parley.conversation import RecordedTurn, Reply, Session, Turn, TurnProgress
+
+Clock = Callable[[], float]  # seconds since the Unix epoch, UTC
+
+
+class Encoder(Protocol):
+    """Turns sentences into vectors."""
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """The meaning of each text as a vector.
+
+        Shapes:
+            returns: (N, D) float32, rows of unit length
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A conversation as found: its session, and the turn in question if it was recorded before."""
+
+    session: Session | None
+    recorded: RecordedTurn | None
+
+
+class Conversations(Protocol):
+    """The stored state of conversations."""
+
+    def open(self, conversation_id: str, turn_id: str | None = None) -> Opened:
+        """The latest session, and what was recorded under `turn_id`, read consistently."""
+
+    def start(self, session: Session) -> None:
+        """Keeps a conversation that has no turn yet, so that its first turn may wait in the queue.
+
+        Raises:
+            SessionConflict: the conversation exists.
+        """
+
+    def record(self, session: Session, turn: RecordedTurn) -> None:
+        """Keeps the session as it stands after `turn`, the turn, and its status `done`: all of it or nothing.
+
+        Raises:
+            SessionConflict: `session.version` does not follow the stored version by one.
+        """
+
+    def history(self, conversation_id: str, *, limit: int, before: int | None = None) -> tuple[RecordedTurn, ...]:
+        """The last `limit` turns, those with a number below `before` if given, oldest first."""
+
+    def erase(self, conversation_id: str) -> None:
+        """Forgets the conversation. A turn under way cannot bring it back, and a broken-off erasure can be repeated."""
+
+    def accept(self, turn: Turn) -> TurnProgress:
+        """Notes the turn as `queued`, or gives how far it has come if it was accepted before."""
+
+    def progress(self, conversation_id: str, turn_id: str) -> TurnProgress | None:
+        """How far an accepted turn has come; None for one that nobody accepted."""
+
+    def mark_running(self, turn: Turn) -> None:
+        """Notes that an accepted turn is being worked on. A turn that is done stays done."""
+
+    def mark_failed(self, turn: Turn, reason: str) -> None:
+        """Notes that an accepted turn will get no reply. A turn that is done stays done."""
+
+
+class Replies(Protocol):
+    """The shared store behind the reply cache."""
+
+    def get(self, key: str) -> Reply | None:
+        """What is kept under `key`, unless its time is over."""
+
+    def put(self, key: str, reply: Reply, *, expires_at: float) -> None:
+        """Keeps `reply` until `expires_at` (seconds since the Unix epoch, UTC), absolutely."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What the generator is asked."""
+
+    messages: tuple[tuple[str, str], ...]  # (role, content), OpenAI's roles
+    max_tokens: int
+    temperature: float
+
+
+class Generator(Protocol):
+    """The language model."""
+
+    @property
+    def model(self) -> str:
+        """The name under which replies of this model may be shared."""
+
+    def stream(self, prompt: Prompt, *, budget_seconds: float) -> Iterator[str]:
+        """The completion, piece by piece as it comes.
+
+        Raises:
+            GenerationBusy: no capacity now, or not within the budget.
+            GenerationFailed: the endpoint failed, also in the middle of the stream.
+        """
+
+
+class TurnQueue(Protocol):
+    """The way from a door that acknowledges at once to the worker; keeps the order within a conversation."""
+
+    def send(self, turn: Turn) -> None:
+        """Hands the turn over.
+
+        Raises:
+            Unavailable: the queue did not take it.
+        """

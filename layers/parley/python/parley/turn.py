@@ -1,0 +1,187 @@
+"""The main path: open -> understand -> decide -> act -> save -> reply.
+
+Both doors call `answer`, and nothing here knows through which one a turn came. The
+decision is pure; everything with a network in it hangs on a port.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parley.caching.eligibility import is_shareable
+from parley.caching.recall import ReplyCache
+from parley.conversation import Message, RecordedTurn, Reply, Session, Source, Turn, Understanding
+from parley.dialogue.actions import Answer, Decision, FirstOf, Generate, Say, Step
+from parley.dialogue.policy import decide
+from parley.dialogue.responses import word
+from parley.errors import GenerationBusy, GenerationFailed, NotFound, SessionConflict, Unavailable
+from parley.generation.guard import clean
+from parley.generation.prompt import compose
+from parley.loaded import LoadedBot
+from parley.ports import Clock, Conversations, Encoder, Generator
+
+MAX_RACES = 5  # a turn that loses this often meets a conversation that nobody types by hand
+GENERATION_BUDGET_SECONDS = 8.0  # the person waits at the chat door; API Gateway gives up after 30
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What a turn needs; every function builds its own."""
+
+    bots: Callable[[str], LoadedBot]  # by name; raises NotFound
+    encoder: Encoder
+    conversations: Conversations
+    cache: ReplyCache
+    generator: Generator
+    clock: Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A turn with its reply, as it is kept."""
+
+    turn: RecordedTurn
+    because: str  # what decided, for people
+    timings_ms: Mapping[str, float]
+
+
+class _Stopwatch:
+    """How long each step took."""
+
+    def __init__(self) -> None:
+        self._begun = self._last = time.perf_counter()
+        self._steps: dict[str, float] = {}
+
+    def lap(self, step: str) -> None:
+        now = time.perf_counter()
+        self._steps[step] = self._steps.get(step, 0.0) + (now - self._last) * 1000
+        self._last = now
+
+    def timings_ms(self) -> dict[str, float]:
+        total = (time.perf_counter() - self._begun) * 1000
+        return {step: round(spent, 2) for step, spent in {**self._steps, "total": total}.items()}
+
+
+def answer(turn: Turn, services: Services, *, fresh: Session | None = None) -> Answered:
+    """The reply to a turn; the very same one if the turn was answered before.
+
+    `fresh` is the session of a conversation that this turn begins.
+
+    Raises:
+        NotFound: there is no such bot or conversation.
+        SessionConflict: other turns of the conversation kept being faster.
+    """
+    loaded = services.bots(turn.bot)
+    watch = _Stopwatch()
+    embedding = services.encoder.embed([turn.text])[0]
+    understanding = loaded.nlu.understand(turn.text, embedding)
+    watch.lap("understand")
+    for _ in range(MAX_RACES):
+        session, fresh = fresh, None
+        if session is None:
+            opened = services.conversations.open(turn.conversation_id, turn.id)
+            watch.lap("open")
+            if opened.recorded is not None:
+                return Answered(opened.recorded, "answered before", watch.timings_ms())
+            if opened.session is None:
+                raise NotFound(f"there is no conversation {turn.conversation_id!r}, or it was erased")
+            session = opened.session
+        decision = decide(loaded.bot, session, understanding, turn.text)
+        watch.lap("decide")
+        reply = _act(turn, session, understanding, decision, embedding, loaded, services)
+        watch.lap("act")
+        after = replace(session, version=session.version + 1, slots=decision.slots, form=decision.form)
+        recorded = RecordedTurn(turn.id, after.version, turn.text, turn.channel, turn.sent_at, reply, understanding)
+        try:
+            services.conversations.record(after, recorded)
+        except SessionConflict:
+            continue  # somebody else's turn was saved first: run again on the newer state
+        finally:
+            watch.lap("save")
+        return Answered(recorded, decision.because, watch.timings_ms())
+    raise SessionConflict("other messages of this conversation were being answered at the same time; send it again")
+
+
+def _act(
+    turn: Turn,
+    session: Session,
+    understanding: Understanding,
+    decision: Decision,
+    embedding: NDArray[np.float32],
+    loaded: LoadedBot,
+    services: Services,
+) -> Reply:
+    """The reply that a decision leads to, recalled from the cache where it may be shared."""
+    shareable = decision.is_open_ended and is_shareable(
+        loaded.bot, session, understanding, turn.text, may_generate=decision.may_generate
+    )
+    key = services.cache.key(loaded.bot, model=services.generator.model, text=turn.text) if shareable else None
+    if key is not None and (recalled := services.cache.recall(key)) is not None:
+        return recalled
+    actor = _Actor(turn, session, decision.slots, embedding, loaded, services)
+    reply = actor.perform(decision)
+    if key is not None:
+        services.cache.keep(key, reply)
+    return reply
+
+
+@dataclass(frozen=True, slots=True)
+class _Actor:
+    """Carries out a decision."""
+
+    turn: Turn
+    session: Session
+    slots: Mapping[str, str]
+    embedding: NDArray[np.float32]
+    loaded: LoadedBot
+    services: Services
+
+    def perform(self, decision: Decision) -> Reply:
+        said: list[tuple[Message, Source]] = []
+        for action in decision.actions:
+            match action:
+                case FirstOf(ways):
+                    said.extend(next(filter(None, map(self._try, ways)), []))
+                case step:
+                    said.extend(self._try((step,)))
+        sources = [source for _, source in said]
+        telling = next((source for source in sources if source != "scripted"), "scripted")
+        return Reply(tuple(message for message, _ in said), telling)
+
+    def _try(self, way: tuple[Step, ...]) -> list[tuple[Message, Source]]:
+        """What the steps of one way say; nothing if the first has nothing to say."""
+        first = self._step(way[0])
+        if first is None:
+            return []
+        return [first, *filter(None, map(self._step, way[1:]))]
+
+    def _step(self, step: Step) -> tuple[Message, Source] | None:
+        match step:
+            case Say(response, as_fallback):
+                message = word(self.loaded.bot, response, self.slots, seed=self.turn.id)
+                return message, "fallback" if as_fallback else "scripted"
+            case Answer():
+                passage = self.loaded.knowledge.answer(self.embedding)
+                return passage and (Message(passage.text, citations=(passage,)), "knowledge")
+            case Generate():
+                text = self._generate()
+                return text and (Message(text), "generated")
+
+    def _generate(self) -> str | None:
+        """What the generator says; None when it cannot be reached or says nothing fit to be said."""
+        settings, history = self.loaded.bot.generation, ()
+        if settings.history_turns and self.session.version:
+            history = self.services.conversations.history(self.session.conversation_id, limit=settings.history_turns)
+        prompt = compose(self.loaded.bot, history, self.turn.text)
+        try:
+            pieces = self.services.generator.stream(prompt, budget_seconds=GENERATION_BUDGET_SECONDS)
+            return clean("".join(pieces))
+        except (GenerationBusy, GenerationFailed) as error:
+            logger.warning("the generator gave no reply", extra={"turn_id": self.turn.id, "reason": str(error)})
+            return None
