@@ -1,0 +1,157 @@
+/*
+ * The HTTP API as this page uses it: what goes in, what comes out, what can go wrong.
+ *
+ * Knows addresses, retries and problem documents; knows nothing of what is on the screen. Addresses are relative to the
+ * page's own, because the page may live under a prefix.
+ */
+
+export type Source = "scripted" | "knowledge" | "cached" | "generated" | "fallback";
+
+export interface Button {
+  title: string; // shown
+  payload: string; // sent
+}
+
+export interface Citation {
+  title: string;
+  document: string;
+  section: string;
+  text: string;
+}
+
+export interface Reply {
+  text: string;
+  buttons?: Button[];
+  image?: string;
+  citations?: Citation[];
+}
+
+export interface Answer {
+  conversation_id: string;
+  conversation_token?: string; // only where the conversation begins
+  turn_id: string;
+  replies: Reply[];
+  source: Source;
+}
+
+export interface RecordedTurn {
+  turn_id: string;
+  number: number;
+  message: string;
+  replies: Reply[];
+  source: Source;
+}
+
+export interface History {
+  turns: RecordedTurn[]; // oldest first
+  next?: string;
+}
+
+export interface Bot {
+  title: string;
+  description: string;
+  suggestions: string[];
+}
+
+/** A conversation this page may go on with. */
+export interface Pass {
+  id: string;
+  token: string;
+}
+
+/** A request that was refused or went unanswered; the message is a sentence for the person. */
+export class Problem extends Error {
+  constructor(
+    sentence: string,
+    readonly status: number, // 0 where no answer came at all
+    readonly retryAfterMs = 0,
+  ) {
+    super(sentence);
+  }
+
+  /** Whether the very same request may well succeed a little later. */
+  get passes(): boolean {
+    return [0, 429, 502, 503, 504].includes(this.status);
+  }
+
+  /** Whether the conversation that the request spoke of is not ours, or no more. */
+  get lostConversation(): boolean {
+    return this.status === 403 || this.status === 404;
+  }
+}
+
+const TIMEOUT_MS = 35_000; // API Gateway gives up after 30 s
+const PAUSES_MS = [600, 2_000]; // before the second and the third try
+const LONGEST_PAUSE_MS = 10_000; // nobody waits longer for a reply in a chat
+
+/** The bot's answer to a turn. Tried again with the same turn id, so that the bot acts once. */
+export async function say(turnId: string, message: string, pass: Pass | null): Promise<Answer> {
+  return await patiently(() =>
+    request<Answer>("v1/chat", pass, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ message, turn_id: turnId, ...(pass && { conversation_id: pass.id }) }),
+    }),
+  );
+}
+
+/** The last turns of a conversation. */
+export async function history(pass: Pass): Promise<History> {
+  return await patiently(() => request<History>(`v1/conversations/${encodeURIComponent(pass.id)}`, pass));
+}
+
+/** Who answers here. */
+export async function bot(): Promise<Bot> {
+  return (await patiently(() => request<{ bot: Bot }>("v1/health", null))).bot;
+}
+
+/** A turn id. `crypto.randomUUID` is missing where the page came over plain HTTP from another machine. */
+export function newTurnId(): string {
+  if (crypto.randomUUID) return crypto.randomUUID();
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+async function patiently<T>(call: () => Promise<T>): Promise<T> {
+  for (const pause of PAUSES_MS) {
+    try {
+      return await call();
+    } catch (error) {
+      if (!(error instanceof Problem && error.passes)) throw error;
+      const wait = Math.min(Math.max(pause, error.retryAfterMs), LONGEST_PAUSE_MS);
+      await new Promise((resolve) => setTimeout(resolve, wait));
+    }
+  }
+  return await call();
+}
+
+async function request<T>(address: string, pass: Pass | null, init: RequestInit = {}): Promise<T> {
+  const headers = new Headers(init.headers);
+  if (pass) headers.set("Authorization", `Bearer ${pass.token}`);
+  try {
+    const response = await fetch(new URL(address, document.baseURI), {
+      ...init,
+      headers,
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    });
+    if (!response.ok) throw await problem(response);
+    return (await response.json()) as T;
+  } catch (error) {
+    if (error instanceof Problem) throw error;
+    throw new Problem("The bot cannot be reached. Is this device online?", 0);
+  }
+}
+
+/** The problem that a response reports (RFC 9457), in words that a person can use. */
+async function problem(response: Response): Promise<Problem> {
+  const told = response.headers.get("Content-Type")?.startsWith("application/problem+json")
+    ? ((await response.json()) as { title?: string; detail?: string })
+    : {};
+  const sentence = told.detail ?? told.title ?? "The bot cannot answer at the moment.";
+  const retryAfterMs = 1000 * Number(response.headers.get("Retry-After") ?? 0);
+  return new Problem(asSentence(sentence), response.status, Number.isFinite(retryAfterMs) ? retryAfterMs : 0);
+}
+
+function asSentence(text: string): string {
+  const begun = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.!?…]$/.test(begun) ? begun : `${begun}.`;
+}

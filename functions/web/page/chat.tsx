@@ -1,0 +1,205 @@
+/*
+ * The page: header, thread, composer.
+ *
+ * assistant-ui keeps the thread at its end while it grows and runs the composer; what is said and what it looks like
+ * is ours. Every text reaches the document as text.
+ */
+import {
+  type AppendMessage,
+  AssistantRuntimeProvider,
+  ComposerPrimitive,
+  MessagePrimitive,
+  type ThreadMessageLike,
+  ThreadPrimitive,
+  useAuiState,
+  useExternalStoreRuntime,
+} from "@assistant-ui/react";
+import { useEffect, useState } from "react";
+
+import { bot as fetchBot, type Bot } from "./api";
+import { type Conversation, type Entry, useConversation } from "./conversation";
+import { Answer, Choices } from "./reply";
+
+const LONGEST_MESSAGE = 4000; // characters; the API refuses more
+const COUNTED_FROM = 3500; // where the composer begins to say how many are left
+const UNKNOWN_BOT: Bot = { title: "Parley", description: "", suggestions: [] };
+const HAS_KEYBOARD = matchMedia("(pointer: fine)").matches; // elsewhere a focused field would cover half the screen
+
+export function Chat() {
+  const bot = useBot();
+  const conversation = useConversation();
+  const runtime = useExternalStoreRuntime({
+    messages: conversation.entries,
+    isRunning: conversation.isWaiting,
+    isSendDisabled: conversation.isRestoring,
+    convertMessage,
+    onNew: async (message) => await conversation.say(textOf(message)),
+  });
+
+  return (
+    <AssistantRuntimeProvider runtime={runtime}>
+      <header className="top">
+        <Mark />
+        <h1>{bot.title}</h1>
+        <button type="button" onClick={conversation.startOver} disabled={conversation.entries.length === 0}>
+          New conversation
+        </button>
+      </header>
+      <main>
+        <Thread bot={bot} conversation={conversation} />
+      </main>
+    </AssistantRuntimeProvider>
+  );
+}
+
+function Thread({ bot, conversation }: { bot: Bot; conversation: Conversation }) {
+  const { entries, isWaiting, isRestoring, hasEarlier } = conversation;
+  const last = entries.at(-1);
+  const buttons = last?.kind === "bot" ? last.replies.flatMap((reply) => reply.buttons ?? []) : [];
+
+  return (
+    <ThreadPrimitive.Root className="thread">
+      <ThreadPrimitive.Viewport className="scroll" tabIndex={0} role="region" aria-label="Conversation">
+        <div className="column" role="log" aria-label="Messages" aria-busy={isRestoring}>
+          {hasEarlier && <p className="quiet">Earlier messages are not shown.</p>}
+          {entries.length === 0 && !isRestoring && <Welcome bot={bot} />}
+          <ThreadPrimitive.Messages>
+            {({ message }) => (
+              <Message entry={message.metadata.custom.entry as Entry | undefined} bot={bot} conversation={conversation} />
+            )}
+          </ThreadPrimitive.Messages>
+          {buttons.length > 0 && (
+            <Choices
+              buttons={buttons}
+              disabled={isWaiting}
+              choose={({ payload, title }) => void conversation.say(payload, title)}
+            />
+          )}
+        </div>
+      </ThreadPrimitive.Viewport>
+      <Composer title={bot.title} />
+    </ThreadPrimitive.Root>
+  );
+}
+
+/** What stands where nothing was said yet. */
+function Welcome({ bot }: { bot: Bot }) {
+  return (
+    <section className="welcome">
+      <h2>How can I help?</h2>
+      {bot.description && <p>{bot.description}</p>}
+      <ul className="choices" aria-label="First questions">
+        {bot.suggestions.map((suggestion) => (
+          <li key={suggestion}>
+            <ThreadPrimitive.Suggestion prompt={suggestion} send>
+              {suggestion}
+            </ThreadPrimitive.Suggestion>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+/** One entry of the thread. assistant-ui puts a message without an entry where the reply is going to be. */
+function Message({ entry, bot, conversation }: { entry?: Entry; bot: Bot; conversation: Conversation }) {
+  switch (entry?.kind) {
+    case undefined:
+      return (
+        <MessagePrimitive.Root className="message of-bot typing" role="status">
+          <span className="unseen">{bot.title} is typing</span>
+          <span className="dots" aria-hidden="true" />
+        </MessagePrimitive.Root>
+      );
+    case "person":
+      return (
+        <MessagePrimitive.Root className="message of-person">
+          <span className="unseen">You said: </span>
+          <p className="bubble">{entry.text}</p>
+        </MessagePrimitive.Root>
+      );
+    case "bot":
+      return (
+        <MessagePrimitive.Root className="message of-bot">
+          <span className="unseen">{bot.title} said: </span>
+          <Answer replies={entry.replies} source={entry.source} />
+        </MessagePrimitive.Root>
+      );
+    case "trouble": {
+      const { again } = entry;
+      return (
+        <MessagePrimitive.Root className="message of-bot trouble" role="alert">
+          <p>{entry.sentence}</p>
+          {again && (
+            <button type="button" onClick={() => void conversation.sayAgain(again)} disabled={conversation.isWaiting}>
+              Try again
+            </button>
+          )}
+        </MessagePrimitive.Root>
+      );
+    }
+  }
+}
+
+function Composer({ title }: { title: string }) {
+  const length = useAuiState((state) => state.composer.text.length);
+  return (
+    <ComposerPrimitive.Root className="composer">
+      <div className="field">
+        <ComposerPrimitive.Input
+          aria-label={`Message to ${title}`}
+          placeholder="Write a message"
+          maxLength={LONGEST_MESSAGE}
+          maxRows={6}
+          autoFocus={HAS_KEYBOARD}
+          cancelOnEscape={false}
+          enterKeyHint="send"
+        />
+        <ComposerPrimitive.Send aria-label="Send">
+          <svg viewBox="0 0 24 24" aria-hidden="true">
+            <path d="M12 19V5M5.500 11.500 12 5l6.500 6.500" />
+          </svg>
+        </ComposerPrimitive.Send>
+      </div>
+      {length >= COUNTED_FROM && (
+        <p className="quiet" role="status">
+          {length} of {LONGEST_MESSAGE} characters
+        </p>
+      )}
+    </ComposerPrimitive.Root>
+  );
+}
+
+function Mark() {
+  return (
+    <svg className="mark" viewBox="0 0 32 32" aria-hidden="true">
+      <path d="M6 11.500C6 8.500 8.500 6 11.500 6h9C23.500 6 26 8.500 26 11.500v5c0 3-2.500 5.500-5.500 5.500H15l-5.800 4.600c-.6.5-1.500.1-1.500-.7v-4.700C6.600 20 6 18.300 6 16.500z" />
+    </svg>
+  );
+}
+
+/** The bot's own words for itself, as soon as they are there. The page works without them. */
+function useBot(): Bot {
+  const [bot, setBot] = useState(UNKNOWN_BOT);
+  useEffect(() => {
+    fetchBot().then(setBot, () => setBot(UNKNOWN_BOT));
+  }, []);
+  useEffect(() => {
+    document.title = bot.title;
+  }, [bot]);
+  return bot;
+}
+
+function convertMessage(entry: Entry): ThreadMessageLike {
+  const text = entry.kind === "person" ? entry.text : "";
+  return {
+    id: entry.id,
+    role: entry.kind === "person" ? "user" : "assistant",
+    content: text,
+    metadata: { custom: { entry } },
+  };
+}
+
+function textOf(message: AppendMessage): string {
+  return message.content.map((part) => (part.type === "text" ? part.text : "")).join("");
+}

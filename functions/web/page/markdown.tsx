@@ -1,0 +1,58 @@
+/*
+ * Markdown from the bot as React elements.
+ *
+ * HTML in the text stays text, addresses other than http(s), mailto and tel lead nowhere, and pictures of other hosts become links:
+ * nothing a bot says can run or load anything.
+ */
+import type { ReactNode } from "react";
+import Compiler, { type MarkdownToJSX } from "markdown-to-jsx/react";
+
+const SAFE = /^(https?:|mailto:|tel:)/i;
+
+export function Markdown({ children }: { children: string }) {
+  return <Compiler options={OPTIONS}>{children}</Compiler>;
+}
+
+/** A picture of this origin; one from elsewhere is offered as a link, since this page asks no other host. */
+export function Picture({ src, alt }: { src: string; alt: string }) {
+  const address = new URL(src, document.baseURI);
+  if (address.origin === location.origin) return <img src={address.href} alt={alt} loading="lazy" />;
+  return <Link href={address.href}>{alt}</Link>;
+}
+
+function Link({ href, children }: { href?: string; children?: ReactNode }) {
+  if (!href || !SAFE.test(href)) return <>{children}</>;
+  return (
+    <a href={href} target="_blank" rel="noopener noreferrer nofollow">
+      {children}
+    </a>
+  );
+}
+
+function MarkdownPicture({ src, alt }: { src?: string; alt?: string }) {
+  return src ? <Picture src={src} alt={alt || "Picture"} /> : <>{alt}</>;
+}
+
+/** A heading inside a bubble is no heading of the page. */
+function Emphasised({ children }: { children?: ReactNode }) {
+  return (
+    <p>
+      <strong>{children}</strong>
+    </p>
+  );
+}
+
+const OPTIONS: MarkdownToJSX.Options = {
+  disableParsingRawHTML: true,
+  forceBlock: true,
+  overrides: {
+    a: Link,
+    img: MarkdownPicture,
+    h1: Emphasised,
+    h2: Emphasised,
+    h3: Emphasised,
+    h4: Emphasised,
+    h5: Emphasised,
+    h6: Emphasised,
+  },
+};
