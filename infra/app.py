@@ -1,0 +1,67 @@
+"""The CDK app: one stage of Parley, as two or three stacks.
+
+    state ◀── chat            conversations, and the functions that hold them
+      ▲
+      └────── generation      the language model; a laptop has none in CDK
+
+The only reader of the context:
+    stage            local, dev or prod
+    layers           the folder of built layers
+    bundles          the compiled bots, separated by commas
+    sagemaker_url    stage local only: the server that speaks SageMaker's runtime protocol
+"""
+
+from pathlib import Path
+from typing import Any
+
+import aws_cdk as cdk
+from cdk_nag import AwsSolutionsChecks
+
+from infra.chat_stack import ChatStack
+from infra.generation_stack import GenerationStack
+from infra.packaging import Build, bot_name
+from infra.stage import STAGES, Stage
+from infra.state_stack import StateStack
+
+
+def parley(app: cdk.App) -> None:
+    """Put the stacks of the stage that the context names into `app`."""
+    stage = STAGES[app.node.get_context("stage")]
+    bundles = [Path(path) for path in app.node.get_context("bundles").split(",")]
+    build = Build(Path(app.node.get_context("layers")), {bot_name(path): path for path in bundles})
+    sagemaker_url = app.node.try_get_context("sagemaker_url")
+
+    state = StateStack(app, f"Parley-{stage.name}-State", stage=stage, **_options(stage))
+    ChatStack(
+        app,
+        f"Parley-{stage.name}-Chat",
+        stage=stage,
+        build=build,
+        state=state,
+        sagemaker_runtime_url=sagemaker_url,
+        **_options(stage),
+    )
+    if stage.generator is not None:
+        GenerationStack(
+            app,
+            f"Parley-{stage.name}-Generation",
+            stage=stage,
+            generator=stage.generator,
+            alarms=state.alarms,
+            **_options(stage),
+        )
+    cdk.Tags.of(app).add("app", "parley")
+    cdk.Tags.of(app).add("stage", stage.name)
+    cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+
+
+def _options(stage: Stage) -> dict[str, Any]:
+    # The emulator refuses the role that CDK's bootstrap makes for publishing files: there the CLI's own key publishes.
+    synthesizer = cdk.CliCredentialsStackSynthesizer() if stage.name == "local" else cdk.DefaultStackSynthesizer()
+    return {"synthesizer": synthesizer, "termination_protection": stage.keeps_data}
+
+
+if __name__ == "__main__":
+    app = cdk.App()
+    parley(app)
+    app.synth()

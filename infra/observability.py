@@ -1,0 +1,81 @@
+"""Alarms, and the topic that tells people about them.
+
+Knows what is worth waking somebody for. Whom it wakes is not code: subscribe an
+address to the topic, once, in the account.
+"""
+
+from aws_cdk import Duration
+from aws_cdk import aws_apigatewayv2 as apigw
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+_FIVE_MINUTES = Duration.minutes(5)
+_AT_LEAST = cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
+
+
+class Alarms(Construct):
+    """The alarms of one stack, all told to one topic."""
+
+    def __init__(self, scope: Construct, id: str, *, topic: sns.ITopic) -> None:
+        super().__init__(scope, id)
+        self._topic = topic
+
+    def on_dead_letters(self, dead_letters: sqs.IQueue) -> None:
+        """A turn that was accepted got no reply."""
+        self.when(
+            "DeadLetters",
+            dead_letters.metric_approximate_number_of_messages_visible(period=Duration.minutes(1), statistic="max"),
+            at_least=1,
+            meaning="A turn failed three times and waits in the dead-letter queue; nobody has been answered.",
+        )
+
+    def on_waiting(self, queue: sqs.IQueue, *, seconds: int) -> None:
+        """Turns come in faster than they are answered."""
+        self.when(
+            "TurnsWait",
+            queue.metric_approximate_age_of_oldest_message(period=Duration.minutes(1), statistic="max"),
+            at_least=seconds,
+            meaning="A queued turn has waited too long: the worker is failing, throttled or too slow.",
+        )
+
+    def on_failures(self, name: str, function: lambda_.IFunction) -> None:
+        """A function crashed, timed out, or was refused a place to run."""
+        self.when(
+            f"{name}Errors",
+            function.metric_errors(period=_FIVE_MINUTES),
+            at_least=5,
+            meaning=f"The function {name} crashes or times out.",
+        )
+        self.when(
+            f"{name}Throttles",
+            function.metric_throttles(period=_FIVE_MINUTES),
+            at_least=1,
+            meaning=f"The account's limit of functions running at once holds {name} back.",
+        )
+
+    def on_server_errors(self, api: apigw.HttpApi) -> None:
+        """The HTTP API answered 5xx."""
+        self.when(
+            "ServerErrors",
+            api.metric_server_error(period=_FIVE_MINUTES, statistic="sum"),
+            at_least=5,
+            meaning="The HTTP API answers with 5xx.",
+        )
+
+    def when(self, id: str, metric: cloudwatch.IMetric, *, at_least: float, meaning: str) -> None:
+        """An alarm that rings when `metric` reaches `at_least`; silence is no alarm."""
+        alarm = cloudwatch.Alarm(
+            self,
+            id,
+            metric=metric,
+            threshold=at_least,
+            evaluation_periods=1,
+            comparison_operator=_AT_LEAST,
+            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+            alarm_description=meaning,
+        )
+        alarm.add_alarm_action(actions.SnsAction(self._topic))

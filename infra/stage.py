@@ -1,0 +1,138 @@
+"""The stages: what each one is sized for, as data.
+
+Knows every number that differs between a laptop, a developer's account and
+production. Knows nothing of CDK: the stacks read these values and decide nothing.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionSize:
+    """The room and the time one Lambda function gets."""
+
+    memory_mb: int  # Lambda gives CPU by memory: 1,769 MB is one whole core
+    timeout_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratorSize:
+    """The language model behind the SageMaker endpoint, and how far it grows."""
+
+    model: str  # a Hugging Face id; its weights are already quantized
+    instance_type: str
+    least_instances: int
+    most_instances: int
+    context_tokens: int
+    concurrent_requests_per_instance: int  # autoscaling keeps the endpoint at this load
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One place the stack is deployed to."""
+
+    name: str
+    chat: FunctionSize
+    worker: FunctionSize
+    web: FunctionSize
+    generator: GeneratorSize | None  # None: a server on this machine stands in, outside of CDK
+    requests_per_second: int  # past this, API Gateway answers 429
+    burst_requests: int
+    keeps_data: bool  # tables outlive the stack and refuse to be deleted
+    customer_key: bool  # data is encrypted under a key of the account's own, 1 USD a month
+    traced: bool  # X-Ray
+    snap_start: bool  # resumes a snapshot in place of a cold start; about 4 USD a month for each GB of memory
+    log_retention_days: int  # one of the lengths that CloudWatch Logs offers
+    retention_days: int  # of conversations
+    cache_ttl_seconds: int  # of shared replies
+
+    @property
+    def generator_endpoint(self) -> str:
+        """The endpoint's name, fixed so that the chat stack need not wait for the generation stack."""
+        return f"parley-{self.name}-generator"
+
+
+_MINUTE = 60
+_HOUR = 60 * _MINUTE
+
+# 1,024 MB: the process needs 200 MB at most; the rest buys CPU. A scripted turn takes 4 ms of a core, and most of
+# a generated turn is waiting, which is billed by memory too. 29 s: API Gateway gives up after 30.
+_CHAT = FunctionSize(memory_mb=1024, timeout_seconds=29)
+# Nobody's connection is waiting, so a generated reply may take its time.
+_WORKER = FunctionSize(memory_mb=1024, timeout_seconds=1 * _MINUTE)
+# Reads a few files; 256 MB is where a cold start stops getting much faster.
+_WEB = FunctionSize(memory_mb=256, timeout_seconds=5)
+
+# 7 B parameters in 4 bits are 5.6 GB, which leaves most of an L4's 24 GB to the KV cache. 16 requests at once is an
+# estimate, to be replaced by a measurement of this model on this instance.
+_SMALL_GENERATOR = GeneratorSize(
+    model="Qwen/Qwen2.5-7B-Instruct-AWQ",
+    instance_type="ml.g6.xlarge",
+    least_instances=1,
+    most_instances=2,
+    context_tokens=8192,
+    concurrent_requests_per_instance=16,
+)
+
+STAGES = {
+    stage.name: stage
+    for stage in (
+        Stage(
+            name="local",
+            chat=_CHAT,
+            worker=_WORKER,
+            web=_WEB,
+            generator=None,
+            requests_per_second=1000,
+            burst_requests=1000,
+            keeps_data=False,
+            customer_key=False,
+            traced=False,
+            snap_start=False,
+            log_retention_days=1,
+            retention_days=30,
+            cache_ttl_seconds=1 * _HOUR,
+        ),
+        Stage(
+            name="dev",
+            chat=_CHAT,
+            worker=_WORKER,
+            web=_WEB,
+            generator=_SMALL_GENERATOR,
+            requests_per_second=50,
+            burst_requests=100,
+            keeps_data=False,
+            customer_key=False,
+            traced=True,
+            snap_start=True,
+            log_retention_days=7,
+            retention_days=30,
+            cache_ttl_seconds=1 * _HOUR,
+        ),
+        Stage(
+            name="prod",
+            chat=_CHAT,
+            worker=_WORKER,
+            web=_WEB,
+            generator=GeneratorSize(
+                model=_SMALL_GENERATOR.model,
+                instance_type="ml.g6.2xlarge",  # twice the memory and cores of xlarge for the same L4
+                least_instances=2,  # in two availability zones, so that one may fail
+                most_instances=20,
+                context_tokens=_SMALL_GENERATOR.context_tokens,
+                concurrent_requests_per_instance=_SMALL_GENERATOR.concurrent_requests_per_instance,
+            ),
+            # An account's first limit is 1,000 functions at once; at 4 ms a turn this rate keeps far below it, and
+            # at 2 s for each generated reply it is reached when every tenth turn is generated and all else is quick.
+            requests_per_second=2000,
+            burst_requests=4000,
+            keeps_data=True,
+            customer_key=True,
+            traced=True,
+            snap_start=True,
+            log_retention_days=30,
+            retention_days=90,
+            cache_ttl_seconds=24 * _HOUR,
+        ),
+    )
+}

@@ -1,0 +1,126 @@
+"""What must outlive a deployment: conversations, shared replies, the secret that keys them, and who hears alarms.
+
+Knows how data is kept, and lends it out as verbs. Does not know who borrows it.
+"""
+
+from aws_cdk import RemovalPolicy, Stack
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_secretsmanager as secrets
+from aws_cdk import aws_sns as sns
+from constructs import Construct
+
+from infra.exceptions import accept
+from infra.stage import Stage
+
+_TEXT = dynamodb.AttributeType.STRING
+_NUMBER = dynamodb.AttributeType.NUMBER
+
+# What DynamoDB and Secrets Manager do with the key in the name of a function.
+_USE_OF_KEY = (
+    "kms:Encrypt",
+    "kms:Decrypt",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
+    "kms:GenerateDataKey",
+    "kms:GenerateDataKeyWithoutPlaintext",
+    "kms:DescribeKey",
+)
+
+
+class StateStack(Stack):
+    """Tables, the cache key, and the topic of alarms.
+
+    Attributes:
+        conversations: an item for each turn, one `state` item for each conversation
+        replies: the reply cache
+        cache_key: the secret that keys the hashes in `replies`
+        alarms: the topic that every alarm is told to
+    """
+
+    def __init__(self, scope: Construct, id: str, *, stage: Stage, **kwargs: object) -> None:
+        super().__init__(scope, id, **kwargs)
+        self._stage = stage
+        self._key = self._customer_key() if stage.customer_key else None
+
+        self.conversations = self._table("Conversations", sort_key="sk")
+        self.conversations.add_global_secondary_index(
+            index_name="by_user",  # for export and erasure, which then read the items themselves
+            partition_key=dynamodb.Attribute(name="user_id", type=_TEXT),
+            sort_key=dynamodb.Attribute(name="updated_at", type=_NUMBER),
+            projection_type=dynamodb.ProjectionType.KEYS_ONLY,
+        )
+        self.replies = self._table("Replies")
+        self.cache_key = self._cache_key()
+        self.alarms = sns.Topic(self, "Alarms", enforce_ssl=True)
+
+    def grant_conversing(self, grantee: iam.IGrantable) -> None:
+        """Keep conversations, share replies, and read the key that the shared ones are hashed with."""
+        _allow(
+            grantee,
+            self.conversations.table_arn,
+            "dynamodb:GetItem",
+            "dynamodb:BatchGetItem",
+            "dynamodb:Query",
+            "dynamodb:PutItem",
+            "dynamodb:UpdateItem",
+            "dynamodb:DeleteItem",
+            "dynamodb:BatchWriteItem",
+            "dynamodb:ConditionCheckItem",
+        )
+        _allow(grantee, self.replies.table_arn, "dynamodb:GetItem", "dynamodb:PutItem")
+        _allow(grantee, self.cache_key.secret_arn, "secretsmanager:GetSecretValue")
+        if self._key is not None:
+            _allow(grantee, self._key.key_arn, *_USE_OF_KEY)
+
+    def _table(self, id: str, *, sort_key: str | None = None) -> dynamodb.Table:
+        return dynamodb.Table(
+            self,
+            id,
+            partition_key=dynamodb.Attribute(name="pk", type=_TEXT),
+            sort_key=dynamodb.Attribute(name=sort_key, type=_TEXT) if sort_key else None,
+            time_to_live_attribute="expires_at",
+            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
+            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
+                point_in_time_recovery_enabled=True
+            ),
+            encryption_key=self._key,
+            deletion_protection=self._stage.keeps_data,
+            removal_policy=self._removal_policy(),
+        )
+
+    def _cache_key(self) -> secrets.Secret:
+        secret = secrets.Secret(
+            self,
+            "CacheKey",
+            description="Keys the hashes under which replies are shared, so that the table tells nobody what was asked.",
+            generate_secret_string=secrets.SecretStringGenerator(password_length=64, exclude_punctuation=True),
+            encryption_key=self._key,
+            removal_policy=self._removal_policy(),
+        )
+        accept(
+            secret,
+            "AwsSolutions-SMG4",
+            "It opens nothing: it only salts the names of cache entries. A new one empties the cache, which is done "
+            "by hand when the old one may be known.",
+        )
+        return secret
+
+    def _customer_key(self) -> kms.Key:
+        return kms.Key(
+            self,
+            "Key",
+            description=f"Parley {self._stage.name}: conversations, shared replies, the cache key",
+            enable_key_rotation=True,
+            removal_policy=self._removal_policy(),
+        )
+
+    def _removal_policy(self) -> RemovalPolicy:
+        return RemovalPolicy.RETAIN if self._stage.keeps_data else RemovalPolicy.DESTROY
+
+
+def _allow(grantee: iam.IGrantable, resource_arn: str, *actions: str) -> None:
+    # CDK's own grants also open the table's indexes and name the grantee in the key's policy, which would tie this
+    # stack to the one that uses it.
+    iam.Grant.add_to_principal(grantee=grantee, actions=list(actions), resource_arns=[resource_arn])
