@@ -17,3 +17,5 @@
 Imports run one way, from the top of this drawing to the bottom; `conversation/`
 (the values everybody speaks of) and `errors` lie beneath everything.
 """
+
+__version__ = "0.1.0"

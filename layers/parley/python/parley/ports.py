@@ -33,7 +33,8 @@ class Opened:
     """A conversation as found: its session, and the turn in question if it was recorded before."""
 
     session: Session | None
-    recorded: RecordedTurn | None
+    recorded: RecordedTurn | None = None
+    is_new: bool = False  # nothing of it is kept yet
 
 
 class Conversations(Protocol):
@@ -49,8 +50,10 @@ class Conversations(Protocol):
             SessionConflict: the conversation exists.
         """
 
-    def record(self, session: Session, turn: RecordedTurn) -> None:
+    def record(self, session: Session, turn: RecordedTurn, *, begins: bool = False) -> None:
         """Keeps the session as it stands after `turn`, the turn, and its status `done`: all of it or nothing.
+
+        `begins` says that nothing of the conversation was kept before.
 
         Raises:
             SessionConflict: `session.version` does not follow the stored version by one.
@@ -62,11 +65,11 @@ class Conversations(Protocol):
     def erase(self, conversation_id: str) -> None:
         """Forgets the conversation. A turn under way cannot bring it back, and a broken-off erasure can be repeated."""
 
-    def accept(self, turn: Turn) -> TurnProgress:
-        """Notes the turn as `queued`, or gives how far it has come if it was accepted before."""
+    def accept(self, turn: Turn) -> TurnProgress | None:
+        """Notes the turn as `queued`; if it was accepted before and has not failed, gives how far it has come."""
 
     def progress(self, conversation_id: str, turn_id: str) -> TurnProgress | None:
-        """How far an accepted turn has come; None for one that nobody accepted."""
+        """How far an accepted turn has come by now; None for one that nobody accepted."""
 
     def mark_running(self, turn: Turn) -> None:
         """Notes that an accepted turn is being worked on. A turn that is done stays done."""

@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 
 from parley.caching.eligibility import is_shareable
 from parley.caching.recall import ReplyCache
-from parley.conversation import Message, RecordedTurn, Reply, Session, Source, Turn, Understanding
+from parley.conversation import Message, RecordedTurn, Reply, Session, Source, Turn
 from parley.dialogue.actions import Answer, Decision, FirstOf, Generate, Say, Step
 from parley.dialogue.policy import decide
 from parley.dialogue.responses import word
-from parley.errors import GenerationBusy, GenerationFailed, NotFound, SessionConflict, Unavailable
+from parley.errors import GenerationBusy, GenerationFailed, NotFound, SessionConflict
 from parley.generation.guard import clean
 from parley.generation.prompt import compose
 from parley.loaded import LoadedBot
-from parley.ports import Clock, Conversations, Encoder, Generator
+from parley.ports import Clock, Conversations, Encoder, Generator, Opened
 
 MAX_RACES = 5  # a turn that loses this often meets a conversation that nobody types by hand
 GENERATION_BUDGET_SECONDS = 8.0  # the person waits at the chat door; API Gateway gives up after 30
@@ -68,42 +68,42 @@ class _Stopwatch:
         return {step: round(spent, 2) for step, spent in {**self._steps, "total": total}.items()}
 
 
-def answer(turn: Turn, services: Services, *, fresh: Session | None = None) -> Answered:
+def answer(turn: Turn, services: Services, *, opened: Opened | None = None) -> Answered:
     """The reply to a turn; the very same one if the turn was answered before.
 
-    `fresh` is the session of a conversation that this turn begins.
+    `opened` is the conversation as the door found it, if the door had to look.
 
     Raises:
         NotFound: there is no such bot or conversation.
         SessionConflict: other turns of the conversation kept being faster.
     """
-    loaded = services.bots(turn.bot)
     watch = _Stopwatch()
+    loaded = services.bots(turn.bot)
+    found = opened or services.conversations.open(turn.conversation_id, turn.id)
+    watch.lap("open")
+    if found.recorded is not None:
+        return Answered(found.recorded, "answered before", watch.timings_ms())
     embedding = services.encoder.embed([turn.text])[0]
     understanding = loaded.nlu.understand(turn.text, embedding)
     watch.lap("understand")
     for _ in range(MAX_RACES):
-        session, fresh = fresh, None
-        if session is None:
-            opened = services.conversations.open(turn.conversation_id, turn.id)
-            watch.lap("open")
-            if opened.recorded is not None:
-                return Answered(opened.recorded, "answered before", watch.timings_ms())
-            if opened.session is None:
-                raise NotFound(f"there is no conversation {turn.conversation_id!r}, or it was erased")
-            session = opened.session
+        session = found.session
+        if session is None or session.is_being_erased:
+            raise NotFound(f"there is no conversation {turn.conversation_id!r}, or it was erased")
         decision = decide(loaded.bot, session, understanding, turn.text)
         watch.lap("decide")
-        reply = _act(turn, session, understanding, decision, embedding, loaded, services)
+        reply = _act(turn, session, decision, embedding, loaded, services)
         watch.lap("act")
         after = replace(session, version=session.version + 1, slots=decision.slots, form=decision.form)
         recorded = RecordedTurn(turn.id, after.version, turn.text, turn.channel, turn.sent_at, reply, understanding)
         try:
-            services.conversations.record(after, recorded)
-        except SessionConflict:
-            continue  # somebody else's turn was saved first: run again on the newer state
-        finally:
-            watch.lap("save")
+            services.conversations.record(after, recorded, begins=found.is_new)
+        except SessionConflict:  # somebody else's turn was saved first: run again on the newer state
+            found = services.conversations.open(turn.conversation_id, turn.id)
+            if found.recorded is not None:
+                return Answered(found.recorded, "answered before", watch.timings_ms())
+            continue
+        watch.lap("save")
         return Answered(recorded, decision.because, watch.timings_ms())
     raise SessionConflict("other messages of this conversation were being answered at the same time; send it again")
 
@@ -111,7 +111,6 @@ def answer(turn: Turn, services: Services, *, fresh: Session | None = None) -> A
 def _act(
     turn: Turn,
     session: Session,
-    understanding: Understanding,
     decision: Decision,
     embedding: NDArray[np.float32],
     loaded: LoadedBot,
@@ -119,7 +118,7 @@ def _act(
 ) -> Reply:
     """The reply that a decision leads to, recalled from the cache where it may be shared."""
     shareable = decision.is_open_ended and is_shareable(
-        loaded.bot, session, understanding, turn.text, may_generate=decision.may_generate
+        loaded.bot, session, decision.slots, turn.text, may_generate=decision.may_generate
     )
     key = services.cache.key(loaded.bot, model=services.generator.model, text=turn.text) if shareable else None
     if key is not None and (recalled := services.cache.recall(key)) is not None:
@@ -150,8 +149,7 @@ class _Actor:
                     said.extend(next(filter(None, map(self._try, ways)), []))
                 case step:
                     said.extend(self._try((step,)))
-        sources = [source for _, source in said]
-        telling = next((source for source in sources if source != "scripted"), "scripted")
+        telling: Source = next((source for _, source in said if source != "scripted"), "scripted")
         return Reply(tuple(message for message, _ in said), telling)
 
     def _try(self, way: tuple[Step, ...]) -> list[tuple[Message, Source]]:
@@ -168,20 +166,23 @@ class _Actor:
                 return message, "fallback" if as_fallback else "scripted"
             case Answer():
                 passage = self.loaded.knowledge.answer(self.embedding)
-                return passage and (Message(passage.text, citations=(passage,)), "knowledge")
+                return (Message(passage.text, citations=(passage,)), "knowledge") if passage else None
             case Generate():
                 text = self._generate()
-                return text and (Message(text), "generated")
+                return (Message(text), "generated") if text else None
 
     def _generate(self) -> str | None:
         """What the generator says; None when it cannot be reached or says nothing fit to be said."""
-        settings, history = self.loaded.bot.generation, ()
-        if settings.history_turns and self.session.version:
-            history = self.services.conversations.history(self.session.conversation_id, limit=settings.history_turns)
-        prompt = compose(self.loaded.bot, history, self.turn.text)
+        prompt = compose(self.loaded.bot, self._history(), self.turn.text)
         try:
             pieces = self.services.generator.stream(prompt, budget_seconds=GENERATION_BUDGET_SECONDS)
             return clean("".join(pieces))
         except (GenerationBusy, GenerationFailed) as error:
             logger.warning("the generator gave no reply", extra={"turn_id": self.turn.id, "reason": str(error)})
             return None
+
+    def _history(self) -> tuple[RecordedTurn, ...]:
+        limit = self.loaded.bot.generation.history_turns
+        if not limit or not self.session.version:
+            return ()
+        return self.services.conversations.history(self.session.conversation_id, limit=limit)

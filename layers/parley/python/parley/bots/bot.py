@@ -122,3 +122,7 @@ class Bot:
     generation: GenerationSettings
     small_talk: tuple[str, ...] = ()  # intents for which the generator may speak when unsure
     suggestions: tuple[str, ...] = ()  # first questions to offer
+
+    def initial_slots(self) -> dict[str, str]:
+        """The slots with which a conversation begins."""
+        return {slot.name: slot.initial_value for slot in self.slots if slot.initial_value is not None}

@@ -35,7 +35,9 @@ class Bundle:
 def pack(bundle: Bundle) -> tuple[Bot, bytes]:
     """The bot with its version, and the bytes of the file."""
     unversioned = _files(replace(bundle, bot=replace(bundle.bot, version="")))
-    version = hashlib.sha256(b"".join(name.encode() + content for name, content in unversioned.items())).hexdigest()[:12]
+    version = hashlib.sha256(b"".join(name.encode() + content for name, content in unversioned.items())).hexdigest()[
+        :12
+    ]
     bot = replace(bundle.bot, version=version)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:

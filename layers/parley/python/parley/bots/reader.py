@@ -39,7 +39,7 @@ class SlotCheck(msgspec.Struct, forbid_unknown_fields=True):
     invalid: str
 
 
-class KnowledgeSettings(msgspec.Struct, forbid_unknown_fields=True):
+class KnowledgeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`knowledge:` in bot.yml."""
 
     documents: str = "documents"
@@ -120,11 +120,18 @@ def _settings(source: BotSource, faults: Faults) -> BotSettings | None:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return str(value) if isinstance(value, str) else value
+    """The value in Python's own types, without what the YAML library remembers about it."""
+    match value:
+        case Mapping():
+            return {str(key): _plain(item) for key, item in value.items()}
+        case list():
+            return [_plain(item) for item in value]
+        case bool() | None:
+            return value
+        case str() | int() | float():
+            return next(kind for kind in (str, int, float) if isinstance(value, kind))(value)
+        case _:
+            return value
 
 
 def _variations(placed: Placed, faults: Faults) -> tuple[Variation, ...]:
@@ -159,7 +166,9 @@ def _buttons(items: Any, place: str, faults: Faults) -> Iterator[Button]:
 def _slot(name: str, placed: Placed, faults: Faults) -> Slot:
     value = placed.value if isinstance(placed.value, Mapping) else {}
     if value.get("type") not in ("text", "any", "rasa.shared.core.slots.TextSlot"):
-        faults.add(placed.place, f"slot `{name}`: type {value.get('type')!r} is not supported by this version; use `text`")
+        faults.add(
+            placed.place, f"slot `{name}`: type {value.get('type')!r} is not supported by this version; use `text`"
+        )
     initial = value.get("initial_value")
     mappings = tuple(_mappings(name, value.get("mappings", ()), placed.place, faults))
     return Slot(name, mappings, None if initial is None else str(initial))
@@ -169,7 +178,7 @@ def _mappings(slot: str, items: Any, place: str, faults: Faults) -> Iterator[Slo
     for item in items:
         match item:
             case {"type": "from_entity" | "from_text" | "from_intent" as kind, **rest}:
-                conditions = rest.get("conditions") or [{}]
+                conditions: list[Any] = rest.get("conditions") or [{}]
                 for condition in conditions:  # any one of them suffices, so each becomes a mapping
                     yield SlotMapping(
                         type=kind,
@@ -209,7 +218,7 @@ def _form(name: str, placed: Placed, settings: BotSettings, responses: Mapping[s
         ask = next((candidate for candidate in candidates if candidate in responses), None)
         if ask is None:
             faults.add(placed.place, f"form `{name}` asks for `{slot}`, but there is no response `{candidates[0]}`")
-        slots.append(FormSlot(slot, ask or "", check and check.pattern, check and check.invalid))
+        slots.append(FormSlot(slot, ask or "", check.pattern if check else None, check.invalid if check else None))
     return Form(name, tuple(slots))
 
 

@@ -1,13 +1,15 @@
 """The session: what is remembered of a conversation between turns."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from parley.conversation.reply import Reply
 from parley.conversation.understanding import Understanding
 
 TurnStatus = Literal["queued", "running", "done", "failed"]
+
+GIVEN_UP_SECONDS = 900.0  # longer than the queue tries: three deliveries of at most 180 s each, and their waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,11 @@ class Session:
     version: int = 0  # turns saved so far; a save succeeds only on the version it was read at
     slots: Mapping[str, str] = field(default_factory=dict)
     form: ActiveForm | None = None
+
+    @property
+    def is_being_erased(self) -> bool:
+        """Whether an erasure has begun: no turn can be saved any more."""
+        return self.version < 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +61,9 @@ class TurnProgress:
     changed_at: float  # seconds since the Unix epoch, UTC
     reason: str | None = None  # why it failed
     recorded: RecordedTurn | None = None  # once done
+
+    def as_of(self, now: float) -> "TurnProgress":
+        """The progress seen at `now`: what should long have ended and has not is failed."""
+        if self.status in ("queued", "running") and now - self.changed_at > GIVEN_UP_SECONDS:
+            return replace(self, status="failed", reason="the turn was not finished in time; send it again")
+        return self

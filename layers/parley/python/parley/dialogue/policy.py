@@ -36,9 +36,8 @@ class _State:
 
 def decide(bot: Bot, session: Session, understanding: Understanding, text: str) -> Decision:
     """What the bot does about one utterance."""
-    known = session.slots if session.version else {**slots.initial(bot), **session.slots}
     found = slots.extract(bot, session.form, understanding, text)
-    filled = forms.without_invalid(bot, {**known, **found})
+    filled = forms.without_invalid(bot, {**session.slots, **found})
     state = _State(filled, session.form)
     rule = rules.matching(bot, state.form, state.slots, understanding.intent)
     if state.form is not None:
@@ -63,7 +62,7 @@ def _perform(bot: Bot, state: _State, actions: tuple[str, ...]) -> _State:
     for action in actions:
         if action == ACTION_LISTEN:
             break
-        elif action == ACTION_ANSWER:
+        if action == ACTION_ANSWER:
             state = state.saying(FirstOf(((Answer(),), (Say(bot.declined, as_fallback=True),))))
         elif action == ACTION_GENERATE:
             state = state.saying(FirstOf(((Generate(),), (Say(bot.fallback, as_fallback=True),))))

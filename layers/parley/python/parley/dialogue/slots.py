@@ -1,7 +1,5 @@
 """Slot filling: what a turn tells the session, by the mappings of the domain."""
 
-from collections.abc import Mapping
-
 from parley.bots.bot import Bot, SlotMapping
 from parley.conversation import ActiveForm, Understanding
 
@@ -16,11 +14,6 @@ def extract(bot: Bot, form: ActiveForm | None, understanding: Understanding, tex
                 found[slot.name] = value
                 break
     return found
-
-
-def initial(bot: Bot) -> Mapping[str, str]:
-    """The slots with which a conversation begins."""
-    return {slot.name: slot.initial_value for slot in bot.slots if slot.initial_value is not None}
 
 
 def _value(mapping: SlotMapping, form: ActiveForm | None, understanding: Understanding, text: str) -> str | None:

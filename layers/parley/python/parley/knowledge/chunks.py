@@ -3,6 +3,7 @@
 Used when a bot is compiled; knows Markdown, knows no model.
 """
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,9 +29,10 @@ def embedded_text(passage: Citation) -> str:
 
 def _sections(document: str, markdown: str) -> Iterator[Citation]:
     lines = markdown.splitlines()
+    tokens = MarkdownIt().parse(markdown)
     headings = [
         (token.map[0], token.map[1], int(token.tag[1:]), inline.content)
-        for token, inline in zip(tokens := MarkdownIt().enable("table").parse(markdown), tokens[1:], strict=False)
+        for token, inline in itertools.pairwise(tokens)
         if token.type == "heading_open" and token.map
     ]
     title = next((text for _, _, level, text in headings if level == 1), Path(document).stem.replace("-", " "))

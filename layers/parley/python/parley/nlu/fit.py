@@ -56,7 +56,9 @@ def fit_head(vectors: FloatArray, intents: Sequence[str]) -> Fit:
     return Fit(head, float(right[known].mean()), kept, refused)
 
 
-def _trials(vectors: FloatArray, labels: IntArray) -> Iterator[tuple[FloatArray, FloatArray, NDArray[np.bool_], NDArray[np.bool_]]]:
+def _trials(
+    vectors: FloatArray, labels: IntArray
+) -> Iterator[tuple[FloatArray, FloatArray, NDArray[np.bool_], NDArray[np.bool_]]]:
     """For each fold: confidence, similarity, whether the utterance was known, whether its intent ranked first."""
     within = _index_within_intent(labels)
     for fold in range(FOLDS):
@@ -92,5 +94,6 @@ def _regress(vectors: FloatArray, labels: IntArray) -> tuple[FloatArray, FloatAr
     model = LogisticRegression(C=REGULARISATION, max_iter=1000).fit(vectors, labels)
     weights, bias = model.coef_.astype(np.float32), model.intercept_.astype(np.float32)
     if len(model.classes_) == 2:  # sklearn gives one row of log-odds for two classes
-        return np.concatenate([-weights, weights]) / 2, np.concatenate([-bias, bias]) / 2
+        half = np.float32(0.5)
+        return np.concatenate([-weights, weights]) * half, np.concatenate([-bias, bias]) * half
     return weights, bias

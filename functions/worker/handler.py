@@ -1,0 +1,20 @@
+"""worker: the queue door. Turns that were acknowledged at once, in order within a conversation."""
+
+import os
+from typing import Any
+
+from aws_lambda_powertools.utilities.batch import SqsFifoPartialProcessor, process_partial_response
+
+from parley.adapters.aws import connect
+from parley.logs import log_as_json
+from parley.queue_door import QueueDoor
+from parley.settings import read_settings
+
+log_as_json("worker")
+door = QueueDoor(connect(read_settings(os.environ)))
+processor = SqsFifoPartialProcessor(skip_group_on_error=True)
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Answers a batch of turns; names those that the queue shall deliver again."""
+    return dict(process_partial_response(event, record_handler=door, processor=processor, context=context))

@@ -1,0 +1,1 @@
+"""The ports made real. The only place that knows boto3, PynamoDB and files of models."""

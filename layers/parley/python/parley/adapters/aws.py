@@ -1,0 +1,33 @@
+"""The services of a turn on AWS, wired from the settings."""
+
+import time
+
+from parley.adapters.dynamodb import DynamoConversations, DynamoReplies
+from parley.adapters.s3 import S3Bots
+from parley.adapters.sagemaker import SageMakerGenerator
+from parley.adapters.secrets import secret_from
+from parley.caching.recall import ReplyCache
+from parley.nlu.encoder import OnnxEncoder
+from parley.settings import Settings
+from parley.turn import Services
+
+
+def connect(settings: Settings) -> Services:
+    """What a turn needs, on AWS. Loads the encoder and the default bot, so that the first turn need not."""
+    bots = S3Bots(settings.bots)
+    bots(settings.default_bot)
+    return Services(
+        bots=bots,
+        encoder=OnnxEncoder(settings.encoder_folder),
+        conversations=DynamoConversations(
+            settings.conversations_table, retention_days=settings.retention_days, clock=time.time
+        ),
+        cache=ReplyCache(
+            store=DynamoReplies(settings.replies_table, clock=time.time),
+            secret=secret_from(settings.cache_key_secret),
+            ttl_seconds=settings.cache_ttl_seconds,
+            clock=time.time,
+        ),
+        generator=SageMakerGenerator(settings.generator_endpoint),
+        clock=time.time,
+    )

@@ -1,0 +1,249 @@
+"""Conversations and shared replies in DynamoDB.
+
+`conversations` holds, for each conversation, one `state` item, one item per turn and
+one small `request#` item per turn id. No item grows, so a conversation of thousands of
+turns works like its first. What an item means stands in its `body` as JSON; the other
+attributes are what DynamoDB itself must compare, index or expire.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import msgspec
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.connection import Connection
+from pynamodb.exceptions import DeleteError, DoesNotExist, PutError, PynamoDBException, TransactWriteError, UpdateError
+from pynamodb.models import Model
+from pynamodb.transactions import TransactWrite
+
+from parley.conversation import RecordedTurn, Reply, Session, Turn, TurnProgress
+from parley.conversation.session import GIVEN_UP_SECONDS
+from parley.errors import SessionConflict, Unavailable
+from parley.ports import Clock, Opened
+
+SECONDS_PER_DAY = 86_400
+_LOST = "ConditionalCheckFailed"
+_RACES = frozenset({_LOST, "TransactionConflict"})
+_STATE = "state"
+M = TypeVar("M", bound=Model)
+
+
+class _Item(Model):
+    """What every item of `conversations` may carry. The table is bound in `_bind`."""
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    expires_at = NumberAttribute()
+    body = UnicodeAttribute(null=True)
+    version = NumberAttribute(null=True)  # state: the number of the last turn; negative while it is being erased
+    user_id = UnicodeAttribute(null=True)  # state: for the index by user
+    updated_at = NumberAttribute(null=True)
+    status = UnicodeAttribute(null=True)  # request
+    reason = UnicodeAttribute(null=True)
+    number = NumberAttribute(null=True)
+
+
+class _SharedReply(Model):
+    """One item of `replies`."""
+
+    pk = UnicodeAttribute(hash_key=True)
+    expires_at = NumberAttribute()
+    body = UnicodeAttribute()
+
+
+class DynamoConversations:
+    """`ports.Conversations` in the table `conversations`."""
+
+    def __init__(self, table: str, *, retention_days: int, clock: Clock) -> None:
+        self._item = _bind(_Item, table)
+        self._connection = Connection()
+        self._retention_seconds = retention_days * SECONDS_PER_DAY
+        self._clock = clock
+
+    def open(self, conversation_id: str, turn_id: str | None = None) -> Opened:
+        """See `ports.Conversations.open`."""
+        pk = _pk(conversation_id)
+        keys = [(pk, _STATE)] if turn_id is None else [(pk, _STATE), (pk, _request(turn_id))]
+        with _translated():
+            found = {item.sk: item for item in self._item.batch_get(keys, consistent_read=True)}
+        state = found.get(_STATE)
+        request = found.get(_request(turn_id)) if turn_id is not None else None
+        recorded = self._recorded(pk, request) if request is not None and request.status == "done" else None
+        return Opened(None if state is None else _session(state), recorded)
+
+    def start(self, session: Session) -> None:
+        """See `ports.Conversations.start`."""
+        with _translated():
+            self._state(session).save(condition=self._item.pk.does_not_exist())
+
+    def record(self, session: Session, turn: RecordedTurn, *, begins: bool = False) -> None:
+        """See `ports.Conversations.record`."""
+        follows = self._item.pk.does_not_exist() if begins else self._item.version == session.version - 1
+        pk, now = _pk(session.conversation_id), self._clock()
+        with _translated(), TransactWrite(connection=self._connection) as transaction:
+            transaction.save(self._state(session), condition=follows)
+            transaction.save(self._new(pk, _turn(turn.number), number=turn.number, body=_json(turn)))
+            done = self._new(pk, _request(turn.turn_id), status="done", number=turn.number, updated_at=now)
+            transaction.save(done)
+
+    def history(self, conversation_id: str, *, limit: int, before: int | None = None) -> tuple[RecordedTurn, ...]:
+        """See `ports.Conversations.history`."""
+        if before is not None and before <= 1:
+            return ()
+        last = _turn(before - 1) if before is not None else "turn#~"
+        with _translated():
+            newest_first = self._item.query(
+                _pk(conversation_id),
+                self._item.sk.between(_turn(1), last),
+                scan_index_forward=False,
+                limit=limit,
+                consistent_read=True,
+            )
+            return tuple(reversed([_decode_turn(item) for item in newest_first]))
+
+    def erase(self, conversation_id: str) -> None:
+        """See `ports.Conversations.erase`. The state goes last, so that what broke off can be done again."""
+        pk = _pk(conversation_id)
+        with _translated():
+            try:
+                self._item(pk, _STATE).update([self._item.version.set(-1)], condition=self._item.pk.exists())
+            except UpdateError as error:
+                if error.cause_response_code == _LOST + "Exception":
+                    return
+                raise
+            keys = self._item.query(pk, attributes_to_get=["pk", "sk"], consistent_read=True)
+            with self._item.batch_write() as batch:
+                for item in keys:
+                    if item.sk != _STATE:
+                        batch.delete(item)
+            self._item(pk, _STATE).delete()
+
+    def accept(self, turn: Turn) -> TurnProgress | None:
+        """See `ports.Conversations.accept`."""
+        now = self._clock()
+        item = self._new(_pk(turn.conversation_id), _request(turn.id), status="queued", updated_at=now)
+        free = self._item.pk.does_not_exist() | (self._item.status == "failed")
+        stale = self._item.status.is_in("queued", "running") & (self._item.updated_at < now - GIVEN_UP_SECONDS)
+        try:
+            with _translated():
+                item.save(condition=free | stale)
+        except SessionConflict:
+            return self.progress(turn.conversation_id, turn.id)
+        return None
+
+    def progress(self, conversation_id: str, turn_id: str) -> TurnProgress | None:
+        """See `ports.Conversations.progress`."""
+        pk = _pk(conversation_id)
+        with _translated():
+            try:
+                item = self._item.get(pk, _request(turn_id), consistent_read=True)
+            except DoesNotExist:
+                return None
+        recorded = self._recorded(pk, item) if item.status == "done" else None
+        progress = TurnProgress(turn_id, item.status, float(item.updated_at), item.reason, recorded)  # type: ignore[arg-type]
+        return progress.as_of(self._clock())
+
+    def mark_running(self, turn: Turn) -> None:
+        """See `ports.Conversations.mark_running`."""
+        self._mark(turn, "running")
+
+    def mark_failed(self, turn: Turn, reason: str) -> None:
+        """See `ports.Conversations.mark_failed`."""
+        self._mark(turn, "failed", self._item.reason.set(reason))
+
+    def _mark(self, turn: Turn, status: str, *more: Any) -> None:
+        item = self._item(_pk(turn.conversation_id), _request(turn.id))
+        changes = [self._item.status.set(status), self._item.updated_at.set(self._clock()), *more]
+        try:
+            with _translated():
+                item.update(changes, condition=self._item.pk.exists() & (self._item.status != "done"))
+        except SessionConflict:
+            return  # done, or erased: both stay as they are
+
+    def _state(self, session: Session) -> _Item:
+        return self._new(
+            _pk(session.conversation_id),
+            _STATE,
+            body=_json(session),
+            version=session.version,
+            user_id=session.user_id,
+            updated_at=self._clock(),
+        )
+
+    def _new(self, pk: str, sk: str, **attributes: Any) -> _Item:
+        return self._item(pk, sk, expires_at=int(self._clock()) + self._retention_seconds, **attributes)
+
+    def _recorded(self, pk: str, request: _Item) -> RecordedTurn:
+        with _translated():
+            return _decode_turn(self._item.get(pk, _turn(int(request.number)), consistent_read=True))
+
+
+class DynamoReplies:
+    """`ports.Replies` in the table `replies`. DynamoDB deletes late, so the expiry is checked here too."""
+
+    def __init__(self, table: str, *, clock: Clock) -> None:
+        self._item = _bind(_SharedReply, table)
+        self._clock = clock
+
+    def get(self, key: str) -> Reply | None:
+        """See `ports.Replies.get`."""
+        with _translated():
+            try:
+                item = self._item.get(key)
+            except DoesNotExist:
+                return None
+        return msgspec.json.decode(item.body, type=Reply) if item.expires_at > self._clock() else None
+
+    def put(self, key: str, reply: Reply, *, expires_at: float) -> None:
+        """See `ports.Replies.put`."""
+        with _translated():
+            self._item(key, expires_at=expires_at, body=_json(reply)).save()
+
+
+def _bind(model: type[M], table: str) -> type[M]:
+    return type(model.__name__, (model,), {"Meta": type("Meta", (), {"table_name": table})})
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """PynamoDB's errors as ours, the cause kept."""
+    try:
+        yield
+    except TransactWriteError as error:
+        codes = {reason.code for reason in error.cancellation_reasons if reason is not None}
+        if codes & _RACES:
+            raise SessionConflict("another turn of this conversation was saved first") from error
+        raise Unavailable("the conversation could not be saved") from error
+    except (PutError, UpdateError, DeleteError) as error:
+        if error.cause_response_code == _LOST + "Exception":
+            raise SessionConflict("somebody else changed this first") from error
+        raise Unavailable("the database did not take the change") from error
+    except PynamoDBException as error:
+        raise Unavailable("the database did not answer") from error
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _decode_turn(item: _Item) -> RecordedTurn:
+    return msgspec.json.decode(item.body, type=RecordedTurn)
+
+
+def _session(item: _Item) -> Session:
+    session = msgspec.json.decode(item.body, type=Session)
+    return session if item.version >= 0 else replace(session, version=-1)
+
+
+def _pk(conversation_id: str) -> str:
+    return f"conversation#{conversation_id}"
+
+
+def _turn(number: int) -> str:
+    return f"turn#{number:06d}"
+
+
+def _request(turn_id: str) -> str:
+    return f"request#{turn_id}"

@@ -1,0 +1,136 @@
+"""Every port, in memory: for tests and for talking in the terminal.
+
+Held to the same contract suite as the real adapters, so that it cannot drift.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from parley.conversation import RecordedTurn, Reply, Session, Turn, TurnProgress
+from parley.errors import ParleyError, SessionConflict
+from parley.ports import Clock, Opened, Prompt
+
+
+@dataclass(slots=True)
+class _Stored:
+    session: Session | None = None
+    turns: list[RecordedTurn] = field(default_factory=list)
+    progress: dict[str, TurnProgress] = field(default_factory=dict)
+
+
+class MemoryConversations:
+    """`ports.Conversations` in a dictionary."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._stored: dict[str, _Stored] = {}
+
+    def open(self, conversation_id: str, turn_id: str | None = None) -> Opened:
+        """See `ports.Conversations.open`."""
+        stored = self._stored.get(conversation_id, _Stored())
+        progress = stored.progress.get(turn_id) if turn_id is not None else None
+        return Opened(stored.session, progress.recorded if progress else None)
+
+    def start(self, session: Session) -> None:
+        """See `ports.Conversations.start`."""
+        if session.conversation_id in self._stored:
+            raise SessionConflict(f"conversation {session.conversation_id!r} exists")
+        self._stored[session.conversation_id] = _Stored(session)
+
+    def record(self, session: Session, turn: RecordedTurn, *, begins: bool = False) -> None:
+        """See `ports.Conversations.record`."""
+        stored = self._stored.get(session.conversation_id)
+        if begins and stored is None:
+            stored = self._stored[session.conversation_id] = _Stored()
+        elif begins or stored is None or stored.session is None or stored.session.version != session.version - 1:
+            raise SessionConflict(f"conversation {session.conversation_id!r} has moved on")
+        stored.session = session
+        stored.turns.append(turn)
+        stored.progress[turn.turn_id] = TurnProgress(turn.turn_id, "done", self._clock(), recorded=turn)
+
+    def history(self, conversation_id: str, *, limit: int, before: int | None = None) -> tuple[RecordedTurn, ...]:
+        """See `ports.Conversations.history`."""
+        turns = self._stored.get(conversation_id, _Stored()).turns
+        return tuple(turn for turn in turns if before is None or turn.number < before)[-limit:]
+
+    def erase(self, conversation_id: str) -> None:
+        """See `ports.Conversations.erase`."""
+        self._stored.pop(conversation_id, None)
+
+    def accept(self, turn: Turn) -> TurnProgress | None:
+        """See `ports.Conversations.accept`."""
+        stored = self._stored[turn.conversation_id]
+        known = stored.progress.get(turn.id)
+        if known is not None and known.as_of(self._clock()).status != "failed":
+            return known
+        stored.progress[turn.id] = TurnProgress(turn.id, "queued", self._clock())
+        return None
+
+    def progress(self, conversation_id: str, turn_id: str) -> TurnProgress | None:
+        """See `ports.Conversations.progress`."""
+        known = self._stored.get(conversation_id, _Stored()).progress.get(turn_id)
+        return known and known.as_of(self._clock())
+
+    def mark_running(self, turn: Turn) -> None:
+        """See `ports.Conversations.mark_running`."""
+        self._mark(turn, TurnProgress(turn.id, "running", self._clock()))
+
+    def mark_failed(self, turn: Turn, reason: str) -> None:
+        """See `ports.Conversations.mark_failed`."""
+        self._mark(turn, TurnProgress(turn.id, "failed", self._clock(), reason))
+
+    def _mark(self, turn: Turn, progress: TurnProgress) -> None:
+        stored = self._stored.get(turn.conversation_id, _Stored())
+        known = stored.progress.get(turn.id)
+        if known is not None and known.status != "done":
+            stored.progress[turn.id] = progress
+
+
+class MemoryReplies:
+    """`ports.Replies` in a dictionary."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._kept: dict[str, tuple[Reply, float]] = {}
+
+    def get(self, key: str) -> Reply | None:
+        """See `ports.Replies.get`."""
+        reply, expires_at = self._kept.get(key, (None, 0.0))
+        return reply if expires_at > self._clock() else None
+
+    def put(self, key: str, reply: Reply, *, expires_at: float) -> None:
+        """See `ports.Replies.put`."""
+        self._kept[key] = (reply, expires_at)
+
+
+class MemoryGenerator:
+    """`ports.Generator` that says what a test gave it, or fails as a test wants it to."""
+
+    def __init__(self, *pieces: str, fails_with: ParleyError | None = None) -> None:
+        self.prompts: list[Prompt] = []
+        self._pieces = pieces
+        self._fails_with = fails_with
+
+    @property
+    def model(self) -> str:
+        """See `ports.Generator.model`."""
+        return "memory"
+
+    def stream(self, prompt: Prompt, *, budget_seconds: float) -> Iterator[str]:
+        """See `ports.Generator.stream`."""
+        del budget_seconds  # takes no time
+        self.prompts.append(prompt)
+        yield from self._pieces
+        if self._fails_with is not None:
+            raise self._fails_with
+
+
+class MemoryQueue:
+    """`ports.TurnQueue` in a list."""
+
+    def __init__(self) -> None:
+        self.sent: list[Turn] = []
+
+    def send(self, turn: Turn) -> None:
+        """See `ports.TurnQueue.send`."""
+        self.sent.append(replace(turn))

@@ -1,0 +1,22 @@
+"""A secret from Secrets Manager, kept in memory for a while and never anywhere else."""
+
+from collections.abc import Callable
+
+from aws_lambda_powertools.utilities import parameters
+from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
+
+from parley.errors import Unavailable
+
+MAX_AGE_SECONDS = 900  # a rotated secret is picked up within a quarter of an hour
+
+
+def secret_from(arn: str) -> Callable[[], bytes]:
+    """A function that gives the secret at `arn`; it raises `Unavailable` where the secret cannot be had."""
+
+    def fetch() -> bytes:
+        try:
+            return str(parameters.get_secret(arn, max_age=MAX_AGE_SECONDS)).encode()
+        except GetParameterError as error:
+            raise Unavailable("the secret could not be read") from error
+
+    return fetch

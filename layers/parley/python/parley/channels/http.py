@@ -1,0 +1,288 @@
+"""HTTP: the JSON of our own API in and out.
+
+Pure conversions. The models are the contract: Powertools validates requests with
+them and writes the OpenAPI document from them. Errors are RFC 9457 problems.
+"""
+
+import unicodedata
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from parley.conversation import Message, RecordedTurn, Source, TurnProgress, Understanding
+from parley.errors import Busy, MalformedRequest, NotFound, NotYours, ParleyError, Rejected, TooLarge
+
+MAX_MESSAGE_CHARACTERS = 4_000
+MAX_BODY_BYTES = 128 * 1024
+PROBLEM_JSON = "application/problem+json"
+RANKED_INTENTS = 5
+
+_TEXT_CONTROLS = "\n\r\t"
+
+
+def _says_something(message: str) -> str:
+    if not message.strip():
+        raise ValueError("the message is empty")
+    for character in message:
+        if unicodedata.category(character) == "Cc" and character not in _TEXT_CONTROLS:
+            raise ValueError(f"the message holds the control character U+{ord(character):04X}")
+    return message
+
+
+Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]{1,128}$")]
+MessageText = Annotated[str, Field(max_length=MAX_MESSAGE_CHARACTERS), AfterValidator(_says_something)]
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class ChatRequest(_Request):
+    """One message of a person."""
+
+    message: MessageText
+    conversation_id: Id | None = Field(None, description="Leave it out to begin a conversation.")
+    bot: Id | None = Field(None, description="Leave it out for the default bot.")
+    user_id: Id | None = None
+    turn_id: Id | None = Field(None, description="Send the same id again to get the same reply again.")
+
+
+class UnderstandRequest(_Request):
+    """One utterance to understand, outside any conversation."""
+
+    message: MessageText
+    bot: Id | None = None
+
+
+class ButtonBody(BaseModel):
+    """A suggested next message."""
+
+    title: str
+    payload: str
+
+
+class CitationBody(BaseModel):
+    """Where in the bot's documents a statement comes from."""
+
+    title: str
+    document: str
+    section: str
+    text: str
+
+
+class MessageBody(BaseModel):
+    """One bubble of a reply."""
+
+    text: str
+    buttons: list[ButtonBody] | None = None
+    image: str | None = None
+    citations: list[CitationBody] | None = None
+
+
+class EntityBody(BaseModel):
+    """A span found in the message."""
+
+    name: str
+    value: str
+    start: int
+    end: int
+    text: str
+
+
+class UnderstandingBody(BaseModel):
+    """What the bot made of the message; `intent` is null when it is nothing the bot was taught."""
+
+    intent: str | None
+    confidence: float
+    entities: list[EntityBody]
+
+
+class IntentBody(BaseModel):
+    """An intent and how likely it is."""
+
+    name: str
+    confidence: float
+
+
+class FullUnderstandingBody(UnderstandingBody):
+    """An understanding with its ranking."""
+
+    ranking: list[IntentBody]
+    language: str
+
+
+class ChatReply(BaseModel):
+    """The reply to one message."""
+
+    conversation_id: str
+    conversation_token: str | None = Field(None, description="Given once, when the conversation begins.")
+    turn_id: str
+    replies: list[MessageBody]
+    source: Source
+    understanding: UnderstandingBody
+    timings_ms: dict[str, float]
+
+
+class Accepted(BaseModel):
+    """A message that will be answered in its own time."""
+
+    conversation_id: str
+    conversation_token: str | None = None
+    turn_id: str
+    status: Literal["queued", "running", "done", "failed"]
+
+
+class TurnBody(BaseModel):
+    """One turn of the history."""
+
+    turn_id: str
+    number: int
+    message: str
+    channel: str
+    sent_at: float
+    replies: list[MessageBody]
+    source: Source
+    understanding: UnderstandingBody
+
+
+class HistoryBody(BaseModel):
+    """The latest turns, oldest first."""
+
+    conversation_id: str
+    turns: list[TurnBody]
+    next: int | None = Field(None, description="Give this as `before` to get the turns that came earlier.")
+
+
+class TurnStatusBody(BaseModel):
+    """How far an accepted message has come."""
+
+    conversation_id: str
+    turn_id: str
+    status: Literal["queued", "running", "done", "failed"]
+    reason: str | None = None
+    replies: list[MessageBody] | None = None
+    source: Source | None = None
+    understanding: UnderstandingBody | None = None
+
+
+class Problem(BaseModel):
+    """RFC 9457."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+
+
+def problem(status: int, detail: str) -> dict[str, Any]:
+    """The problem document of RFC 9457 for a status."""
+    return {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+
+
+def status_of(error: ParleyError) -> int:
+    """The HTTP status for an error of ours. This is the only place where errors become statuses."""
+    match error:
+        case MalformedRequest():
+            return HTTPStatus.BAD_REQUEST
+        case NotYours():
+            return HTTPStatus.FORBIDDEN
+        case NotFound():
+            return HTTPStatus.NOT_FOUND
+        case TooLarge():
+            return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+        case Rejected():
+            return HTTPStatus.BAD_REQUEST
+        case Busy():
+            return HTTPStatus.SERVICE_UNAVAILABLE
+        case _:
+            return HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def explain_validation(errors: list[Any]) -> tuple[int, str]:
+    """Status and sentence for what a validator found: 400 when the body is not JSON, otherwise 422."""
+    details = []
+    for error in errors:
+        if error.get("type") == "json_invalid":
+            return HTTPStatus.BAD_REQUEST, "the body is not JSON"
+        place = ".".join(str(part) for part in error.get("loc", ()) if part != "body") or "body"
+        message = str(error.get("msg", "not of the documented form")).removeprefix("Value error, ")
+        details.append(f"{place}: {message}")
+    return HTTPStatus.UNPROCESSABLE_ENTITY, "; ".join(details)
+
+
+def prefers_async(prefer: str | None) -> bool:
+    """Whether a `Prefer` header (RFC 7240) asks for an answer later."""
+    return "respond-async" in {part.strip().lower() for part in (prefer or "").split(",")}
+
+
+def render_message(message: Message) -> dict[str, Any]:
+    """One bubble as JSON; what a message does not have is left out."""
+    body: dict[str, Any] = {"text": message.text}
+    if message.buttons:
+        body["buttons"] = [{"title": button.title, "payload": button.payload} for button in message.buttons]
+    if message.image:
+        body["image"] = message.image
+    if message.citations:
+        body["citations"] = [
+            {"title": cited.title, "document": cited.document, "section": cited.section, "text": cited.text}
+            for cited in message.citations
+        ]
+    return body
+
+
+def render_understanding(understanding: Understanding) -> dict[str, Any]:
+    """Intent, confidence and entities as JSON."""
+    return {
+        "intent": understanding.intent,
+        "confidence": round(understanding.confidence, 4),
+        "entities": [
+            {"name": found.name, "value": found.value, "start": found.start, "end": found.end, "text": found.text}
+            for found in understanding.entities
+        ],
+    }
+
+
+def render_full_understanding(understanding: Understanding) -> dict[str, Any]:
+    """An understanding with the first intents of its ranking."""
+    ranking = [
+        {"name": score.name, "confidence": round(score.confidence, 4)}
+        for score in understanding.ranking[:RANKED_INTENTS]
+    ]
+    return {**render_understanding(understanding), "ranking": ranking, "language": understanding.language}
+
+
+def render_reply(recorded: RecordedTurn) -> dict[str, Any]:
+    """What every view of an answered turn shows."""
+    return {
+        "turn_id": recorded.turn_id,
+        "replies": [render_message(message) for message in recorded.reply.messages],
+        "source": recorded.reply.source,
+        "understanding": render_understanding(recorded.understanding),
+    }
+
+
+def render_turn(recorded: RecordedTurn) -> dict[str, Any]:
+    """One turn of the history."""
+    said = {"number": recorded.number, "message": recorded.message, "channel": recorded.channel}
+    return {**said, "sent_at": recorded.sent_at, **render_reply(recorded)}
+
+
+def render_progress(conversation_id: str, progress: TurnProgress) -> dict[str, Any]:
+    """How far an accepted turn has come, with its reply once it is done."""
+    body: dict[str, Any] = {
+        "conversation_id": conversation_id,
+        "turn_id": progress.turn_id,
+        "status": progress.status,
+    }
+    if progress.reason:
+        body["reason"] = progress.reason
+    if progress.recorded:
+        body.update(render_reply(progress.recorded))
+    return body
+
+
+def without_nothing(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The body without the fields that have no value."""
+    return {name: value for name, value in body.items() if value is not None}

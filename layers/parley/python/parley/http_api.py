@@ -1,0 +1,161 @@
+"""The HTTP API: paths, methods, the contract of each, and what an error looks like.
+
+`HttpApi` is called with API Gateway's event and gives API Gateway's response. What a
+route does is `http_door`'s.
+"""
+
+import json
+import logging
+from typing import Annotated, Any
+
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, CORSConfig, Response
+from aws_lambda_powertools.event_handler.exceptions import NotFoundError
+from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
+from aws_lambda_powertools.event_handler.openapi.models import Server
+from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
+
+from parley import __version__
+from parley.channels import http
+from parley.errors import ParleyError, Rejected, TooLarge
+from parley.http_door import HttpDoor
+
+HISTORY_PAGE = 50
+BROKEN = "something broke on our side"
+
+_REFUSALS = {
+    status: {"description": what, "content": {http.PROBLEM_JSON: {"model": http.Problem}}}
+    for status, what in ((400, "The body is not JSON."), (403, "Token missing or wrong."), (404, "Not found."))
+}
+
+logger = logging.getLogger(__name__)
+
+Authorization = Annotated[str | None, Header(alias="Authorization")]
+Prefer = Annotated[str | None, Header(alias="Prefer")]
+PathId = Annotated[http.Id, Path()]
+
+
+class HttpApi:
+    """The HTTP API of a deployment."""
+
+    def __init__(self, door: HttpDoor) -> None:
+        self._app = APIGatewayHttpResolver(
+            enable_validation=True,
+            cors=CORSConfig(allow_origin="*", allow_headers=["Authorization", "Content-Type", "Prefer"], max_age=3600),
+        )
+        self._app.configure_openapi(title="Parley", version=__version__, servers=[Server(url=".")])
+        self._app.enable_swagger(path="/docs")
+        _add_routes(self._app, door)
+        _add_errors(self._app)
+
+    def __call__(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
+        """API Gateway's response to API Gateway's event (payload format 2.0)."""
+        if len(event.get("body") or "") > http.MAX_BODY_BYTES:
+            error = TooLarge(f"the body is larger than {http.MAX_BODY_BYTES // 1024} KB")
+            return _refused(http.status_of(error), str(error))
+        return self._app.resolve(_as_json(event), context)
+
+
+def _add_routes(app: APIGatewayHttpResolver, door: HttpDoor) -> None:
+    @app.post("/v1/chat", summary="Say something", responses=_answers(http.ChatReply, more={202: http.Accepted}))
+    def chat(
+        request: http.ChatRequest,
+        authorization: Authorization = None,
+        prefer: Prefer = None,
+    ) -> Response[Any]:
+        return door.chat(request, authorization, prefer)
+
+    @app.post("/v1/understand", summary="Understand an utterance", responses=_answers(http.FullUnderstandingBody))
+    def understand(request: http.UnderstandRequest) -> Response[Any]:
+        return door.understand(request)
+
+    @app.get("/v1/conversations/<conversation_id>", summary="Read it back", responses=_answers(http.HistoryBody))
+    def history(
+        conversation_id: PathId,
+        authorization: Authorization = None,
+        limit: Annotated[int, Query(ge=1, le=HISTORY_PAGE)] = HISTORY_PAGE,
+        before: Annotated[int | None, Query(ge=1)] = None,
+    ) -> Response[Any]:
+        return door.history(conversation_id, authorization, limit, before)
+
+    @app.delete("/v1/conversations/<conversation_id>", summary="Erase it", responses=_answers(None, status=204))
+    def erase(conversation_id: PathId, authorization: Authorization = None) -> Response[Any]:
+        return door.erase(conversation_id, authorization)
+
+    @app.get(
+        "/v1/conversations/<conversation_id>/turns/<turn_id>",
+        summary="How far a message has come",
+        responses=_answers(http.TurnStatusBody),
+    )
+    def progress(
+        conversation_id: PathId,
+        turn_id: PathId,
+        authorization: Authorization = None,
+    ) -> Response[Any]:
+        return door.progress(conversation_id, turn_id, authorization)
+
+    @app.get("/v1/health", summary="Is it up")
+    def health() -> Response[Any]:
+        return door.health()
+
+    @app.get("/openapi.json", include_in_schema=False)
+    def openapi() -> Response[Any]:
+        return Response(200, "application/json", app.get_openapi_json_schema())
+
+
+def _add_errors(app: APIGatewayHttpResolver) -> None:
+    def failed(error: ParleyError) -> Response[Any]:
+        status = http.status_of(error)
+        if not isinstance(error, Rejected):
+            logger.error("request failed", exc_info=error)
+        return _problem(status, BROKEN if status == 500 else str(error))
+
+    def broken(error: Exception) -> Response[Any]:
+        logger.error("request failed", exc_info=error)
+        return _problem(500, BROKEN)
+
+    def invalid(error: RequestValidationError) -> Response[Any]:
+        return _problem(*http.explain_validation(list(error.errors())))
+
+    def not_text(_: UnicodeDecodeError) -> Response[Any]:
+        return _problem(400, "the body is not UTF-8")
+
+    def too_deep(_: RecursionError) -> Response[Any]:
+        return _problem(400, "the body is nested too deeply")
+
+    def unknown_route(_: NotFoundError) -> Response[Any]:
+        return _problem(404, "there is no such route; /openapi.json lists them")
+
+    handlers = {
+        ParleyError: failed,
+        RequestValidationError: invalid,
+        UnicodeDecodeError: not_text,
+        RecursionError: too_deep,
+        NotFoundError: unknown_route,
+        Exception: broken,
+    }
+    for kind, handler in handlers.items():
+        app.exception_handler(kind)(handler)
+
+
+def _answers(model: Any, *, status: int = 200, more: dict[int, Any] | None = None) -> dict[int, Any]:
+    """The responses of a route, for the OpenAPI document."""
+    good = {status: model, **(more or {})}
+    described = {
+        code: {"description": "Done.", "content": {"application/json": {"model": body}} if body else {}}
+        for code, body in good.items()
+    }
+    return {**described, **_REFUSALS}
+
+
+def _as_json(event: dict[str, Any]) -> dict[str, Any]:
+    """The event with its body declared as JSON: we read nothing else, and `curl -d` declares a form."""
+    return {**event, "headers": {**(event.get("headers") or {}), "content-type": "application/json"}}
+
+
+def _problem(status: int, detail: str) -> Response[Any]:
+    return Response(status, http.PROBLEM_JSON, json.dumps(http.problem(status, detail)))
+
+
+def _refused(status: int, detail: str) -> dict[str, Any]:
+    headers = {"Content-Type": http.PROBLEM_JSON}
+    return {"statusCode": status, "headers": headers, "body": json.dumps(http.problem(status, detail))}

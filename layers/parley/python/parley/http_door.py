@@ -1,0 +1,157 @@
+"""The HTTP door: what each route does. A turn itself is `turn.answer`'s.
+
+Knows who may do what to a conversation; knows no paths (`http_api` has them) and
+reads no environment.
+"""
+
+import logging
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from aws_lambda_powertools.event_handler import Response
+
+from parley import __version__
+from parley.channels import http, token
+from parley.conversation import Session, Turn
+from parley.errors import MalformedRequest, NotFound, NotYours, Unavailable
+from parley.ports import Opened, TurnQueue
+from parley.turn import Services, answer
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class HttpDoor:
+    """The routes of the HTTP API, one method each."""
+
+    services: Services
+    queue: TurnQueue
+    default_bot: str
+    stage: str
+
+    def chat(self, request: http.ChatRequest, authorization: str | None, prefer: str | None) -> Response[Any]:
+        """A reply to one message, or its acceptance."""
+        secret, session, opened, turn = self._open(request, authorization)
+        given = {"conversation_id": turn.conversation_id, "conversation_token": secret}
+        if http.prefers_async(prefer):
+            return self._accept(turn, session, given, is_new=opened.is_new)
+        answered = answer(turn, self.services, opened=opened)
+        reply = answered.turn.reply
+        logger.info(
+            "turn answered",
+            extra={
+                "turn_id": turn.id,
+                "conversation_id": turn.conversation_id,
+                "bot": turn.bot,
+                "source": reply.source,
+                "because": answered.because,
+                "timings_ms": answered.timings_ms,
+            },
+        )
+        body = {**given, **http.render_reply(answered.turn), "timings_ms": answered.timings_ms}
+        return json_response(200, http.without_nothing(body))
+
+    def understand(self, request: http.UnderstandRequest) -> Response[Any]:
+        """What a bot makes of an utterance."""
+        loaded = self.services.bots(request.bot or self.default_bot)
+        embedding = self.services.encoder.embed([request.message])[0]
+        return json_response(200, http.render_full_understanding(loaded.nlu.understand(request.message, embedding)))
+
+    def history(self, conversation_id: str, authorization: str | None, limit: int, before: int | None) -> Response[Any]:
+        """The latest turns of a conversation."""
+        self._own(conversation_id, authorization)
+        turns = self.services.conversations.history(conversation_id, limit=limit, before=before)
+        earlier = turns[0].number if turns and turns[0].number > 1 else None
+        rendered = [http.render_turn(turn) for turn in turns]
+        return json_response(
+            200, http.without_nothing({"conversation_id": conversation_id, "turns": rendered, "next": earlier})
+        )
+
+    def progress(self, conversation_id: str, turn_id: str, authorization: str | None) -> Response[Any]:
+        """How far an accepted turn has come."""
+        self._own(conversation_id, authorization)
+        progress = self.services.conversations.progress(conversation_id, turn_id)
+        if progress is None:
+            raise NotFound(f"no turn {turn_id!r} was accepted in this conversation")
+        return json_response(200, http.render_progress(conversation_id, progress))
+
+    def erase(self, conversation_id: str, authorization: str | None) -> Response[Any]:
+        """Forgets a conversation."""
+        self._own(conversation_id, authorization, also_half_erased=True)
+        self.services.conversations.erase(conversation_id)
+        return Response(status_code=204, body="")
+
+    def health(self) -> Response[Any]:
+        """That the function, its models and its default bot are loaded."""
+        bot = self.services.bots(self.default_bot).bot
+        about = {"name": bot.name, "title": bot.title, "description": bot.description, "version": bot.version}
+        body = {"status": "ok", "version": __version__, "stage": self.stage}
+        return json_response(200, {**body, "bot": {**about, "suggestions": bot.suggestions}})
+
+    def _open(self, request: http.ChatRequest, authorization: str | None) -> tuple[str | None, Session, Opened, Turn]:
+        """The token if it is new, the conversation, how it was found, and the turn."""
+        now = self.services.clock()
+        turn_id = request.turn_id or uuid.uuid4().hex
+        if request.conversation_id is None:
+            secret, bot = token.new_token(), self.services.bots(request.bot or self.default_bot).bot
+            session = Session(
+                conversation_id=uuid.uuid4().hex,
+                bot=bot.name,
+                token_digest=token.digest(secret),
+                started_at=now,
+                user_id=request.user_id,
+                slots=bot.initial_slots(),
+            )
+            opened = Opened(session, is_new=True)
+        else:
+            secret = None
+            session, opened = self._own(request.conversation_id, authorization, turn_id=request.turn_id)
+            if request.bot is not None and request.bot != session.bot:
+                raise MalformedRequest(f"this conversation is with the bot {session.bot!r}; begin another to change")
+        turn = Turn(turn_id, session.conversation_id, session.bot, "http", request.message, now, session.user_id)
+        return secret, session, opened, turn
+
+    def _own(
+        self,
+        conversation_id: str,
+        authorization: str | None,
+        *,
+        turn_id: str | None = None,
+        also_half_erased: bool = False,
+    ) -> tuple[Session, Opened]:
+        """The conversation and how it was found, for who holds its token.
+
+        Raises:
+            NotFound: there is none.
+            NotYours: the token is missing or wrong.
+        """
+        opened = self.services.conversations.open(conversation_id, turn_id)
+        session = opened.session
+        if session is None or (session.is_being_erased and not also_half_erased):
+            raise NotFound(f"there is no conversation {conversation_id!r}, or it was erased")
+        if not token.matches(token.bearer(authorization), session.token_digest):
+            raise NotYours("send the conversation's token as `Authorization: Bearer ...`")
+        return session, opened
+
+    def _accept(self, turn: Turn, session: Session, given: dict[str, Any], *, is_new: bool) -> Response[Any]:
+        """Hands the turn to the worker."""
+        conversations = self.services.conversations
+        if is_new:
+            conversations.start(session)
+        known = conversations.accept(turn)
+        if known is None:
+            try:
+                self.queue.send(turn)
+            except Unavailable as error:
+                conversations.mark_failed(turn, str(error))
+                raise
+            logger.info("turn queued", extra={"turn_id": turn.id, "conversation_id": turn.conversation_id})
+        body = {**given, "turn_id": turn.id, "status": known.status if known else "queued"}
+        location = f"/v1/conversations/{turn.conversation_id}/turns/{turn.id}"
+        return json_response(202, http.without_nothing(body), headers={"Location": location})
+
+
+def json_response(status: int, body: Any, *, headers: dict[str, str] | None = None) -> Response[Any]:
+    """A response with a JSON body."""
+    return Response(status, "application/json", body, headers=headers)
