@@ -1,0 +1,114 @@
+"""Turn the trained Hugging Face folder into the folder that onnxruntime-genai serves, and check what that costs.
+
+    python models/generator/convert.py [--model models/generator/build/run] [--out models/generator/artefact]
+
+Weights become INT8 (blocks of 32, embedding included). Prints the perplexity per reply token on the validation
+windows before and after, and fails where the loss in quality or the size is more than we are willing to ship.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+from tokenizers import Tokenizer
+from tokens import CHAT_TEMPLATE, conversation_tokens, read_windows
+from transformers import LlamaForCausalLM
+
+HERE = Path(__file__).parent
+MAX_BYTES = 30_000_000
+MAX_PERPLEXITY_GROWTH = 1.01
+MODEL_FILES = ("config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
+
+Logits = Callable[[np.ndarray], np.ndarray]  # (1, T) int64 token ids -> (1, T, V) float32
+
+
+def build(model: Path, out: Path) -> None:
+    """Write the onnxruntime-genai folder with the library's own builder."""
+    with tempfile.TemporaryDirectory() as temporary:
+        source = Path(temporary) / "model"
+        source.mkdir()
+        for name in MODEL_FILES:
+            shutil.copy(model / name, source / name)
+        command = [sys.executable, "-m", "onnxruntime_genai.models.builder"]
+        command += ["-i", str(source), "-o", str(Path(temporary) / "built"), "-p", "int8", "-e", "cpu"]
+        command += ["-c", str(Path(temporary) / "cache")]
+        command += ["--extra_options", "block_size=32", "op_types_to_quantize=MatMul/Gather", "prune_lm_head=false"]
+        subprocess.run(command, check=True, capture_output=True)
+        shutil.rmtree(out, ignore_errors=True)
+        shutil.copytree(Path(temporary) / "built", out)
+    (out / "chat_template.jinja").write_text(CHAT_TEMPLATE, encoding="utf-8")
+
+
+def torch_logits(model: Path) -> Logits:
+    network = LlamaForCausalLM.from_pretrained(model, dtype=torch.float32).eval()
+
+    @torch.no_grad()
+    def logits(ids: np.ndarray) -> np.ndarray:
+        return network(input_ids=torch.from_numpy(ids), use_cache=False).logits.float().numpy()
+
+    return logits
+
+
+def onnx_logits(folder: Path) -> Logits:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 2
+    session = onnxruntime.InferenceSession(folder / "model.onnx", options, providers=["CPUExecutionProvider"])
+    decoder = json.loads((folder / "genai_config.json").read_text(encoding="utf-8"))["model"]["decoder"]
+    caches = {
+        argument.name: np.zeros((1, decoder["num_key_value_heads"], 0, decoder["head_size"]), np.float32)
+        for argument in session.get_inputs()
+        if argument.name.startswith("past_key_values")
+    }
+
+    def logits(ids: np.ndarray) -> np.ndarray:
+        feed = {"input_ids": ids, "attention_mask": np.ones_like(ids), **caches}
+        return session.run(["logits"], feed)[0]
+
+    return logits
+
+
+def perplexity(logits: Logits, tokenizer: Tokenizer, windows: list[list[str]]) -> float:
+    """Perplexity per reply token, END included, each conversation on its own."""
+    total, count = 0.0, 0
+    for ids, reply in conversation_tokens(tokenizer, windows):
+        scores = logits(np.array([ids], np.int64))[0, :-1].astype(np.float64)
+        scores -= scores.max(axis=1, keepdims=True)
+        log_likelihood = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
+        places = np.flatnonzero(reply[1:])
+        total -= log_likelihood[places, np.array(ids[1:])[places]].sum()
+        count += len(places)
+    return float(np.exp(total / count))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, default=HERE / "build" / "run")
+    parser.add_argument("--out", type=Path, default=HERE / "artefact")
+    parser.add_argument("--valid", type=Path, default=HERE / "build" / "valid.jsonl")
+    parser.add_argument("--threads", type=int, default=2)
+    arguments = parser.parse_args()
+
+    torch.set_num_threads(arguments.threads)
+    build(arguments.model, arguments.out)
+    size = sum(file.stat().st_size for file in arguments.out.rglob("*") if file.is_file())
+    tokenizer = Tokenizer.from_file(str(arguments.model / "tokenizer.json"))
+    windows = read_windows(arguments.valid)
+    before = perplexity(torch_logits(arguments.model), tokenizer, windows)
+    after = perplexity(onnx_logits(arguments.out), tokenizer, windows)
+    print(f"{size / 1e6:.1f} MB; perplexity per reply token on {len(windows)} windows: {before:.2f} -> {after:.2f}")
+    if size > MAX_BYTES or after > before * MAX_PERPLEXITY_GROWTH:
+        sys.exit("not fit to ship: too large, or the weights lost too much")
+
+
+if __name__ == "__main__":
+    main()
