@@ -29,7 +29,6 @@ def parley(app: cdk.App) -> None:
     stage = STAGES[app.node.get_context("stage")]
     bundles = [Path(path) for path in app.node.get_context("bundles").split(",")]
     build = Build(Path(app.node.get_context("layers")), {bot_name(path): path for path in bundles})
-    sagemaker_url = app.node.try_get_context("sagemaker_url")
 
     state = StateStack(app, f"Parley-{stage.name}-State", stage=stage, **_options(stage))
     ChatStack(
@@ -38,7 +37,7 @@ def parley(app: cdk.App) -> None:
         stage=stage,
         build=build,
         state=state,
-        sagemaker_runtime_url=sagemaker_url,
+        local_settings=_local_settings(app, build) if stage.name == "local" else {},
         **_options(stage),
     )
     if stage.generator is not None:
@@ -53,6 +52,14 @@ def parley(app: cdk.App) -> None:
     cdk.Tags.of(app).add("app", "parley")
     cdk.Tags.of(app).add("stage", stage.name)
     cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+
+
+def _local_settings(app: cdk.App, build: Build) -> dict[str, str]:
+    return {
+        "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": app.node.get_context("sagemaker_url"),
+        # The local AWS runs functions as processes of this machine and mounts no /opt.
+        "ENCODER_DIR": str((build.layers / "encoder" / "encoder").resolve()),
+    }
 
 
 def _options(stage: Stage) -> dict[str, Any]:

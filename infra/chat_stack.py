@@ -8,6 +8,7 @@
 
 import json
 import typing
+from collections.abc import Mapping
 
 from aws_cdk import CfnOutput, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_apigatewayv2 as apigw
@@ -20,7 +21,7 @@ from aws_cdk import aws_s3_assets as s3_assets
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra.exceptions import accept
+from infra.exceptions import NO_TLS, accept
 from infra.observability import Alarms
 from infra.packaging import Build, function_code, package_layer
 from infra.stage import FunctionSize, Stage
@@ -57,7 +58,7 @@ class ChatStack(Stack):
         stage: Stage,
         build: Build,
         state: StateStack,
-        sagemaker_runtime_url: str | None = None,
+        local_settings: Mapping[str, str],
         **kwargs: object,
     ) -> None:
         super().__init__(scope, id, **kwargs)
@@ -67,7 +68,7 @@ class ChatStack(Stack):
         bundles = {name: s3_assets.Asset(self, f"Bot-{name}", path=str(path)) for name, path in build.bundles.items()}
 
         layers = self._layers(build)
-        settings = self._settings(state, turns, bundles, sagemaker_runtime_url)
+        settings = {**self._settings(state, turns, bundles), **local_settings}
         chat = self._function("Chat", stage.chat, layers=layers, environment=settings, snap_start=stage.snap_start)
         worker = self._function("Worker", stage.worker, layers=layers, environment=settings)
         web = self._function("Web", stage.web)
@@ -109,7 +110,7 @@ class ChatStack(Stack):
             id,
             fifo=True,  # the turns of one conversation are one group, so they stay in order
             encryption=sqs.QueueEncryption.SQS_MANAGED,
-            enforce_ssl=True,
+            enforce_ssl=self._stage.tls,
             # A try that died leaves its turn hidden this long; twice the worker's own limit covers its slowest end.
             visibility_timeout=Duration.seconds(2 * self._stage.worker.timeout_seconds),
             retention_period=Duration.days(4 if dead_letters else 14),
@@ -117,6 +118,8 @@ class ChatStack(Stack):
             if dead_letters
             else None,
         )
+        if not self._stage.tls:
+            accept(queue, "AwsSolutions-SQS4", NO_TLS)
         return queue
 
     def _layers(self, build: Build) -> list[lambda_.ILayerVersion]:
@@ -130,14 +133,7 @@ class ChatStack(Stack):
             for name, code in sources.items()
         ]
 
-    def _settings(
-        self,
-        state: StateStack,
-        turns: sqs.Queue,
-        bundles: dict[str, s3_assets.Asset],
-        sagemaker_runtime_url: str | None,
-    ) -> dict[str, str]:
-        local = {"AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": sagemaker_runtime_url} if sagemaker_runtime_url else {}
+    def _settings(self, state: StateStack, turns: sqs.Queue, bundles: dict[str, s3_assets.Asset]) -> dict[str, str]:
         return {
             "PARLEY_STAGE": self._stage.name,
             "CONVERSATIONS_TABLE": state.conversations.table_name,
@@ -146,12 +142,11 @@ class ChatStack(Stack):
             "BOTS": json.dumps({name: bundle.s3_object_url for name, bundle in bundles.items()}),
             "ENCODER_DIR": "/opt/encoder",
             "GENERATOR_ENDPOINT": self._stage.generator_endpoint,
-            "CACHE_KEY_SECRET": state.cache_key.secret_arn,
+            "CACHE_KEY_SECRET": state.cache_key_arn,
             "RETENTION_DAYS": str(self._stage.retention_days),
             "CACHE_TTL_SECONDS": str(self._stage.cache_ttl_seconds),
             # One utterance is a dozen tokens: a second thread costs more than it brings, and Lambda has no core for it.
             "OMP_NUM_THREADS": "1",
-            **local,
         }
 
     def _function(

@@ -3,6 +3,8 @@
 from aws_cdk import Acknowledgment, Validations
 from constructs import IConstruct
 
+NO_TLS = "The local AWS speaks plain HTTP, on the loopback interface alone."
+
 
 def accept(construct: IConstruct, finding: str, reason: str) -> None:
     """Let one finding of cdk-nag stand for `construct` and what is inside it."""

@@ -38,6 +38,7 @@ class Stage:
     generator: GeneratorSize | None  # None: a server on this machine stands in, outside of CDK
     requests_per_second: int  # past this, API Gateway answers 429
     burst_requests: int
+    tls: bool  # queues and topics refuse plain HTTP
     keeps_data: bool  # tables outlive the stack and refuse to be deleted
     customer_key: bool  # data is encrypted under a key of the account's own, 1 USD a month
     traced: bool  # X-Ray
@@ -85,6 +86,7 @@ STAGES = {
             generator=None,
             requests_per_second=1000,
             burst_requests=1000,
+            tls=False,
             keeps_data=False,
             customer_key=False,
             traced=False,
@@ -101,6 +103,7 @@ STAGES = {
             generator=_SMALL_GENERATOR,
             requests_per_second=50,
             burst_requests=100,
+            tls=True,
             keeps_data=False,
             customer_key=False,
             traced=True,
@@ -126,6 +129,7 @@ STAGES = {
             # at 2 s for each generated reply it is reached when every tenth turn is generated and all else is quick.
             requests_per_second=2000,
             burst_requests=4000,
+            tls=True,
             keeps_data=True,
             customer_key=True,
             traced=True,

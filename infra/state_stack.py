@@ -3,6 +3,8 @@
 Knows how data is kept, and lends it out as verbs. Does not know who borrows it.
 """
 
+from typing import cast
+
 from aws_cdk import RemovalPolicy, Stack
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
@@ -11,7 +13,7 @@ from aws_cdk import aws_secretsmanager as secrets
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from infra.exceptions import accept
+from infra.exceptions import NO_TLS, accept
 from infra.stage import Stage
 
 _TEXT = dynamodb.AttributeType.STRING
@@ -35,7 +37,7 @@ class StateStack(Stack):
     Attributes:
         conversations: an item for each turn, one `state` item for each conversation
         replies: the reply cache
-        cache_key: the secret that keys the hashes in `replies`
+        cache_key_arn: the secret that keys the hashes in `replies`
         alarms: the topic that every alarm is told to
     """
 
@@ -52,8 +54,8 @@ class StateStack(Stack):
             projection_type=dynamodb.ProjectionType.KEYS_ONLY,
         )
         self.replies = self._table("Replies")
-        self.cache_key = self._cache_key()
-        self.alarms = sns.Topic(self, "Alarms", enforce_ssl=True)
+        self.cache_key_arn = self._cache_key_arn()
+        self.alarms = self._alarms()
 
     def grant_conversing(self, grantee: iam.IGrantable) -> None:
         """Keep conversations, share replies, and read the key that the shared ones are hashed with."""
@@ -70,7 +72,7 @@ class StateStack(Stack):
             "dynamodb:ConditionCheckItem",
         )
         _allow(grantee, self.replies.table_arn, "dynamodb:GetItem", "dynamodb:PutItem")
-        _allow(grantee, self.cache_key.secret_arn, "secretsmanager:GetSecretValue")
+        _allow(grantee, self.cache_key_arn, "secretsmanager:GetSecretValue")
         if self._key is not None:
             _allow(grantee, self._key.key_arn, *_USE_OF_KEY)
 
@@ -90,7 +92,7 @@ class StateStack(Stack):
             removal_policy=self._removal_policy(),
         )
 
-    def _cache_key(self) -> secrets.Secret:
+    def _cache_key_arn(self) -> str:
         secret = secrets.Secret(
             self,
             "CacheKey",
@@ -105,7 +107,14 @@ class StateStack(Stack):
             "It opens nothing: it only salts the names of cache entries. A new one empties the cache, which is done "
             "by hand when the old one may be known.",
         )
-        return secret
+        # Both `Ref` and `Id` are its ARN, but the local AWS gives the bare name for `Ref`.
+        return cast(secrets.CfnSecret, secret.node.default_child).attr_id
+
+    def _alarms(self) -> sns.Topic:
+        topic = sns.Topic(self, "Alarms", enforce_ssl=self._stage.tls)
+        if not self._stage.tls:
+            accept(topic, "AwsSolutions-SNS3", NO_TLS)
+        return topic
 
     def _customer_key(self) -> kms.Key:
         return kms.Key(
