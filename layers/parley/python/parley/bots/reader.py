@@ -178,8 +178,8 @@ def _mappings(slot: str, items: Any, place: str, faults: Faults) -> Iterator[Slo
     for item in items:
         match item:
             case {"type": "from_entity" | "from_text" | "from_intent" as kind, **rest}:
-                conditions: list[Any] = rest.get("conditions") or [{}]
-                for condition in conditions:  # any one of them suffices, so each becomes a mapping
+                conditions: Any = rest.get("conditions", None)
+                for condition in conditions or [{}]:  # any one of them suffices, so each becomes a mapping
                     yield SlotMapping(
                         type=kind,
                         entity=_optional(rest.get("entity")),

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from parley.nlu.intents import IntentHead
+from parley.nlu.intents import IntentHead, softmax
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
@@ -69,14 +69,12 @@ def _trials(
         if len(set(labels[taught])) < 2 or not unknown.any():
             continue
         weights, bias = _regress(vectors[taught], labels[taught])
-        classes = np.unique(labels[taught])
-        head = IntentHead(tuple(map(str, classes)), weights, bias, vectors[taught], min_confidence=0, min_similarity=0)
-        best = [head.rank(vector)[0] for vector in vectors[tested]]
+        probabilities = softmax(vectors[tested] @ weights.T + bias)
         yield (
-            np.array([score.confidence for score in best]),
+            probabilities.max(axis=1),
             (vectors[tested] @ vectors[taught].T).max(axis=1),
             held_out[tested],
-            np.array([int(score.name) for score in best]) == labels[tested],
+            np.unique(labels[taught])[probabilities.argmax(axis=1)] == labels[tested],
         )
 
 

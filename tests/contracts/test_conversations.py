@@ -1,0 +1,233 @@
+"""The contract of `ports.Conversations`, kept by the fake and by DynamoDB alike."""
+
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+
+from parley.adapters.dynamodb import DynamoConversations
+from parley.adapters.memory import MemoryConversations
+from parley.conversation import ActiveForm, Session
+from parley.conversation.session import GIVEN_UP_SECONDS
+from parley.errors import SessionConflict
+from parley.ports import Conversations
+from tests.builders import a_recorded_turn, a_session, a_turn
+from tests.contracts.conftest import Tables
+
+
+class Clock:
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = time.time()
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(params=["memory", "dynamodb"])
+def conversations(request: pytest.FixtureRequest, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Conversations:
+    if request.param == "memory":
+        return MemoryConversations(clock)
+    for name, value in request.getfixturevalue("aws").items():
+        monkeypatch.setenv(name, value)
+    tables: Tables = request.getfixturevalue("tables")
+    return DynamoConversations(tables.conversations, retention_days=30, clock=clock)
+
+
+def one_turn_on(session: Session) -> Session:
+    return replace(session, version=session.version + 1)
+
+
+def test_an_unknown_conversation_opens_empty(conversations: Conversations) -> None:
+    opened = conversations.open("nobody", "t")
+
+    assert opened.session is None
+    assert opened.recorded is None
+
+
+def test_what_is_recorded_is_read_back_whole(conversations: Conversations) -> None:
+    session = a_session(
+        version=1, user_id="u1", slots={"order_number": "204518"}, form=ActiveForm("order_form", "order_number")
+    )
+    turn = a_recorded_turn(message="schön 😀")
+
+    conversations.record(session, turn, begins=True)
+
+    opened = conversations.open(session.conversation_id, turn.turn_id)
+    assert opened.session == session
+    assert opened.recorded == turn
+
+
+def test_a_turn_that_nobody_recorded_is_not_found(conversations: Conversations) -> None:
+    session = a_session(version=1)
+    conversations.record(session, a_recorded_turn(), begins=True)
+
+    assert conversations.open(session.conversation_id, "another").recorded is None
+
+
+def test_a_conversation_begins_once(conversations: Conversations) -> None:
+    session = a_session(version=1)
+    conversations.record(session, a_recorded_turn(), begins=True)
+
+    with pytest.raises(SessionConflict):
+        conversations.record(session, a_recorded_turn(), begins=True)
+    with pytest.raises(SessionConflict):
+        conversations.start(session)
+
+
+def test_a_save_on_an_old_version_is_refused_and_changes_nothing(conversations: Conversations) -> None:
+    session = a_session(version=1)
+    conversations.record(session, a_recorded_turn(), begins=True)
+    conversations.record(one_turn_on(session), a_recorded_turn(number=2))
+    late = a_recorded_turn(number=2, turn_id="late")
+
+    with pytest.raises(SessionConflict):
+        conversations.record(replace(one_turn_on(session), slots={"order_number": "1"}), late)
+
+    opened = conversations.open(session.conversation_id, "late")
+    assert opened.session == one_turn_on(session)
+    assert opened.recorded is None
+    assert len(conversations.history(session.conversation_id, limit=10)) == 2
+
+
+def test_of_two_writers_at_once_one_wins_and_one_knows(conversations: Conversations) -> None:
+    session = a_session(version=1)
+    conversations.record(session, a_recorded_turn(), begins=True)
+    outcomes: list[str] = []
+
+    def write(name: str) -> None:
+        try:
+            conversations.record(one_turn_on(session), a_recorded_turn(number=2, turn_id=name))
+            outcomes.append("won")
+        except SessionConflict:
+            outcomes.append("lost")
+
+    writers = [threading.Thread(target=write, args=(f"w{i}",)) for i in range(2)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+
+    assert sorted(outcomes) == ["lost", "won"]
+
+
+def test_history_gives_the_last_turns_oldest_first_and_pages_back(conversations: Conversations) -> None:
+    session = a_session()
+    conversations.start(session)
+    for number in range(1, 6):
+        conversations.record(replace(session, version=number), a_recorded_turn(number=number))
+
+    last = conversations.history(session.conversation_id, limit=2)
+    earlier = conversations.history(session.conversation_id, limit=10, before=last[0].number)
+
+    assert [turn.number for turn in last] == [4, 5]
+    assert [turn.number for turn in earlier] == [1, 2, 3]
+    assert conversations.history(session.conversation_id, limit=10, before=1) == ()
+
+
+def test_an_erased_conversation_is_gone_with_all_its_turns(conversations: Conversations) -> None:
+    session, turn = a_session(version=1), a_recorded_turn()
+    conversations.record(session, turn, begins=True)
+
+    conversations.erase(session.conversation_id)
+
+    assert conversations.open(session.conversation_id, turn.turn_id).session is None
+    assert conversations.history(session.conversation_id, limit=10) == ()
+    assert conversations.progress(session.conversation_id, turn.turn_id) is None
+
+
+def test_erasing_what_is_not_there_is_no_error(conversations: Conversations) -> None:
+    conversations.erase("nobody")
+
+
+def test_a_turn_under_way_does_not_bring_an_erased_conversation_back(conversations: Conversations) -> None:
+    session = a_session()
+    conversations.start(session)
+    turn = a_turn(conversation_id=session.conversation_id)
+    conversations.accept(turn)
+    conversations.erase(session.conversation_id)
+
+    with pytest.raises(SessionConflict):
+        conversations.record(one_turn_on(session), a_recorded_turn(turn_id=turn.id))
+    conversations.mark_failed(turn, "erased")
+
+    assert conversations.open(session.conversation_id).session is None
+    assert conversations.progress(session.conversation_id, turn.id) is None
+
+
+def test_an_accepted_turn_is_queued_then_running_then_done(conversations: Conversations) -> None:
+    session = a_session()
+    conversations.start(session)
+    turn = a_turn(conversation_id=session.conversation_id)
+
+    assert conversations.accept(turn) is None
+    queued = conversations.progress(session.conversation_id, turn.id)
+    conversations.mark_running(turn)
+    running = conversations.progress(session.conversation_id, turn.id)
+    recorded = a_recorded_turn(turn_id=turn.id)
+    conversations.record(one_turn_on(session), recorded)
+    done = conversations.progress(session.conversation_id, turn.id)
+
+    assert [progress and progress.status for progress in (queued, running, done)] == ["queued", "running", "done"]
+    assert done is not None
+    assert done.recorded == recorded
+
+
+def test_a_turn_is_accepted_once(conversations: Conversations) -> None:
+    session = a_session()
+    conversations.start(session)
+    turn = a_turn(conversation_id=session.conversation_id)
+    conversations.accept(turn)
+
+    again = conversations.accept(turn)
+
+    assert again is not None
+    assert again.status == "queued"
+
+
+def test_a_failed_turn_says_why_and_may_be_sent_again(conversations: Conversations) -> None:
+    session = a_session()
+    conversations.start(session)
+    turn = a_turn(conversation_id=session.conversation_id)
+    conversations.accept(turn)
+
+    conversations.mark_failed(turn, "the bot is ill")
+    failed = conversations.progress(session.conversation_id, turn.id)
+
+    assert failed is not None
+    assert (failed.status, failed.reason) == ("failed", "the bot is ill")
+    assert conversations.accept(turn) is None
+
+
+def test_a_turn_that_is_done_stays_done(conversations: Conversations) -> None:
+    session, recorded = a_session(version=1), a_recorded_turn()
+    conversations.record(session, recorded, begins=True)
+    turn = a_turn(conversation_id=session.conversation_id, id=recorded.turn_id)
+
+    conversations.mark_running(turn)
+    conversations.mark_failed(turn, "too late")
+
+    progress = conversations.progress(session.conversation_id, turn.id)
+    assert progress is not None
+    assert progress.status == "done"
+
+
+def test_a_turn_that_never_ends_is_given_up(conversations: Conversations, clock: Clock) -> None:
+    session = a_session()
+    conversations.start(session)
+    turn = a_turn(conversation_id=session.conversation_id)
+    conversations.accept(turn)
+
+    clock.now += GIVEN_UP_SECONDS + 1
+
+    progress = conversations.progress(session.conversation_id, turn.id)
+    assert progress is not None
+    assert progress.status == "failed"
+    assert conversations.accept(turn) is None

@@ -1,0 +1,63 @@
+"""The support bot as it ships, compiled once, and the services of a turn in memory."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from parley.adapters.memory import MemoryConversations, MemoryGenerator, MemoryReplies
+from parley.bots.bundle import unpack
+from parley.caching.recall import ReplyCache
+from parley.compile import Compiled, compile_bot
+from parley.errors import NotFound
+from parley.loaded import LoadedBot, load
+from parley.nlu.encoder import OnnxEncoder
+from parley.ports import Conversations, Generator
+from parley.turn import Services
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="session")
+def encoder() -> OnnxEncoder:
+    """The encoder that ships."""
+    return OnnxEncoder(ROOT / "models/encoder")
+
+
+@pytest.fixture(scope="session")
+def compiled(encoder: OnnxEncoder) -> Compiled:
+    """The support bot's bundle."""
+    return compile_bot(ROOT / "models/bots/support", encoder)
+
+
+@pytest.fixture(scope="session")
+def support(compiled: Compiled) -> LoadedBot:
+    """The support bot, ready to talk."""
+    return load(unpack(compiled.content))
+
+
+@pytest.fixture
+def make_services(encoder: OnnxEncoder, support: LoadedBot) -> Callable[..., Services]:
+    """Builds the services of a turn, all in memory but the models."""
+
+    def build(
+        generator: Generator | None = None,
+        conversations: Conversations | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> Services:
+        def bots(name: str) -> LoadedBot:
+            if name != "support":
+                raise NotFound(f"there is no bot {name!r} here")
+            return support
+
+        return Services(
+            bots=bots,
+            encoder=encoder,
+            conversations=conversations or MemoryConversations(clock),
+            cache=ReplyCache(MemoryReplies(clock), lambda: b"secret", ttl_seconds=3600, clock=clock),
+            generator=generator or MemoryGenerator("Very well, ", "thank you. And"),
+            clock=clock,
+        )
+
+    return build

@@ -1,0 +1,316 @@
+"""The contract of the HTTP API, called with API Gateway's events."""
+
+import base64
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from parley.adapters.memory import MemoryConversations, MemoryQueue
+from parley.conversation import Turn
+from parley.errors import Unavailable
+from parley.http_api import HttpApi
+from parley.http_door import HttpDoor
+from parley.turn import Services, answer
+
+
+@dataclass
+class Response:
+    status: int
+    headers: dict[str, str]
+    body: Any
+
+
+@dataclass
+class Client:
+    """Calls the API as API Gateway does."""
+
+    api: HttpApi
+    queue: MemoryQueue
+    services: Services
+    token: str | None = None
+    conversation_id: str | None = None
+
+    def call(self, method: str, path: str, body: Any = None, *, raw: str | None = None, **headers: str) -> Response:
+        path, _, query = path.partition("?")
+        event = {
+            "version": "2.0",
+            "routeKey": "$default",
+            "rawPath": path,
+            "rawQueryString": query,
+            "queryStringParameters": dict(pair.split("=") for pair in query.split("&")) if query else {},
+            "headers": {name.replace("_", "-"): value for name, value in headers.items()},
+            "requestContext": {"http": {"method": method, "path": path}, "stage": "$default"},
+            "body": raw if raw is not None else None if body is None else json.dumps(body),
+            "isBase64Encoded": False,
+        }
+        response = self.api(event, None)
+        content = response.get("body") or ""
+        is_json = "json" in response.get("headers", {}).get("Content-Type", "")
+        return Response(
+            int(response["statusCode"]), response.get("headers", {}), json.loads(content) if is_json else content
+        )
+
+    def chat(self, message: Any, **fields: Any) -> Response:
+        headers = {"prefer": fields.pop("prefer")} if "prefer" in fields else {}
+        if self.conversation_id:
+            fields.setdefault("conversation_id", self.conversation_id)
+            headers["authorization"] = f"Bearer {self.token}"
+        response = self.call("POST", "/v1/chat", {"message": message, **fields}, **headers)
+        if response.status < 300 and "conversation_token" in response.body:
+            self.token, self.conversation_id = response.body["conversation_token"], response.body["conversation_id"]
+        return response
+
+    def own(self, method: str, path: str) -> Response:
+        return self.call(method, path, authorization=f"Bearer {self.token}")
+
+
+@pytest.fixture
+def client(make_services: Callable[..., Services]) -> Client:
+    services, queue = make_services(), MemoryQueue()
+    return Client(HttpApi(HttpDoor(services, queue, "support", "local")), queue, services)
+
+
+def test_a_first_message_begins_a_conversation(client: Client) -> None:
+    response = client.chat("hello")
+
+    assert response.status == 200
+    assert set(response.body) == {
+        "conversation_id",
+        "conversation_token",
+        "turn_id",
+        "replies",
+        "source",
+        "understanding",
+        "timings_ms",
+    }
+    assert response.body["source"] == "scripted"
+    assert response.body["understanding"]["intent"] == "greet"
+
+
+def test_the_token_is_given_once(client: Client) -> None:
+    client.chat("hello")
+
+    assert "conversation_token" not in client.chat("thanks").body
+
+
+@pytest.mark.parametrize("authorization", ["", "Bearer wrong", "Basic abc", "Bearer "])
+def test_a_conversation_needs_its_token(client: Client, authorization: str) -> None:
+    client.chat("hello")
+    path = f"/v1/conversations/{client.conversation_id}"
+
+    refused = client.call(
+        "POST",
+        "/v1/chat",
+        {"message": "let me in", "conversation_id": client.conversation_id},
+        authorization=authorization,
+    )
+
+    assert refused.status == 403
+    assert client.call("GET", path, authorization=authorization).status == 403
+    assert client.call("DELETE", path, authorization=authorization).status == 403
+    assert len(client.own("GET", path).body["turns"]) == 1
+
+
+def test_the_same_turn_id_gets_the_same_reply_and_acts_once(client: Client) -> None:
+    client.chat("hello")
+
+    first = client.chat("where is my order?", turn_id="t-1").body
+    again = client.chat("where is my order?", turn_id="t-1").body
+
+    assert again["replies"] == first["replies"]
+    assert len(client.own("GET", f"/v1/conversations/{client.conversation_id}").body["turns"]) == 2
+
+
+def test_a_knowledge_reply_shows_its_citation(client: Client) -> None:
+    body = client.chat("how long do I have to return something?").body
+
+    assert body["source"] == "knowledge"
+    assert set(body["replies"][0]["citations"][0]) == {"title", "document", "section", "text"}
+
+
+REFUSED: dict[str, tuple[dict[str, Any], int]] = {
+    "broken JSON": ({"raw": '{"message": '}, 400),
+    "no body": ({"raw": ""}, 422),
+    "not an object": ({"raw": '["hello"]'}, 422),
+    "nested too deeply": ({"raw": "[" * 100_000}, 400),
+    "message of the wrong type": ({"body": {"message": 7}}, 422),
+    "no message": ({"body": {}}, 422),
+    "empty message": ({"body": {"message": ""}}, 422),
+    "blank message": ({"body": {"message": " \n\t "}}, 422),
+    "message over 4,000 characters": ({"body": {"message": "x" * 4001}}, 422),
+    "control characters": ({"body": {"message": "he\u0000llo"}}, 422),
+    "half a character": ({"raw": '{"message": "\\ud800"}'}, 422),
+    "body over 128 KB": ({"body": {"message": "hello", "user_id": "x" * 131_072}}, 413),
+    "unknown field": ({"body": {"message": "hello", "mesage": "typo"}}, 422),
+    "conversation id of the wrong form": ({"body": {"message": "hello", "conversation_id": "a b"}}, 422),
+    "turn id of the wrong type": ({"body": {"message": "hello", "turn_id": 1}}, 422),
+    "unknown bot": ({"body": {"message": "hello", "bot": "nobody"}}, 404),
+    "unknown conversation": ({"body": {"message": "hello", "conversation_id": "nobody"}}, 404),
+}
+
+
+@pytest.mark.parametrize(("request_", "status"), REFUSED.values(), ids=REFUSED.keys())
+def test_a_bad_request_is_a_problem_and_changes_nothing(client: Client, request_: dict[str, Any], status: int) -> None:
+    before = dict(client.services.conversations._stored)
+
+    response = client.call("POST", "/v1/chat", **request_)
+
+    assert response.status == status
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert response.body["status"] == status
+    assert response.body["detail"]
+    assert "Traceback" not in json.dumps(response.body)
+    assert client.services.conversations._stored == before
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/v1/nothing"), ("GET", "/v1/chat"), ("PUT", "/v1/health"), ("POST", "/v2/chat")]
+)
+def test_an_unknown_route_is_a_problem(client: Client, method: str, path: str) -> None:
+    response = client.call(method, path)
+
+    assert (response.status, response.headers["Content-Type"]) == (404, "application/problem+json")
+
+
+def test_a_body_that_is_not_text_is_a_problem(client: Client) -> None:
+    event = {
+        "rawPath": "/v1/chat",
+        "headers": {},
+        "requestContext": {"http": {"method": "POST", "path": "/v1/chat"}, "stage": "$default"},
+        "body": base64.b64encode(b"\xff\xfe").decode(),
+        "isBase64Encoded": True,
+    }
+
+    assert client.api(event, None)["statusCode"] == 400
+
+
+def test_a_form_content_type_is_read_as_json(client: Client) -> None:
+    response = client.call("POST", "/v1/chat", {"message": "hello"}, content_type="application/x-www-form-urlencoded")
+
+    assert response.status == 200
+
+
+def test_another_bot_in_the_same_conversation_is_refused(client: Client) -> None:
+    client.chat("hello")
+
+    assert client.chat("hello", bot="other").status == 400
+
+
+def test_what_breaks_inside_stays_inside(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def explode(*_: Any, **__: Any) -> None:
+        raise ZeroDivisionError("secret detail")
+
+    monkeypatch.setattr(MemoryConversations, "record", explode)
+
+    response = client.chat("hello")
+
+    assert response.status == 500
+    assert "secret" not in json.dumps(response.body)
+
+
+def test_respond_async_is_accepted_and_can_be_followed(client: Client) -> None:
+    accepted = client.chat("hello", prefer="respond-async")
+    path = f"/v1/conversations/{client.conversation_id}/turns/{accepted.body['turn_id']}"
+    queued = client.own("GET", path)
+
+    answer(client.queue.sent[0], client.services)
+    done = client.own("GET", path)
+
+    assert accepted.status == 202
+    assert accepted.headers["Location"] == path
+    assert queued.body["status"] == "queued"
+    assert done.body["status"] == "done"
+    assert done.body["source"] == "scripted"
+    assert done.body["replies"]
+
+
+def test_a_turn_that_is_queued_is_not_queued_again(client: Client) -> None:
+    client.chat("hello")
+
+    client.chat("where is my order?", turn_id="t-1", prefer="respond-async")
+    again = client.chat("where is my order?", turn_id="t-1", prefer="respond-async")
+
+    assert again.status == 202
+    assert len(client.queue.sent) == 1
+
+
+def test_a_queue_that_is_away_fails_the_turn_readably(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(_: MemoryQueue, turn: Turn) -> None:
+        raise Unavailable("the queue did not take the turn")
+
+    client.chat("hello")
+    monkeypatch.setattr(MemoryQueue, "send", away)
+
+    response = client.chat("hello again", turn_id="t-2", prefer="respond-async")
+
+    progress = client.own("GET", f"/v1/conversations/{client.conversation_id}/turns/t-2").body
+    assert response.status == 503
+    assert (progress["status"], progress["reason"]) == ("failed", "the queue did not take the turn")
+
+
+def test_a_turn_that_nobody_accepted_is_not_found(client: Client) -> None:
+    client.chat("hello")
+
+    assert client.own("GET", f"/v1/conversations/{client.conversation_id}/turns/none").status == 404
+
+
+def test_the_history_pages_back(client: Client) -> None:
+    for message in ("hello", "thanks", "bye"):
+        client.chat(message)
+    path = f"/v1/conversations/{client.conversation_id}"
+
+    last = client.own("GET", f"{path}?limit=2").body
+    first = client.own("GET", f"{path}?limit=2&before={last['next']}").body
+
+    assert [turn["message"] for turn in last["turns"]] == ["thanks", "bye"]
+    assert [turn["message"] for turn in first["turns"]] == ["hello"]
+    assert "next" not in first
+
+
+def test_an_erased_conversation_is_gone(client: Client) -> None:
+    client.chat("hello")
+    path = f"/v1/conversations/{client.conversation_id}"
+
+    assert client.own("DELETE", path).status == 204
+    assert client.own("GET", path).status == 404
+    assert client.chat("hello?").status == 404
+
+
+def test_understanding_alone_begins_no_conversation(client: Client) -> None:
+    response = client.call("POST", "/v1/understand", {"message": "where is order WB-204518?"})
+
+    assert response.body["entities"][0]["value"] == "WB-204518"
+    assert response.body["ranking"][0]["confidence"] >= response.body["ranking"][1]["confidence"]
+    assert client.services.conversations._stored == {}
+
+
+def test_health_names_the_bot(client: Client) -> None:
+    body = client.call("GET", "/v1/health").body
+
+    assert body["status"] == "ok"
+    assert body["bot"]["suggestions"]
+
+
+def test_the_openapi_document_names_every_route(client: Client) -> None:
+    document = client.call("GET", "/openapi.json").body
+
+    assert set(document["paths"]) == {
+        "/v1/chat",
+        "/v1/understand",
+        "/v1/health",
+        "/v1/conversations/{conversation_id}",
+        "/v1/conversations/{conversation_id}/turns/{turn_id}",
+    }
+    assert "202" in document["paths"]["/v1/chat"]["post"]["responses"]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # Powertools leaves its files open
+def test_the_swagger_page_asks_no_other_host(client: Client) -> None:
+    page = client.call("GET", "/docs")
+
+    assert page.status == 200
+    assert 'src="http' not in page.body
+    assert 'href="http' not in page.body

@@ -1,0 +1,178 @@
+"""The main path, with the bot and the models that ship."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from parley.adapters.memory import MemoryConversations, MemoryGenerator
+from parley.conversation import RecordedTurn, Session
+from parley.errors import GenerationBusy, GenerationFailed, NotFound, SessionConflict
+from parley.turn import Answered, Services, answer
+from tests.builders import a_session, a_turn
+
+MakeServices = Callable[..., Services]
+
+
+class Talk:
+    """A conversation with the support bot."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        self.session = a_session(bot="support")
+        services.conversations.start(self.session)
+
+    def say(self, text: str, **changes: object) -> Answered:
+        turn = a_turn(bot="support", conversation_id=self.session.conversation_id, text=text, **changes)
+        return answer(turn, self.services)
+
+    def replies(self, text: str) -> list[str]:
+        return [message.text for message in self.say(text).turn.reply.messages]
+
+
+def test_hello_gets_a_scripted_reply(make_services: MakeServices) -> None:
+    answered = Talk(make_services()).say("hello")
+
+    assert answered.turn.reply.source == "scripted"
+    assert answered.turn.understanding.intent == "greet"
+    assert answered.turn.reply.messages[0].text
+
+
+def test_the_order_form_is_filled_over_three_messages(make_services: MakeServices) -> None:
+    talk = Talk(make_services())
+
+    asked = talk.say("where is my order?")
+    explained = talk.say("WB-12")
+    told = talk.say("WB-204518")
+
+    assert "WB-" in asked.turn.reply.messages[0].text
+    assert "six digits" in explained.turn.reply.messages[0].text
+    assert "WB-204518" in told.turn.reply.messages[0].text
+    assert {answered.turn.reply.source for answered in (asked, explained, told)} == {"scripted"}
+
+
+def test_never_mind_ends_the_form(make_services: MakeServices) -> None:
+    talk = Talk(make_services())
+    talk.say("where is my order?")
+
+    talk.say("never mind")
+
+    opened = talk.services.conversations.open(talk.session.conversation_id)
+    assert opened.session is not None
+    assert opened.session.form is None
+
+
+def test_a_question_is_answered_from_a_document_with_its_citation(make_services: MakeServices) -> None:
+    reply = Talk(make_services()).say("how long do I have to return something?").turn.reply
+
+    assert reply.source == "knowledge"
+    assert "30 days" in reply.messages[0].text
+    assert reply.messages[0].citations[0].document == "returns.md"
+
+
+def test_what_the_documents_do_not_hold_is_declined(make_services: MakeServices) -> None:
+    reply = Talk(make_services()).say("who won the world cup in 1998?").turn.reply
+
+    assert reply.source == "fallback"
+    assert reply.messages[0].citations == ()
+
+
+def test_small_talk_is_generated_and_cut_to_whole_sentences(make_services: MakeServices) -> None:
+    reply = Talk(make_services()).say("how are you today?").turn.reply
+
+    assert reply.source == "generated"
+    assert reply.messages[0].text == "Very well, thank you."
+
+
+@pytest.mark.parametrize("error", [GenerationBusy("no capacity"), GenerationFailed("broke off")])
+def test_without_a_generator_the_bot_says_its_fallback(make_services: MakeServices, error: Exception) -> None:
+    reply = Talk(make_services(MemoryGenerator("Half a", fails_with=error))).say("how are you today?").turn.reply
+
+    assert reply.source == "fallback"
+    assert reply.messages[0].text
+
+
+@pytest.mark.parametrize("question", ["how are you today?", "how long do I have to return something?"])
+def test_the_same_question_of_somebody_else_is_answered_from_the_cache(
+    make_services: MakeServices, question: str
+) -> None:
+    generator = MemoryGenerator("Very well, thank you.")
+    services = make_services(generator)
+    first = Talk(services).say(question).turn.reply
+
+    second = Talk(services).say("  " + question.upper().rstrip("?")).turn.reply
+
+    assert second.source == "cached"
+    assert second.messages == first.messages
+    assert len(generator.prompts) <= 1
+
+
+def test_a_fallback_is_never_shared(make_services: MakeServices) -> None:
+    services = make_services(MemoryGenerator(fails_with=GenerationBusy("no capacity")))
+    Talk(services).say("how are you today?")
+
+    working = replace(services, generator=MemoryGenerator("Fine, thanks."))
+
+    assert Talk(working).say("how are you today?").turn.reply.source == "generated"
+
+
+def test_a_question_with_a_number_of_ones_own_is_not_shared(make_services: MakeServices) -> None:
+    services = make_services()
+    question = "how long do I have to return something? My telephone is 01 23 45 67"
+    Talk(services).say(question)
+
+    assert Talk(services).say(question).turn.reply.source != "cached"
+
+
+def test_a_turn_delivered_twice_gets_the_same_reply_and_counts_once(make_services: MakeServices) -> None:
+    talk = Talk(make_services())
+
+    first = talk.say("hello", id="once")
+    again = talk.say("hello", id="once")
+
+    assert again.turn == first.turn
+    assert len(talk.services.conversations.history(talk.session.conversation_id, limit=10)) == 1
+
+
+class Racing(MemoryConversations):
+    """Lets another turn be saved just before each of the first `races` saves."""
+
+    def __init__(self, clock: Callable[[], float], races: int) -> None:
+        super().__init__(clock)
+        self.races = races
+
+    def record(self, session: Session, turn: RecordedTurn, *, begins: bool = False) -> None:
+        if self.races:
+            self.races -= 1
+            other = replace(turn, turn_id=f"other{self.races}", message="from another door")
+            super().record(session, other, begins=begins)
+        super().record(session, turn, begins=begins)
+
+
+def test_the_loser_of_a_race_runs_again_on_the_newer_state(make_services: MakeServices) -> None:
+    talk = Talk(make_services(conversations=Racing(lambda: 1_000.0, races=2)))
+
+    answered = talk.say("hello")
+
+    history = talk.services.conversations.history(talk.session.conversation_id, limit=10)
+    assert answered.turn.number == 3
+    assert [turn.message for turn in history] == ["from another door", "from another door", "hello"]
+
+
+def test_a_turn_that_always_loses_says_so(make_services: MakeServices) -> None:
+    talk = Talk(make_services(conversations=Racing(lambda: 1_000.0, races=99)))
+
+    with pytest.raises(SessionConflict):
+        talk.say("hello")
+
+
+def test_an_unknown_conversation_is_not_found(make_services: MakeServices) -> None:
+    with pytest.raises(NotFound):
+        answer(a_turn(bot="support", conversation_id="nobody"), make_services())
+
+
+def test_every_step_is_timed(make_services: MakeServices) -> None:
+    timings = Talk(make_services()).say("hello").timings_ms
+
+    assert list(timings) == ["open", "understand", "decide", "act", "save", "total"]
+    assert timings["total"] >= timings["understand"] > 0
