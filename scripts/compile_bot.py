@@ -4,47 +4,80 @@
 
 Reads the Rasa files, bot.yml and documents, trains the intent head, and writes one file
 NAME-VERSION.zip; its path is the only thing on standard output. Faults in the files are
-listed with file and line, all of them at once, and nothing is written.
+listed with file and line, all of them at once, and nothing is written. A bot that has not
+changed since is not compiled again.
 """
 
 import argparse
+import hashlib
+import os
 import sys
 import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "layers/parley/python"))
+PACKAGE = ROOT / "layers/parley/python"
+ENCODER = ROOT / "models/encoder"
+BUNDLES = ROOT / ".parley/bundles"
+sys.path.insert(0, str(PACKAGE))
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # on small matrices a second thread only spins
 
-from parley.compile import compile_bot  # noqa: E402
-from parley.errors import ParleyError  # noqa: E402
-from parley.nlu.encoder import OnnxEncoder  # noqa: E402
+
+def bundle_of(bot: Path, *, out: Path = BUNDLES, encoder: Path = ENCODER) -> Path:
+    """The bundle of the bot in `bot`, compiled if anything that it is made from has changed.
+
+    Raises:
+        parley.errors.ParleyError: the files do not make a bot.
+    """
+    stamp = out / f"{bot.resolve().name}-{_fingerprint(bot, encoder)}.made"
+    if stamp.is_file() and (made := out / stamp.read_text()).is_file():
+        return made
+    path = _compile(bot, out, encoder)
+    stamp.write_text(path.name)
+    return path
 
 
-def main() -> int:
-    """The command."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("bot", type=Path, help="the bot's folder")
-    parser.add_argument("--out", type=Path, default=Path(".parley/bundles"), help="where the bundle goes")
-    parser.add_argument("--encoder", type=Path, default=ROOT / "models/encoder", help="the encoder's folder")
-    options = parser.parse_args()
+def _fingerprint(bot: Path, encoder: Path) -> str:
+    sources = [path for path in bot.rglob("*") if path.is_file() and "tests" not in path.relative_to(bot).parts]
+    sources += [*PACKAGE.rglob("*.py"), encoder / "config.json"]
+    parts = (f"{path.name}\0".encode() + path.read_bytes() for path in sorted(sources) if path.is_file())
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:12]
+
+
+def _compile(bot: Path, out: Path, encoder: Path) -> Path:
+    from parley.compile import compile_bot
+    from parley.nlu.encoder import OnnxEncoder
+
     begun = time.perf_counter()
-    try:
-        compiled = compile_bot(options.bot, OnnxEncoder(options.encoder))
-    except ParleyError as error:
-        print(error, file=sys.stderr)
-        return 1
-    options.out.mkdir(parents=True, exist_ok=True)
-    path = options.out / f"{compiled.bot.name}-{compiled.bot.version}.zip"
+    compiled = compile_bot(bot, OnnxEncoder(encoder))
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / f"{compiled.bot.name}-{compiled.bot.version}.zip"
     path.write_bytes(compiled.content)
     fit = compiled.fit
     print(
         f"{compiled.bot.name} {compiled.bot.version}: {compiled.examples} examples of {len(fit.head.intents)} intents, "
         f"{compiled.passages} passages, {len(compiled.content) / 1e6:.1f} MB, {time.perf_counter() - begun:.1f} s\n"
-        f"  held-out accuracy {fit.accuracy:.1%}; known kept {fit.kept:.1%}, unknown refused {fit.refused:.1%} "
-        f"(confidence >= {fit.head.min_confidence:.2f}, similarity >= {fit.head.min_similarity:.2f})",
+        f"  of examples held out, {fit.accuracy:.1%} ranked right and {fit.kept:.1%} kept as known; "
+        f"of intents held out, {fit.refused:.1%} refused as unknown",
         file=sys.stderr,
     )
-    print(path)
+    return path
+
+
+def main() -> int:
+    """The command."""
+    from parley.errors import ParleyError
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("bot", type=Path, help="the bot's folder")
+    parser.add_argument("--out", type=Path, default=BUNDLES, help="where the bundle goes")
+    parser.add_argument("--encoder", type=Path, default=ENCODER, help="the encoder's folder")
+    options = parser.parse_args()
+    try:
+        print(bundle_of(options.bot, out=options.out, encoder=options.encoder))
+    except ParleyError as error:
+        print(error, file=sys.stderr)
+        return 1
     return 0
 
 
