@@ -18,6 +18,7 @@ from tokens import SPECIAL, prompt_tokens
 
 CONTEXT_TOKENS = 256  # prompt and reply; the longest conversation seen in training
 MAX_REPLY_TOKENS = 128
+NO_CHARACTER = "\ufffd"  # stands for bytes that make no character; at high temperatures the model writes some
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,8 @@ class Engine:
                 finish_reason = "stop"
                 break
             count += 1
-            text = held.push(stream.step(self._tokenizer, token) or "")
+            decoded = stream.step(self._tokenizer, token) or ""
+            text = held.push(decoded.replace(NO_CHARACTER, ""))
             if text:
                 yield Piece(text, len(prompt), count)
             if held.stopped:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import hashlib
+import itertools
 import json
 import os
 import random
@@ -45,6 +46,7 @@ MAX_REPLY_WORDS = 40
 MAX_WINDOW_WORDS = 150  # a window must fit 256 tokens with its markers
 WINDOW_TURNS = 8
 SHORT_PAIR_WORDS = 18  # small talk is answered in a breath
+SHORT_PAIRS_PER_SET = 10_000  # two people chatting about films would drown out the rest
 
 UNWANTED = re.compile(
     r"https?:|www\.|\.com\b|@|\d{3}[-. ]\d{3,4}|\b\d{6,}\b|[<>{}\[\]|`]"
@@ -137,16 +139,19 @@ def short_pairs(data: Path) -> Iterator[Window]:
         if is_fit(user, SHORT_PAIR_WORDS) and is_fit(reply, SHORT_PAIR_WORDS)
     ]
     counts = Counter(word for pair in pairs for turn in pair.turns for word in WORD.findall(turn.lower()))
+    kept: Counter[str] = Counter()
     common = {word for word, count in counts.items() if count >= 200}
     for pair in pairs:
         words = [word for turn in pair.turns for word in WORD.findall(turn.lower())]
         if all(word in common for word in words) and not looks_named(pair.turns):
-            yield pair
+            kept[pair.source] += 1
+            if kept[pair.source] <= SHORT_PAIRS_PER_SET:
+                yield pair
 
 
 def pairwise_texts(turns: list[dict[str, str]]) -> Iterator[tuple[str, str]]:
     texts = [tidy(turn["text"]) for turn in turns]
-    yield from zip(texts, texts[1:], strict=False)
+    yield from itertools.pairwise(texts)
 
 
 def looks_named(turns: Iterable[str]) -> bool:
@@ -170,7 +175,7 @@ def own_pairs(data: Path, copies: int, draw: random.Random) -> Iterator[Window]:
         asked = list(group["users"])
         borrowed = [text for intent in group.get("clinc150", []) for text in questions_of[intent]]
         borrowed = [text for text in borrowed if not UNWANTED.search(text)]
-        for question, times in [*((q, 3 * copies) for q in asked), *((q, copies) for q in borrowed)]:
+        for question, times in [*((q, 2 * copies) for q in asked), *((q, copies) for q in borrowed)]:
             for _ in range(times):
                 reply = draw.choice(group["replies"])
                 yield Window((typed_as(question, draw), reply), "own")
@@ -219,7 +224,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path(default_data))
     parser.add_argument("--out", type=Path, default=HERE / "build")
     parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--own-copies", type=int, default=2, help="repetitions of each of our own questions")
+    parser.add_argument(
+        "--own-copies", type=int, default=6, help="repetitions of a borrowed question; our own get twice as many"
+    )
     arguments = parser.parse_args()
 
     draw = random.Random(arguments.seed)
@@ -230,7 +237,7 @@ def main() -> None:
 
     pairs = list(dict.fromkeys(short_pairs(arguments.data)))
     pairs += list(chatterbot_pairs(arguments.data))
-    own = list(own_pairs(arguments.data, arguments.own_copies, draw)) if arguments.own_copies else []
+    own = list(own_pairs(arguments.data, arguments.own_copies, draw))
     train_pairs = [pair for pair in pairs if not held_out(pair.turns[0])] + own
     write(arguments.out / "smalltalk.jsonl", chained(train_pairs, draw))
 

@@ -106,7 +106,9 @@ class Container:
                 return answer
             raise model_error(answer.status, answer.read().decode("utf-8", "replace"))
         except TimeoutError as error:
-            raise model_error(0, "Your invocation timed out while waiting for a response from the container.") from error
+            raise model_error(
+                0, "Your invocation timed out while waiting for a response from the container."
+            ) from error
         except (OSError, HTTPException) as error:
             raise model_error(500, "The container closed the connection without an answer.") from error
 

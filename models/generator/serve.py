@@ -164,7 +164,7 @@ def usage(piece: Piece) -> dict[str, int]:
     }
 
 
-async def whole(wanted: Wanted, reply: AsyncIterator[Piece]) -> Response:
+async def whole(reply: AsyncIterator[Piece]) -> Response:
     """The whole reply as one chat.completion."""
     text, last = "", None
     async for piece in reply:
@@ -238,7 +238,7 @@ def app(engine: Engine, *, running: int, waiting: int) -> Starlette:
             wanted = parse(await http_request.body())
             reply = pieces(engine, wanted.request, slots)
             if not wanted.stream:
-                answer = await unless_gone(http_request, asyncio.create_task(whole(wanted, reply)))
+                answer = await unless_gone(http_request, asyncio.create_task(whole(reply)))
                 return answer or Response(status_code=499)
             first = await unless_gone(http_request, asyncio.create_task(anext(reply)))
             if first is None:

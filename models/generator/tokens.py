@@ -124,9 +124,7 @@ def conversation_tokens(tokenizer: Tokenizer, windows: list[list[str]]) -> Itera
 
 def pack(tokenizer: Tokenizer, windows: list[list[str]], row_tokens: int, seed: int) -> Rows:
     """The windows in a random order, packed so that none is cut; longer ones than a row lose their end."""
-    conversations = [
-        (ids[:row_tokens], reply[:row_tokens]) for ids, reply in conversation_tokens(tokenizer, windows)
-    ]
+    conversations = [(ids[:row_tokens], reply[:row_tokens]) for ids, reply in conversation_tokens(tokenizer, windows)]
     random.Random(seed).shuffle(conversations)
     rows: list[list[int]] = []
     open_rows: list[tuple[int, int]] = []  # (row, tokens still free), few enough to search by eye
@@ -134,7 +132,7 @@ def pack(tokenizer: Tokenizer, windows: list[list[str]], row_tokens: int, seed: 
         fitting = next((place for place, (_, free) in enumerate(open_rows) if free >= len(ids)), None)
         if fitting is None:
             rows.append([])
-            open_rows = open_rows[-31:] + [(len(rows) - 1, row_tokens)]
+            open_rows = [*open_rows[-31:], (len(rows) - 1, row_tokens)]
             fitting = len(open_rows) - 1
         row, free = open_rows[fitting]
         rows[row].append(number)

@@ -4,7 +4,8 @@
 
 The budget is wall-clock time, because that is what is scarce on a small machine: the learning rate and the mix follow
 the share of it that is spent. The first part reads whole dialogues and learns every token; the rest reads mostly
-small talk and learns replies only. A run that was stopped goes on from its last checkpoint with the same command.
+small talk, of which only the replies are learnt. A run that was stopped goes on from its last checkpoint with the
+same command.
 `--out` receives a Hugging Face folder (config, model.safetensors, tokenizer) and state.pt for resuming.
 """
 
@@ -30,13 +31,13 @@ VOCABULARY_SIZE = 6144
 ROW_TOKENS = 256
 BATCH_ROWS = 32
 MAX_POSITION = 1024
-SMALLTALK_FROM = 0.55  # share of the budget after which small talk leads
-SMALLTALK_SHARE = 0.7  # of the batches from then on
+SMALLTALK_FROM = 0.3  # share of the budget after which small talk leads
+SMALLTALK_SHARE = 0.6  # of the batches from then on
 MATRIX_RATE = 5e-3  # Muon with AdamW's update size; about Keller Jordan's 0.02 at this width
 OTHER_RATE = 2e-3  # AdamW, embedding and norms
 WARM_UP = 0.02
 FINAL_RATE = 0.04  # of the peak
-CHECKPOINT_SECONDS = 240
+CHECKPOINT_SECONDS = 300
 IGNORED = -100
 
 
@@ -98,7 +99,11 @@ def batches(rows: Rows, seed: int) -> Iterator[np.ndarray]:
 
 
 def loss_of(
-    model: LlamaForCausalLM, ids: torch.Tensor, conversation: torch.Tensor, position: torch.Tensor, targets: torch.Tensor
+    model: LlamaForCausalLM,
+    ids: torch.Tensor,
+    conversation: torch.Tensor,
+    position: torch.Tensor,
+    targets: torch.Tensor,
 ) -> torch.Tensor:
     """Mean cross-entropy where `targets` is not IGNORED; conversations of one row do not see each other.
 
@@ -177,7 +182,7 @@ def run(data: Path, out: Path, minutes: float, seed: int, threads: int) -> None:
         tokenizer = train_tokenizer((turn for window in chat_windows for turn in window), VOCABULARY_SIZE)
         save_tokenizer(tokenizer, out, MAX_POSITION)
     chat = pack(tokenizer, chat_windows, ROW_TOKENS, seed)
-    valid = pack(tokenizer, read_windows(data / "valid.jsonl")[-1500:], ROW_TOKENS, seed)
+    valid = pack(tokenizer, read_windows(data / "valid.jsonl")[-600:], ROW_TOKENS, seed)
     print(f"{len(chat)} rows of {ROW_TOKENS} tokens, {(chat.conversation > 0).mean():.0%} filled", flush=True)
 
     model = new_model(tokenizer)
@@ -193,14 +198,13 @@ def run(data: Path, out: Path, minutes: float, seed: int, threads: int) -> None:
     while progress.seconds < minutes * 60:
         began = time.monotonic()
         spent = progress.seconds / (minutes * 60)
-        late = spent >= SMALLTALK_FROM
-        if late and smalltalk_batches is None:
+        if spent >= SMALLTALK_FROM and smalltalk_batches is None:
             smalltalk = pack(tokenizer, read_windows(data / "smalltalk.jsonl"), ROW_TOKENS, seed)
             smalltalk_batches = batches(smalltalk, seed + progress.steps)
         if smalltalk_batches is not None and draw.random() < SMALLTALK_SHARE:
             batch = tensors(smalltalk, next(smalltalk_batches), replies_only=True)
         else:
-            batch = tensors(chat, next(chat_batches), replies_only=late)
+            batch = tensors(chat, next(chat_batches), replies_only=False)
 
         for optimizer in state:
             for group in optimizer.param_groups:
