@@ -32,7 +32,7 @@ PLAIN = {path.name: path.read_text(encoding="utf-8") for path in STATIC.rglob("*
 GZIPPED = {path.stem: base64.b64encode(path.read_bytes()).decode() for path in STATIC.rglob("*.gz")}
 
 
-def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """The response to an HTTP API event of payload format 2.0."""
     asset = (event.get("pathParameters") or {}).get("proxy")
     if asset is None:
@@ -41,7 +41,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
 
 
 def _index(event: dict[str, Any]) -> dict[str, Any]:
-    """The page; under a stage or a base path without its slash, the way to it, since the page's addresses are relative."""
+    """The page, or the way to it: its addresses are relative, so a stage or base path needs its last slash."""
     path: str = event["rawPath"]
     if path.endswith("/"):
         return _file(event, "index.html", CHECKED_EACH_TIME)

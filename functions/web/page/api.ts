@@ -44,7 +44,7 @@ export interface RecordedTurn {
 
 export interface History {
   turns: RecordedTurn[]; // oldest first
-  next?: string;
+  next?: number | null; // where earlier turns end, if there are any
 }
 
 export interface Bot {
@@ -95,9 +95,10 @@ export async function say(turnId: string, message: string, pass: Pass | null): P
   );
 }
 
-/** The last turns of a conversation. */
-export async function history(pass: Pass): Promise<History> {
-  return await patiently(() => request<History>(`v1/conversations/${encodeURIComponent(pass.id)}`, pass));
+/** The last turns of a conversation, or those before a turn's number. */
+export async function history(pass: Pass, before?: number): Promise<History> {
+  const page = before === undefined ? "" : `?before=${before}`;
+  return await patiently(() => request<History>(`v1/conversations/${encodeURIComponent(pass.id)}${page}`, pass));
 }
 
 /** Who answers here. */

@@ -41,8 +41,13 @@ export function Chat() {
       <header className="top">
         <Mark />
         <h1>{bot.title}</h1>
-        <button type="button" onClick={conversation.startOver} disabled={conversation.entries.length === 0}>
-          New conversation
+        <button
+          type="button"
+          aria-label="New conversation"
+          onClick={conversation.startOver}
+          disabled={conversation.entries.length === 0}
+        >
+          New<span className="wide"> conversation</span>
         </button>
       </header>
       <main>
@@ -53,7 +58,7 @@ export function Chat() {
 }
 
 function Thread({ bot, conversation }: { bot: Bot; conversation: Conversation }) {
-  const { entries, isWaiting, isRestoring, hasEarlier } = conversation;
+  const { entries, isWaiting, isRestoring, showEarlier } = conversation;
   const last = entries.at(-1);
   const buttons = last?.kind === "bot" ? last.replies.flatMap((reply) => reply.buttons ?? []) : [];
 
@@ -61,7 +66,11 @@ function Thread({ bot, conversation }: { bot: Bot; conversation: Conversation })
     <ThreadPrimitive.Root className="thread">
       <ThreadPrimitive.Viewport className="scroll" tabIndex={0} role="region" aria-label="Conversation">
         <div className="column" role="log" aria-label="Messages" aria-busy={isRestoring}>
-          {hasEarlier && <p className="quiet">Earlier messages are not shown.</p>}
+          {showEarlier && (
+            <button type="button" className="earlier" onClick={() => void showEarlier()}>
+              Show earlier messages
+            </button>
+          )}
           {entries.length === 0 && !isRestoring && <Welcome bot={bot} />}
           <ThreadPrimitive.Messages>
             {({ message }) => (

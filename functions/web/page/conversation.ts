@@ -6,7 +6,7 @@
  */
 import { useCallback, useEffect, useRef, useState } from "react";
 
-import { history, newTurnId, Problem, say, type Pass, type RecordedTurn, type Reply, type Source } from "./api";
+import { history, newTurnId, Problem, say as send, type Pass, type RecordedTurn, type Reply, type Source } from "./api";
 
 /** Something a person says: `payload` is sent, `shown` is what they chose or typed. */
 export interface Utterance {
@@ -24,7 +24,7 @@ export interface Conversation {
   entries: readonly Entry[];
   isWaiting: boolean; // for a reply
   isRestoring: boolean; // what was said before the page was loaded
-  hasEarlier: boolean; // turns that are not shown
+  showEarlier: (() => Promise<void>) | null; // where there are turns that are not on the screen
   say: (payload: string, shown?: string) => Promise<void>;
   sayAgain: (utterance: Utterance) => Promise<void>;
   startOver: () => void;
@@ -32,34 +32,27 @@ export interface Conversation {
 
 export function useConversation(): Conversation {
   const [entries, setEntries] = useState<readonly Entry[]>([]);
+  const [earlierEnd, setEarlierEnd] = useState<number>();
   const [isWaiting, setWaiting] = useState(false);
   const [isRestoring, setRestoring] = useState(() => remembered() !== null);
-  const [hasEarlier, setHasEarlier] = useState(false);
   const current = useRef({}); // another object for each conversation: a reply that comes too late finds its own gone
+
+  const restore = useCallback(async (pass: Pass, before?: number) => {
+    const begun = current.current;
+    const restored = await recorded(pass, before);
+    if (begun !== current.current) return;
+    setEntries((later) => [...restored.entries, ...later]);
+    setEarlierEnd(restored.earlierEnd);
+    setRestoring(false);
+  }, []);
 
   useEffect(() => {
     const pass = remembered();
-    if (!pass) return;
-    const begun = current.current;
-    history(pass)
-      .then(
-        (recorded): [Entry[], boolean] => [recorded.turns.length ? asEntries(recorded.turns) : [], !!recorded.next],
-        (error: Problem): [Entry[], boolean] => {
-          if (!error.lostConversation) return [[{ kind: "trouble", id: "restore", sentence: error.message, again: null }], false];
-          remember(null);
-          return [[], false];
-        },
-      )
-      .then(([restored, earlier]) => {
-        if (begun !== current.current) return;
-        setEntries(restored);
-        setHasEarlier(earlier);
-        setRestoring(false);
-      });
+    if (pass) void restore(pass);
     return () => {
       current.current = {};
     };
-  }, []);
+  }, [restore]);
 
   const deliver = useCallback(async (utterance: Utterance) => {
     const begun = current.current;
@@ -70,35 +63,50 @@ export function useConversation(): Conversation {
     setWaiting(false);
   }, []);
 
-  return {
-    entries,
-    isWaiting,
-    isRestoring,
-    hasEarlier,
-    say: useCallback(
-      async (payload, shown = payload) => {
-        const utterance = { turnId: newTurnId(), payload, shown };
-        setEntries((earlier) => [...earlier, { kind: "person", id: `${utterance.turnId}-said`, text: shown }]);
-        await deliver(utterance);
-      },
-      [deliver],
-    ),
-    sayAgain: useCallback(
-      async (utterance) => {
-        setEntries((earlier) => earlier.filter((entry) => !(entry.kind === "trouble" && entry.again === utterance)));
-        await deliver(utterance);
-      },
-      [deliver],
-    ),
-    startOver: useCallback(() => {
-      current.current = {};
-      remember(null);
-      setEntries([]);
-      setHasEarlier(false);
-      setRestoring(false);
-      setWaiting(false);
-    }, []),
-  };
+  const say = useCallback(
+    async (payload: string, shown = payload) => {
+      const utterance = { turnId: newTurnId(), payload, shown };
+      setEntries((earlier) => [...earlier, { kind: "person", id: `${utterance.turnId}-said`, text: shown }]);
+      await deliver(utterance);
+    },
+    [deliver],
+  );
+
+  const sayAgain = useCallback(
+    async (utterance: Utterance) => {
+      setEntries((earlier) => earlier.filter((entry) => !(entry.kind === "trouble" && entry.again === utterance)));
+      await deliver(utterance);
+    },
+    [deliver],
+  );
+
+  const startOver = useCallback(() => {
+    current.current = {};
+    remember(null);
+    setEntries([]);
+    setEarlierEnd(undefined);
+    setRestoring(false);
+    setWaiting(false);
+  }, []);
+
+  const pass = remembered();
+  const showEarlier = pass && earlierEnd !== undefined ? () => restore(pass, earlierEnd) : null;
+  return { entries, isWaiting, isRestoring, showEarlier, say, sayAgain, startOver };
+}
+
+/** What was said before, and where what was said earlier still ends. A conversation that is gone is forgotten. */
+async function recorded(pass: Pass, before?: number): Promise<{ entries: Entry[]; earlierEnd?: number }> {
+  try {
+    const { turns, next } = await history(pass, before);
+    return { entries: asEntries(turns), earlierEnd: next ?? undefined };
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    if (!error.lostConversation) {
+      return { entries: [{ kind: "trouble", id: newTurnId(), sentence: error.message, again: null }], earlierEnd: before };
+    }
+    remember(null);
+    return { entries: [] };
+  }
 }
 
 /** What the bot has to say to an utterance, or the trouble that kept it from answering. */
@@ -117,7 +125,7 @@ async function answer(utterance: Utterance): Promise<Entry> {
 async function sayInConversation({ turnId, payload }: Utterance) {
   const pass = remembered();
   try {
-    const reply = await say(turnId, payload, pass);
+    const reply = await send(turnId, payload, pass);
     if (reply.conversation_token) remember({ id: reply.conversation_id, token: reply.conversation_token });
     return reply;
   } catch (error) {

@@ -1,8 +1,8 @@
 /*
  * Markdown from the bot as React elements.
  *
- * HTML in the text stays text, addresses other than http(s), mailto and tel lead nowhere, and pictures of other hosts become links:
- * nothing a bot says can run or load anything.
+ * HTML in the text stays text, addresses other than http(s), mailto and tel lead nowhere, and pictures of other hosts
+ * become links: nothing a bot says can run or load anything.
  */
 import type { ReactNode } from "react";
 import Compiler, { type MarkdownToJSX } from "markdown-to-jsx/react";

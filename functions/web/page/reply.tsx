@@ -1,6 +1,4 @@
 /* One answer of the bot: its bubbles, where it has them from, and what can be answered with a click. */
-import { useState } from "react";
-
 import type { Button, Citation, Reply, Source } from "./api";
 import { Markdown, Picture } from "./markdown";
 
@@ -32,27 +30,23 @@ export function Answer({ replies, source }: { replies: Reply[]; source: Source }
 
 /** Footnotes: a number and a place each, the passage itself on request. */
 function Citations({ citations }: { citations: Citation[] }) {
-  const [open, setOpen] = useState<number | null>(null);
-  const shown = open === null ? undefined : citations[open];
   return (
-    <div className="citations" role="group" aria-label="Where this is from">
-      <ol>
-        {citations.map((citation, index) => (
-          <li key={index}>
-            <button type="button" aria-expanded={open === index} onClick={() => setOpen(open === index ? null : index)}>
+    <ol className="citations" aria-label="Where this is from">
+      {citations.map((citation, index) => (
+        <li key={index}>
+          <details>
+            <summary>
               <span className="number">{index + 1}</span>
               {place(citation)}
-            </button>
-          </li>
-        ))}
-      </ol>
-      {shown && (
-        <blockquote>
-          <Markdown>{shown.text}</Markdown>
-          <footer>{shown.document}</footer>
-        </blockquote>
-      )}
-    </div>
+            </summary>
+            <blockquote>
+              <Markdown>{citation.text}</Markdown>
+              <footer>{citation.document}</footer>
+            </blockquote>
+          </details>
+        </li>
+      ))}
+    </ol>
   );
 }
 

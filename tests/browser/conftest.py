@@ -1,0 +1,107 @@
+"""A real browser in front of the deployed stack's chat page.
+
+The stack comes from `deployed_stack`; nothing here knows how it was deployed. Playwright drives the Chromium that the
+machine has, since its own download is not part of set-up.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect, sync_playwright
+
+REPLY_TIMEOUT_MS = 20_000  # a cold function behind an emulator, with the generator thinking
+
+# Headless Chromium that runs as root and asks nobody but the page.
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+CHROMIUMS = (
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+)
+
+
+@dataclass(frozen=True)
+class ChatPage:
+    """The chat page in one tab, with everything it asked for and complained about."""
+
+    page: Page
+    url: str
+    requested: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+    def open(self) -> None:
+        self.page.goto(self.url)
+        expect(self.composer).to_be_visible()
+
+    @property
+    def composer(self) -> Locator:
+        return self.page.get_by_role("textbox")
+
+    @property
+    def messages(self) -> Locator:
+        return self.page.locator(".message:not(.typing)")
+
+    @property
+    def last_source(self) -> Locator:
+        return self.messages.last.locator(".source")
+
+    def say(self, words: str) -> None:
+        """Type words, press Enter, and wait for what comes back."""
+        self.composer.fill(words)
+        self.awaiting_reply(lambda: self.composer.press("Enter"))
+
+    def choose(self, title: str) -> None:
+        """Press one of the suggested answers and wait for what comes back."""
+        self.awaiting_reply(lambda: self.page.get_by_role("button", name=title, exact=True).click())
+
+    def awaiting_reply(self, act: Any) -> None:
+        said_before = self.messages.count()
+        act()
+        expect(self.messages).to_have_count(said_before + 2, timeout=REPLY_TIMEOUT_MS)
+
+
+@pytest.fixture(scope="session")
+def chat_url(deployed_stack: Any) -> str:
+    return deployed_stack.http.rstrip("/") + "/"
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    executable = next(filter(None, map(shutil.which, CHROMIUMS)), None)
+    if executable is None:
+        unable = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        unable("the browser tests need Chromium; on Debian: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def chat(browser: Browser, chat_url: str) -> Iterator[ChatPage]:
+    """A tab of its own; the test fails if the page raised, or broke its own Content-Security-Policy."""
+    with browser.new_context() as context:
+        chat = ChatPage(context.new_page(), chat_url)
+        chat.page.on("request", lambda request: chat.requested.append(request.url))
+        chat.page.on("pageerror", lambda error: chat.complaints.append(str(error)))
+        chat.page.on("console", lambda message: chat.complaints.extend(_violations(message)))
+        yield chat
+        assert chat.complaints == []
+
+
+def _violations(message: ConsoleMessage) -> list[str]:
+    return [message.text] if "Content Security Policy" in message.text or "Trusted" in message.text else []
