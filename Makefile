@@ -15,10 +15,10 @@ help: ## list the commands
 
 setup: ## make .venv from requirements.lock and node_modules from package-lock.json
 	@if [ -z "$(PYTHON)" ]; then echo "Parley needs Python 3.11 or newer, and no such python3 is on the PATH." >&2; exit 1; fi
-	@$(PYTHON) -m scripts.setup
+	@$(PYTHON) scripts/setup.py
 
 run: setup ## the whole stack on this machine, until Ctrl-C
-	@$(VENV)/python -m scripts.run_local
+	@$(VENV)/python scripts/run_local.py
 
 chat: setup ## talk to the example bot in the terminal
 	@$(VENV)/python scripts/chat.py
@@ -39,14 +39,18 @@ format: setup ## put the code into the project's format
 	@$(VENV)/ruff format .
 
 synth: setup ## the CloudFormation templates of STAGE, without an account
-	@$(VENV)/python -m scripts.deploy synth --stage $(STAGE)
+	@$(VENV)/python scripts/deploy.py synth --stage $(STAGE)
 
 deploy: setup ## `cdk deploy` of STAGE to the AWS account of your credentials
-	@$(VENV)/python -m scripts.deploy deploy --stage $(STAGE)
+	@$(VENV)/python scripts/deploy.py deploy --stage $(STAGE)
 
 lock: ## resolve the requirements*.in files again (needs uv)
 	uv pip compile requirements.in --universal --generate-hashes --python-version 3.11 --no-emit-index-url \
 		--no-emit-find-links --no-annotate --custom-compile-command 'make lock' --upgrade -o requirements.lock
+	uv pip compile layers/dependencies/requirements.in --universal --generate-hashes --python-version 3.11 \
+		--no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command 'make lock' \
+		--constraint requirements.lock --override layers/dependencies/left-out.txt \
+		--upgrade -o layers/dependencies/requirements.lock
 
 clean: ## remove what set-up and the build made
 	rm -rf .venv node_modules .parley cdk.out

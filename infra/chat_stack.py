@@ -1,14 +1,14 @@
 """The conversation itself: the HTTP API, the three functions behind it, and the queue between two of them.
 
-    GET / and /assets ─▶ web      the chat page
-    everything else ───▶ chat ─┬─ the turn, answered at once
-                               └▶ turns.fifo ─▶ worker   the same turn, later
-                                      └▶ turns-dead.fifo, with an alarm
+GET / and /assets ─▶ web      the chat page
+everything else ───▶ chat ─┬─ the turn, answered at once
+                           └▶ turns.fifo ─▶ worker   the same turn, later
+                                  └▶ turns-dead.fifo, with an alarm
 """
 
 import json
-import typing
 from collections.abc import Mapping
+from typing import Any, cast
 
 from aws_cdk import CfnOutput, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_apigatewayv2 as apigw
@@ -59,7 +59,7 @@ class ChatStack(Stack):
         build: Build,
         state: StateStack,
         local_settings: Mapping[str, str],
-        **kwargs: object,
+        **kwargs: Any,
     ) -> None:
         super().__init__(scope, id, **kwargs)
         self._stage = stage
@@ -164,6 +164,7 @@ class ChatStack(Stack):
             retention=_LOG_RETENTION[self._stage.log_retention_days],
             removal_policy=RemovalPolicy.DESTROY,
         )
+        role = iam.Role(self, f"{id}Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         function = lambda_.Function(
             self,
             id,
@@ -177,7 +178,7 @@ class ChatStack(Stack):
             environment={"POWERTOOLS_SERVICE_NAME": id.lower(), **(environment or {})},
             memory_size=size.memory_mb,
             timeout=Duration.seconds(size.timeout_seconds),
-            role=iam.Role(self, f"{id}Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com")),
+            role=role,
             log_group=log_group,
             tracing=lambda_.Tracing.ACTIVE if self._stage.traced else lambda_.Tracing.DISABLED,
             snap_start=lambda_.SnapStartConf.ON_PUBLISHED_VERSIONS if snap_start else None,
@@ -185,14 +186,18 @@ class ChatStack(Stack):
         log_group.grant_write(function)
         accept(function, "AwsSolutions-L1", "3.13 is the newest Python that the local AWS runs functions under too.")
         if self._stage.traced:
-            accept(function.role, "AwsSolutions-IAM5[Resource::*]", "X-Ray has no resources to name: it takes only *.")
+            accept(role, "AwsSolutions-IAM5[Resource::*]", "X-Ray has no resources to name: it takes only *.")
         return function
 
     def _entry(self, chat: lambda_.Function) -> lambda_.IFunction:
         """What API Gateway calls: the function itself, or with SnapStart the version that has a snapshot."""
         if not self._stage.snap_start:
             return chat
-        accept(chat, "Annotation::@aws-cdk/aws-lambda:snapStartRequirePublish", "Only the version published here is called.")
+        accept(
+            chat,
+            "Annotation::@aws-cdk/aws-lambda:snapStartRequirePublish",
+            "Only the version published here is called.",
+        )
         return lambda_.Alias(self, "ChatLive", alias_name="live", version=chat.current_version)
 
     def _grant_reading(self, bundles: dict[str, s3_assets.Asset], grantee: lambda_.Function) -> None:
@@ -240,14 +245,14 @@ class ChatStack(Stack):
                 rate_limit=self._stage.requests_per_second, burst_limit=self._stage.burst_requests
             ),
         )
-        resource = typing.cast(apigw.CfnStage, http.node.default_child)
+        resource = cast(apigw.CfnStage, http.node.default_child)
         resource.access_log_settings = apigw.CfnStage.AccessLogSettingsProperty(
             destination_arn=access_log.log_group_arn, format=json.dumps(_ACCESS_LOG)
         )
         accept(
             api,
             "AwsSolutions-APIG4",
-            "Anybody may begin to talk. What was said is open only to the bearer of the conversation's own token, which "
-            "chat checks; the stage is throttled.",
+            "Anybody may begin to talk. What was said is open only to the bearer of the conversation's own token, "
+            "which chat checks; the stage is throttled.",
         )
         return api

@@ -3,6 +3,8 @@
 Deployed to an account only; on a laptop a loopback server speaks SageMaker's runtime protocol in its place.
 """
 
+from typing import Any
+
 from aws_cdk import ArnFormat, Stack
 from aws_cdk import aws_applicationautoscaling as scaling
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -29,7 +31,7 @@ class GenerationStack(Stack):
     """One SageMaker model, its endpoint, and the scaling of it."""
 
     def __init__(
-        self, scope: Construct, id: str, *, stage: Stage, generator: GeneratorSize, alarms: sns.ITopic, **kwargs: object
+        self, scope: Construct, id: str, *, stage: Stage, generator: GeneratorSize, alarms: sns.ITopic, **kwargs: Any
     ) -> None:
         super().__init__(scope, id, **kwargs)
         model = self._model(generator)
@@ -65,7 +67,9 @@ class GenerationStack(Stack):
             resource="repository",
             resource_name=_REPOSITORY,
         )
-        logs = self.format_arn(service="logs", resource="log-group", resource_name=_LOGS, arn_format=ArnFormat.COLON_RESOURCE_NAME)
+        logs = self.format_arn(
+            service="logs", resource="log-group", resource_name=_LOGS, arn_format=ArnFormat.COLON_RESOURCE_NAME
+        )
         for statement in (
             iam.PolicyStatement(actions=["ecr:GetAuthorizationToken"], resources=["*"]),
             iam.PolicyStatement(
@@ -95,9 +99,7 @@ class GenerationStack(Stack):
         )
         return role
 
-    def _endpoint(
-        self, name: str, model: sagemaker.CfnModel, generator: GeneratorSize
-    ) -> sagemaker.CfnEndpoint:
+    def _endpoint(self, name: str, model: sagemaker.CfnModel, generator: GeneratorSize) -> sagemaker.CfnEndpoint:
         # The configuration has no name of its own: a changed one is then a new one, and the endpoint moves over to it
         # while the old one answers.
         configuration = sagemaker.CfnEndpointConfig(

@@ -11,7 +11,13 @@ from aws_cdk import IgnoreMode
 from aws_cdk import aws_lambda as lambda_
 
 ROOT = Path(__file__).resolve().parent.parent
-_NOT_DEPLOYED = ["**/__pycache__", "**/*.pyc", "**/.*", "page", "README.md"]  # `page` is what the web assets are made of
+_NOT_DEPLOYED = [
+    "**/__pycache__",
+    "**/*.pyc",
+    "**/.*",
+    "page",
+    "README.md",
+]  # `page` is what the web assets are made of
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 Knows how data is kept, and lends it out as verbs. Does not know who borrows it.
 """
 
-from typing import cast
+from typing import Any, cast
 
 from aws_cdk import RemovalPolicy, Stack
 from aws_cdk import aws_dynamodb as dynamodb
@@ -41,7 +41,7 @@ class StateStack(Stack):
         alarms: the topic that every alarm is told to
     """
 
-    def __init__(self, scope: Construct, id: str, *, stage: Stage, **kwargs: object) -> None:
+    def __init__(self, scope: Construct, id: str, *, stage: Stage, **kwargs: Any) -> None:
         super().__init__(scope, id, **kwargs)
         self._stage = stage
         self._key = self._customer_key() if stage.customer_key else None
@@ -96,7 +96,7 @@ class StateStack(Stack):
         secret = secrets.Secret(
             self,
             "CacheKey",
-            description="Keys the hashes under which replies are shared, so that the table tells nobody what was asked.",
+            description="Keys the hashes that replies are shared under, so that the table tells nobody what was asked.",
             generate_secret_string=secrets.SecretStringGenerator(password_length=64, exclude_punctuation=True),
             encryption_key=self._key,
             removal_policy=self._removal_policy(),
