@@ -48,11 +48,19 @@ def test_a_value_of_the_wrong_shape_is_explained_and_not_kept() -> None:
     assert decision.form == ASKING
 
 
-def test_a_rule_that_speaks_of_the_form_comes_before_it() -> None:
+def test_a_rule_that_speaks_of_the_form_can_end_it() -> None:
     decision = decide(a_bot(), a_session(form=ASKING), an_understanding("never_mind"), "never mind")
 
     assert decision.actions == (Say("utter_stopped"),)
     assert decision.form is None
+
+
+def test_a_form_takes_what_it_asked_for_whatever_else_was_said() -> None:
+    understanding = an_understanding("never_mind", order_number="204518")
+
+    decision = decide(a_bot(), a_session(form=ASKING), understanding, "no wait, it is 204518")
+
+    assert decision.actions == (Say("utter_status"),)
 
 
 def test_outside_the_form_never_mind_has_nothing_to_stop() -> None:

@@ -4,14 +4,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from parley.bots.bot import Bot
 from parley.bots.bundle import Bundle, pack
 from parley.bots.reader import read_bot
+from parley.conversation import Citation
 from parley.errors import BadBot
 from parley.knowledge import chunks
 from parley.nlu.fit import Fit, fit_head
 from parley.ports import Encoder
+
+FloatArray = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +40,26 @@ def compile_bot(folder: Path, encoder: Encoder) -> Compiled:
     if len({example.intent for example in examples}) < 2:
         raise BadBot(f"{folder}: a bot needs examples of at least two intents")
     passages = chunks.passages(read.documents)
+    if not passages:
+        raise BadBot(f"{read.documents}: no Markdown document here; a bot answers from at least one")
     fit = fit_head(_embed(encoder, [example.text for example in examples]), [example.intent for example in examples])
-    vectors = _embed(encoder, [chunks.embedded_text(passage) for passage in passages])
+    vectors = np.stack([_passage_vector(encoder, passage) for passage in passages])
     bundle = Bundle(read.bot, fit.head.arrays(), fit.head.intents, passages, vectors)
     bot, content = pack(bundle)
     return Compiled(bot, content, fit, len(examples), len(passages))
 
 
-def _embed(encoder: Encoder, texts: list[str]) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+def _embed(encoder: Encoder, texts: list[str]) -> FloatArray:
     """One text at a time: no padding, and the same bytes whatever stands beside it."""
-    return np.concatenate([encoder.embed([text]) for text in texts]) if texts else np.zeros((0, 384), np.float32)
+    return np.concatenate([encoder.embed([text]) for text in texts])
+
+
+def _passage_vector(encoder: Encoder, passage: Citation) -> FloatArray:
+    """One vector for all readings of a passage.
+
+    Shapes:
+        returns: (384,) float32, unit length
+    """
+    texts, weights = zip(*chunks.views(passage), strict=True)
+    mixed = np.array(weights, dtype=np.float32) @ _embed(encoder, list(texts))
+    return np.asarray(mixed / np.linalg.norm(mixed), dtype=np.float32)

@@ -1,8 +1,8 @@
 """The policy: (bot, session, understanding) -> decision.
 
-Pure, and the only place that decides. Inside a form the form comes first, unless a
-rule speaks of that form; what the form cannot use is left to the rules, after which
-the form asks again. Where no rule applies, the bot's `unsure` list says what to try.
+Pure, and the only place that decides. A form takes what it asked for, whatever else
+was said; what it cannot use is left to the rules, after which the form asks again.
+Where no rule applies, the bot's `unsure` list says what to try.
 """
 
 from collections.abc import Mapping
@@ -39,13 +39,11 @@ def decide(bot: Bot, session: Session, understanding: Understanding, text: str) 
     found = slots.extract(bot, session.form, understanding, text)
     filled = forms.without_invalid(bot, {**session.slots, **found})
     state = _State(filled, session.form)
+    if state.form is not None and state.form.requested_slot in found and state.form.requested_slot in filled:
+        return _decision(_advance(bot, state, state.form.name), f"form {state.form.name}")
     rule = rules.matching(bot, state.form, state.slots, understanding.intent)
-    if state.form is not None:
-        if state.form.requested_slot in found and state.form.requested_slot in filled:
-            if rule is None or rule.form != state.form.name:  # only a rule that speaks of the form comes before it
-                return _decision(_advance(bot, state, state.form.name), f"form {state.form.name}")
-        elif rule is None:
-            return _decision(_reject(bot, state, state.form), f"form {state.form.name}: not understood")
+    if rule is None and state.form is not None:
+        return _decision(_reject(bot, state, state.form), f"form {state.form.name}: not understood")
     if rule is not None:
         state = _perform(bot, state, rule.actions)
         if session.form is not None and state.form == session.form and not _asks(bot, state):

@@ -20,6 +20,7 @@ IntArray = NDArray[np.int64]
 
 REGULARISATION = 32.0  # sklearn's C
 FOLDS = 5
+MIN_KEPT = 0.92  # of known utterances; only then is it about refusing the unknown
 CONFIDENCES = np.arange(0.20, 0.91, 0.05)
 SIMILARITIES = np.arange(0.30, 0.71, 0.05)
 
@@ -49,7 +50,8 @@ def fit_head(vectors: FloatArray, intents: Sequence[str]) -> Fit:
         passed = (confidence >= limits[0]) & (similarity >= limits[1])
         return float(passed[known].mean()), float(1 - passed[~known].mean())
 
-    limits = max(((float(c), float(s)) for c in CONFIDENCES for s in SIMILARITIES), key=lambda pair: sum(shares(pair)))
+    grid = [(float(c), float(s)) for c in CONFIDENCES for s in SIMILARITIES]
+    limits = max(grid, key=lambda pair: (min(shares(pair)[0], MIN_KEPT), shares(pair)[1]))
     kept, refused = shares(limits)
     weights, bias = _regress(vectors, labels)
     head = IntentHead(names, weights, bias, vectors, min_confidence=limits[0], min_similarity=limits[1])
