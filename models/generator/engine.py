@@ -29,6 +29,7 @@ class Request:
     max_tokens: int = 64
     temperature: float = 0.7
     top_p: float = 0.9
+    top_k: int = 40
     repetition_penalty: float = 1.1
     stop: tuple[str, ...] = ()
     seed: int | None = None
@@ -93,7 +94,7 @@ class Engine:
             "do_sample": request.temperature > 0,
         }
         if request.temperature > 0:
-            options |= {"temperature": request.temperature, "top_p": request.top_p, "top_k": 0}
+            options |= {"temperature": request.temperature, "top_p": request.top_p, "top_k": request.top_k}
         if request.seed is not None:
             options["random_seed"] = request.seed
         parameters.set_search_options(**options)

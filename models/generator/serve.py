@@ -34,6 +34,7 @@ RANGES: dict[str, tuple[type, float, float]] = {  # name -> (type, least, most)
     "max_tokens": (int, 1, 1_000_000),
     "temperature": (float, 0.0, 2.0),
     "top_p": (float, 1e-6, 1.0),
+    "top_k": (int, 1, 1_000),
     "repetition_penalty": (float, 0.5, 2.0),
     "seed": (int, 0, 2**31 - 1),
 }
