@@ -2,7 +2,9 @@
  * The page: header, thread, composer.
  *
  * assistant-ui keeps the thread at its end while it grows and runs the composer; what is said and what it looks like
- * is ours. Every text reaches the document as text.
+ * is ours. Every text reaches the document as text. It brings no style, no font and no markup made from strings, so the
+ * page runs under a policy that allows neither inline code nor inline style. Its packages move together: package.json
+ * overrides three of them to the release they were published with, since npm would mix releases that do not work.
  */
 import {
   type AppendMessage,
