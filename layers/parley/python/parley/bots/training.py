@@ -42,7 +42,7 @@ def read_training_data(source: BotSource, faults: Faults) -> TrainingData:
         match block.value:
             case {"intent": str(intent), "examples": listing}:
                 for text, place in _lines(listing, block, faults):
-                    examples.append(_example(text, intent, place, faults))
+                    examples.append(parse_example(text, intent, place, faults))
             case {"regex": str(name), "examples": listing}:
                 patterns = [_regex(line, place, faults) for line, place in _lines(listing, block, faults)]
                 regexes[name] = (*regexes.get(name, ()), *patterns)
@@ -85,7 +85,8 @@ def _regex(pattern: str, place: str, faults: Faults) -> str:
     return pattern
 
 
-def _example(marked: str, intent: str, place: str, faults: Faults) -> Example:
+def parse_example(marked: str, intent: str, place: str, faults: Faults) -> Example:
+    """The example in a line such as `where is [WB-204518](order_number)`."""
     text, entities, position = "", [], 0
     for match in _MARKED.finditer(marked):
         text += marked[position : match.start()]

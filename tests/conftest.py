@@ -16,7 +16,7 @@ from parley.nlu.encoder import OnnxEncoder
 from parley.ports import Conversations, Generator
 from parley.turn import Services
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(scope="session")
