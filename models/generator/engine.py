@@ -14,7 +14,7 @@ import numpy as np
 import onnxruntime_genai as og
 from tokenizers import Tokenizer
 from tokenizers.decoders import DecodeStream
-from tokens import SPECIAL, prompt_tokens
+from tokens import END, SPECIAL, prompt_tokens
 
 CONTEXT_TOKENS = 256  # prompt and reply; the longest conversation seen in training
 MAX_REPLY_TOKENS = 128
@@ -58,7 +58,8 @@ class Engine:
         config.overlay(json.dumps({"model": {"decoder": session}}))
         self._model = og.Model(config)
         self._tokenizer = Tokenizer.from_file(str(artefact / "tokenizer.json"))
-        self._special = {self._tokenizer.token_to_id(token) for token in SPECIAL}
+        self._end = self._tokenizer.token_to_id(END)
+        self._markers = [self._tokenizer.token_to_id(token) for token in SPECIAL if token != END]
 
     def reply(self, request: Request) -> Iterator[Piece]:
         """The reply, piece by piece; closing the iterator stops the work."""
@@ -71,9 +72,10 @@ class Engine:
         count = 0
         finish_reason = "length"
         while count < max_tokens and not generator.is_done():
+            forbid(generator, self._markers if count else [*self._markers, self._end])
             generator.generate_next_token()
             token = int(generator.get_next_tokens()[0])
-            if token in self._special:
+            if token == self._end:
                 finish_reason = "stop"
                 break
             count += 1
@@ -99,6 +101,13 @@ class Engine:
             options["random_seed"] = request.seed
         parameters.set_search_options(**options)
         return parameters
+
+
+def forbid(generator: og.Generator, tokens: list[int]) -> None:
+    """Keep the next token from being one of these: a reply holds no markers and has at least one token."""
+    logits = generator.get_logits()
+    logits[..., tokens] = np.finfo(logits.dtype).min
+    generator.set_logits(logits)
 
 
 class HeldBack:
