@@ -20,6 +20,7 @@ FloatArray = NDArray[np.float32]
 MODEL_FILE = "model.onnx"
 TOKENIZER_FILE = "tokenizer.json"
 CONFIG_FILE = "config.json"
+FILES = (MODEL_FILE, TOKENIZER_FILE, CONFIG_FILE)
 OUTPUT = "sentence_embedding"
 
 
