@@ -105,9 +105,10 @@ def run(
 def finish(main: Callable[[], None]) -> NoReturn:
     """Run a script's `main` and end the process; one that was stopped says why in place of a trace.
 
-    Being asked to end (SIGTERM) and Ctrl-C both unwind the stack, so that what was started is ended too.
+    Being asked to end, the terminal closing, and Ctrl-C all unwind the stack, so that what was started is ended too.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for sign in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(sign, signal.default_int_handler)
     try:
         main()
     except Stop as reason:
@@ -147,6 +148,12 @@ def end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
+def latest_lines(log: Path) -> str:
+    """The end of a log, and where the rest is."""
+    lines = log.read_text(errors="replace").strip().splitlines()[-_LINES_OF_A_FAILURE:]
+    return "\n".join([*lines, f"(all of it: {log.relative_to(ROOT)})"])
+
+
 def _anyone_in(process: subprocess.Popen[bytes]) -> bool:
     process.poll()  # buries the leader if it is dead: until then it counts as a member
     try:
@@ -175,5 +182,4 @@ def _why(*logs: Path) -> str:
     for sign, cause in _KNOWN_CAUSES.items():
         if sign in said:
             return cause
-    end = "\n".join(said.strip().splitlines()[-_LINES_OF_A_FAILURE:])
-    return f"{end}\n(all of it: {logs[0].relative_to(ROOT)})"
+    return "\n".join(latest_lines(log) for log in logs if log.stat().st_size)
