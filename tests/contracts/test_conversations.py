@@ -231,3 +231,21 @@ def test_a_turn_that_never_ends_is_given_up(conversations: Conversations, clock:
     assert progress is not None
     assert progress.status == "failed"
     assert conversations.accept(turn) is None
+
+
+@pytest.mark.timeout(300)
+def test_the_five_thousandth_turn_works_like_the_first(conversations: Conversations) -> None:
+    session = a_session()
+    conversations.start(session)
+    long = "x" * 4_000  # with one growing item, DynamoDB would refuse at 400 KB, after some 70 of these
+    for number in range(1, 5_001):
+        message = long if number % 50 == 0 else "hello"
+        session = replace(session, version=number)
+        conversations.record(session, a_recorded_turn(number=number, message=message))
+
+    last = conversations.history(session.conversation_id, limit=2)
+
+    assert conversations.open(session.conversation_id).session == session
+    assert [turn.number for turn in last] == [4_999, 5_000]
+    conversations.erase(session.conversation_id)
+    assert conversations.history(session.conversation_id, limit=1) == ()

@@ -9,7 +9,7 @@ from parley.conversation.understanding import Understanding
 
 TurnStatus = Literal["queued", "running", "done", "failed"]
 
-GIVEN_UP_SECONDS = 900.0  # longer than the queue tries: three deliveries of at most 180 s each, and their waits
+GIVEN_UP_SECONDS = 900.0  # longer than the queue tries: three deliveries, each hidden for two minutes
 
 
 @dataclass(frozen=True, slots=True)
