@@ -78,11 +78,9 @@ def talk(loaded: LoadedBot, services: Services, *, styled: bool) -> None:
                 print(f"{dim}  [{cited.title}, {cited.section}: {cited.document}]{plain}")
             if message.buttons:
                 print(f"{dim}  " + "  ".join(f"({button.title})" for button in message.buttons) + plain)
-        understood = answered.turn.understanding
-        print(
-            f"{dim}  {answered.turn.reply.source} · {understood.intent or 'out of scope'} {understood.confidence:.2f} · "
-            f"{answered.because} · {answered.timings_ms['total']:.1f} ms{plain}"
-        )
+        understood, source = answered.turn.understanding, answered.turn.reply.source
+        intent = f"{understood.intent or 'out of scope'} {understood.confidence:.2f}"
+        print(f"{dim}  {source} · {intent} · {answered.because} · {answered.timings_ms['total']:.1f} ms{plain}")
 
 
 def _begin(loaded: LoadedBot, services: Services) -> Session:

@@ -18,6 +18,7 @@ from pynamodb.exceptions import DeleteError, DoesNotExist, PutError, PynamoDBExc
 from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
 
+from parley.adapters.patience import CONNECT_SECONDS, READ_SECONDS, TRIES
 from parley.conversation import RecordedTurn, Reply, Session, Turn, TurnProgress
 from parley.conversation.session import GIVEN_UP_SECONDS
 from parley.errors import SessionConflict, Unavailable
@@ -27,6 +28,11 @@ SECONDS_PER_DAY = 86_400
 _LOST = "ConditionalCheckFailed"
 _RACES = frozenset({_LOST, "TransactionConflict"})
 _STATE = "state"
+_PATIENCE: dict[str, Any] = {
+    "connect_timeout_seconds": CONNECT_SECONDS,
+    "read_timeout_seconds": READ_SECONDS,
+    "max_retry_attempts": TRIES - 1,
+}
 M = TypeVar("M", bound=Model)
 
 
@@ -58,7 +64,7 @@ class DynamoConversations:
 
     def __init__(self, table: str, *, retention_days: int, clock: Clock) -> None:
         self._item = _bind(_Item, table)
-        self._connection = Connection()
+        self._connection = Connection(**_PATIENCE)
         self._retention_seconds = retention_days * SECONDS_PER_DAY
         self._clock = clock
 
@@ -203,7 +209,7 @@ class DynamoReplies:
 
 
 def _bind(model: type[M], table: str) -> type[M]:
-    return type(model.__name__, (model,), {"Meta": type("Meta", (), {"table_name": table})})
+    return type(model.__name__, (model,), {"Meta": type("Meta", (), {"table_name": table, **_PATIENCE})})
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from parley.adapters.patience import PATIENCE
 from parley.bots.bundle import unpack
 from parley.errors import NotFound, Unavailable
 from parley.loaded import LoadedBot, load
@@ -16,7 +17,7 @@ class S3Bots:
 
     def __init__(self, locations: Mapping[str, str]) -> None:
         self._locations = locations  # name -> s3://bucket/key
-        self._client = boto3.client("s3")
+        self._client = boto3.client("s3", config=PATIENCE)
         self._loaded: dict[str, LoadedBot] = {}
 
     def __call__(self, name: str) -> LoadedBot:

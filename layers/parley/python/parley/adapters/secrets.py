@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 
-from aws_lambda_powertools.utilities import parameters
+from aws_lambda_powertools.utilities.parameters import SecretsProvider
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 
+from parley.adapters.patience import PATIENCE
 from parley.errors import Unavailable
 
 MAX_AGE_SECONDS = 900  # a rotated secret is picked up within a quarter of an hour
@@ -13,9 +14,11 @@ MAX_AGE_SECONDS = 900  # a rotated secret is picked up within a quarter of an ho
 def secret_from(arn: str) -> Callable[[], bytes]:
     """A function that gives the secret at `arn`; it raises `Unavailable` where the secret cannot be had."""
 
+    provider = SecretsProvider(boto_config=PATIENCE)
+
     def fetch() -> bytes:
         try:
-            return str(parameters.get_secret(arn, max_age=MAX_AGE_SECONDS)).encode()
+            return str(provider.get(arn, max_age=MAX_AGE_SECONDS)).encode()
         except GetParameterError as error:
             raise Unavailable("the secret could not be read") from error
 

@@ -6,6 +6,7 @@ import boto3
 import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
+from parley.adapters.patience import PATIENCE
 from parley.conversation import Turn
 from parley.errors import Unavailable
 
@@ -15,7 +16,7 @@ class SqsTurns:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._client = boto3.client("sqs")
+        self._client = boto3.client("sqs", config=PATIENCE)
 
     def send(self, turn: Turn) -> None:
         """See `ports.TurnQueue.send`."""

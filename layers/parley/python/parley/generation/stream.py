@@ -51,7 +51,7 @@ def _choice(data: str) -> dict[str, Any]:
     try:
         chunk = json.loads(data)
         if "error" in chunk:
-            raise GenerationFailed(f"the generator reported an error in its stream: {chunk['error']}")
+            raise GenerationFailed("the generator reported an error in its stream")  # its words may quote the prompt
         choices = chunk["choices"]
         return dict(choices[0]) if choices else {}  # a chunk without choices carries only the usage
     except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
