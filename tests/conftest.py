@@ -1,11 +1,17 @@
-"""The support bot as it ships, compiled once, and the services of a turn in memory."""
+"""The support bot as it ships, compiled once; the services of a turn in memory; and the stack, deployed once.
 
+A test that cannot run says why, and where CI=true it fails: nothing is skipped unseen.
+"""
+
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from collections.abc import Generator as Yields
 from pathlib import Path
 
 import pytest
 
+from local_stack import LocalStack, free_ports
 from parley.adapters.memory import MemoryConversations, MemoryGenerator, MemoryReplies
 from parley.bots.bundle import unpack
 from parley.caching.recall import ReplyCache
@@ -16,6 +22,7 @@ from parley.nlu.encoder import OnnxEncoder
 from parley.ports import Conversations, Generator
 from parley.turn import Services
 
+IN_CI = os.environ.get("CI") == "true"
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -61,3 +68,20 @@ def make_services(encoder: OnnxEncoder, support: LoadedBot) -> Callable[..., Ser
         )
 
     return build
+
+
+@pytest.fixture(scope="session")
+def deployed_stack() -> Iterator[LocalStack]:
+    """What `make run` runs, on ports of its own: the local AWS, the generator, and the stack that CDK deployed."""
+    with LocalStack("test", free_ports()) as stack:
+        yield stack
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Yields[None, pytest.TestReport, pytest.TestReport]:
+    """Make a skipped test a failed one in CI."""
+    report = yield
+    if IN_CI and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, which CI does not allow: {report.longrepr}"
+    return report
