@@ -55,11 +55,13 @@ UNWANTED = re.compile(
     r"|\b(?:sex\w*|porn\w*|naked|nude|rap(?:e|ed|ist)|suicid\w*|murder\w*|kill(?:ed|ing|er|s)?|drugs?|weed|cocaine)\b"
     r"|\b(?:\w*fuck\w*|shit\w*|bitch\w*|ass(?:es|hole)?|dicks?|cocks?|pussy|cunts?|nigg\w*|fag\w*|slut\w*|whores?)\b"
     r"|\b(?:retard\w*|tits|titties|boobs|horny|thugs?|dykes?|lmfao\w*|stfu|bullshit|dumbass|badass|sexist|hookers?)\b"
+    r"|\b(?:shoot\w*|shot|guns?|weapons?|stab\w*|dead|blood\w*|drunk\w*|beers?|wines?|alcohol\w*|cigarettes?|vodka)\b"
     r"|\b(?:damn|crap\w*|hell|suck(?:s|ed)?|idiots?|stupid|dumb|pissed|jesus|god|wtf|racis[tm]\w*|slaves?)\b",
     re.IGNORECASE,
 )
 WORD = re.compile(r"[a-z']+")
 LONE_I = re.compile(r"\bi(?=\b|')")
+QUESTION_START = re.compile(r"(?:who|what|which|when|where|why|how|are|is|do|does|did|can|could|would|will|have|any)\b", re.I)
 SENTENCE_START = re.compile(r"(^|[.!?]\s+)([a-z])")
 
 
@@ -171,14 +173,15 @@ def own_pairs(data: Path, copies: int, draw: random.Random) -> Iterator[Window]:
     questions_of: dict[str, list[str]] = {}
     for row in read_rows(data / "clinc150/train.jsonl.gz"):
         questions_of.setdefault(row["intent"], []).append(row["text"])
-    for group in yaml.safe_load((HERE / "smalltalk.yaml").read_text(encoding="utf-8")):
-        asked = list(group["users"])
+    own = yaml.safe_load((HERE / "smalltalk.yaml").read_text(encoding="utf-8"))
+    for group in own["exchanges"]:
         borrowed = [text for intent in group.get("clinc150", []) for text in questions_of[intent]]
         borrowed = [text for text in borrowed if not UNWANTED.search(text)]
-        for question, times in [*((q, 2 * copies) for q in asked), *((q, copies) for q in borrowed)]:
+        for question, times in [*((q, 2 * copies) for q in group["users"]), *((q, copies) for q in borrowed)]:
             for _ in range(times):
-                reply = draw.choice(group["replies"])
-                yield Window((typed_as(question, draw), reply), "own")
+                words = {name: draw.choice(choices) for name, choices in own["words"].items()}
+                reply = draw.choice(group["replies"]).format(**words)
+                yield Window((typed_as(question.format(**words), draw), reply[0].upper() + reply[1:]), "own")
 
 
 def typed_as(question: str, draw: random.Random) -> str:
@@ -190,7 +193,8 @@ def typed_as(question: str, draw: random.Random) -> str:
         return question.lower().rstrip("?.!")
     if style < 0.8:
         return tidy(question).rstrip("?.!")
-    return tidy(question) if question[-1] in "?.!" else tidy(question) + draw.choice(["?", ".", "!"])
+    mark = "?" if QUESTION_START.match(question) else draw.choice([".", "!"])
+    return tidy(question) if question[-1] in "?.!" else tidy(question) + mark
 
 
 def chained(pairs: list[Window], draw: random.Random) -> Iterator[Window]:
