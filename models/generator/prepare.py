@@ -61,7 +61,9 @@ UNWANTED = re.compile(
 )
 WORD = re.compile(r"[a-z']+")
 LONE_I = re.compile(r"\bi(?=\b|')")
-QUESTION_START = re.compile(r"(?:who|what|which|when|where|why|how|are|is|do|does|did|can|could|would|will|have|any)\b", re.I)
+QUESTION_START = re.compile(
+    r"(?:who|what|which|when|where|why|how|are|is|do|does|did|can|could|would|will|have|any)\b", re.I
+)
 SENTENCE_START = re.compile(r"(^|[.!?]\s+)([a-z])")
 
 

@@ -14,8 +14,8 @@ import asyncio
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -70,7 +70,7 @@ def parse(body: bytes) -> Wanted:
     """
     try:
         content = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadRequest(f"the body is not JSON: {error}") from error
     if not isinstance(content, dict):
         raise BadRequest("the body must be a JSON object")
@@ -145,7 +145,7 @@ class Slots:
             self._room += 1
 
 
-async def pieces(engine: Engine, request: Request, slots: Slots) -> AsyncIterator[Piece]:
+async def pieces(engine: Engine, request: Request, slots: Slots) -> AsyncGenerator[Piece, None]:
     """The reply's pieces, each made in a thread; nothing more is made once the reader is gone."""
     async with slots.one():
         work = engine.reply(request)
@@ -181,21 +181,21 @@ async def whole(reply: AsyncIterator[Piece]) -> Response:
     return JSONResponse(envelope("chat.completion") | {"choices": [choice], "usage": usage(last)})
 
 
-async def events(wanted: Wanted, first: Piece, reply: AsyncIterator[Piece]) -> AsyncIterator[str]:
+async def events(wanted: Wanted, piece: Piece, reply: AsyncGenerator[Piece, None]) -> AsyncIterator[str]:
     """The reply as server-sent chat.completion.chunk events."""
     base = envelope("chat.completion.chunk")
 
     def event(choices: list[dict[str, Any]], **more: Any) -> str:
         return f"data: {json.dumps(base | {'choices': choices} | more, ensure_ascii=False)}\n\n"
 
-    yield event([{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}])
-    piece = first
-    while True:
-        if piece.text:
-            yield event([{"index": 0, "delta": {"content": piece.text}, "finish_reason": None}])
-        if piece.finish_reason:
-            break
-        piece = await anext(reply)
+    async with aclosing(reply):
+        yield event([{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}])
+        while True:
+            if piece.text:
+                yield event([{"index": 0, "delta": {"content": piece.text}, "finish_reason": None}])
+            if piece.finish_reason:
+                break
+            piece = await anext(reply)
     yield event([{"index": 0, "delta": {}, "finish_reason": piece.finish_reason}])
     if wanted.usage_in_stream:
         yield event([], usage=usage(piece))

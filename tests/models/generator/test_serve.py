@@ -136,6 +136,7 @@ def test_text_parts_and_system_messages_are_understood(container_port: int) -> N
         (b"not json", None),
         (b"[]", None),
         (b"\xff\xfe", None),
+        (b"[" * 100_000, None),
         (b"{}", "messages"),
         (b'{"messages": []}', "messages"),
         (b'{"messages": "hi"}', "messages"),
