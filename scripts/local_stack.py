@@ -112,6 +112,11 @@ class LocalStack:
         """End the server of the language model; the SageMaker front stays."""
         end(self._processes.pop("generator"))
 
+    @property
+    def process_groups(self) -> list[int]:
+        """The groups of processes that make up the stack now."""
+        return [process.pid for process in self._processes.values()]
+
     def dead(self) -> list[str]:
         """The processes that have ended by themselves, each told once."""
         gone = [name for name, process in self._processes.items() if process.poll() is not None]

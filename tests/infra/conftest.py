@@ -1,0 +1,50 @@
+"""Each stage's stacks, synthesized once, with layers and a bundle of a few bytes: what is in them does not matter."""
+
+import json
+import os
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from build import node_environment
+
+os.environ.update(node_environment())  # CDK's Python runs on the node that set-up installed
+
+import aws_cdk as cdk
+
+from infra.app import parley
+from tests.infra.template import Template
+
+Synthesize = Callable[[str], Template]
+
+
+@pytest.fixture(scope="session")
+def stack_of(tmp_path_factory: pytest.TempPathFactory) -> Synthesize:
+    """All that a stage deploys, as one template: `stack_of("prod")`. Fails where cdk-nag has a finding."""
+
+    @cache
+    def synthesize(stage: str) -> Template:
+        folder = tmp_path_factory.mktemp(stage)
+        app = cdk.App(outdir=str(folder / "out"), context=_settings() | _build(folder) | {"stage": stage})
+        parley(app)
+        app.synth()
+        templates = (json.loads(path.read_text()) for path in sorted((folder / "out").glob("*.template.json")))
+        return Template(tuple(templates))
+
+    return synthesize
+
+
+def _settings() -> dict[str, Any]:
+    return dict(json.loads((Path(__file__).parents[2] / "cdk.json").read_text())["context"])
+
+
+def _build(folder: Path) -> dict[str, str]:
+    for layer in ("dependencies", "encoder"):
+        (folder / layer).mkdir()
+        (folder / layer / "something").write_text(layer)
+    bundle = folder / "support-0.zip"
+    bundle.write_bytes(b"PK\5\6" + bytes(18))  # a zip with nothing in it
+    return {"layers": str(folder), "bundles": str(bundle), "sagemaker_url": "http://127.0.0.1:1"}

@@ -1,0 +1,74 @@
+"""A deployed stage as the tests ask about it: by meaning, never by a name that CDK made up."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+Resource = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One permission: which functions' or services' role may do what to what."""
+
+    role: str
+    actions: tuple[str, ...]
+    resources: tuple[Any, ...]
+    conditions: Any
+
+
+@dataclass(frozen=True)
+class Template:
+    """The CloudFormation templates of one stage."""
+
+    parts: tuple[dict[str, Any], ...]
+
+    def of_type(self, kind: str) -> dict[str, Resource]:
+        """The properties of every resource of a type, by logical id."""
+        return {
+            name: resource.get("Properties", {})
+            for part in self.parts
+            for name, resource in part["Resources"].items()
+            if resource["Type"] == kind
+        }
+
+    def types(self) -> set[str]:
+        return {resource["Type"] for part in self.parts for resource in part["Resources"].values()}
+
+    def functions(self) -> dict[str, Resource]:
+        """Every Lambda function, by the name of its folder."""
+        found = self.of_type("AWS::Lambda::Function").values()
+        return {function["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]: function for function in found}
+
+    def statements(self) -> Iterator[Statement]:
+        """Every permission that is granted to a role."""
+        for policy in self.of_type("AWS::IAM::Policy").values():
+            for role in policy["Roles"]:
+                for statement in policy["PolicyDocument"]["Statement"]:
+                    assert statement["Effect"] == "Allow"
+                    yield Statement(
+                        role["Ref"],
+                        tuple(_listed(statement["Action"])),
+                        tuple(_listed(statement["Resource"])),
+                        statement.get("Condition"),
+                    )
+
+    def actions_of(self, function: str) -> set[str]:
+        """Everything a function may do."""
+        role = self.role_of(function)
+        return {action for statement in self.statements() if statement.role == role for action in statement.actions}
+
+    def role_of(self, function: str) -> str:
+        return str(self.functions()[function]["Role"]["Fn::GetAtt"][0])
+
+    def alarmed(self, metric: str, resource: str) -> bool:
+        """Whether an alarm with somebody to tell watches a metric of a resource."""
+        return any(
+            alarm["MetricName"] == metric and alarm["AlarmActions"] and resource in json.dumps(alarm["Dimensions"])
+            for alarm in self.of_type("AWS::CloudWatch::Alarm").values()
+        )
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]

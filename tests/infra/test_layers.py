@@ -1,0 +1,57 @@
+"""The layers: what they weigh, and that they carry all that the functions import."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from build_layers import BUDGET_MB, build_layers, check_budget, packages_mb, target
+from steps import Step, Stop
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_layers_over_the_budget_are_refused_and_the_heavy_one_is_named() -> None:
+    with pytest.raises(Stop, match=r"151 MB, over the budget of 150 MB: dependencies 131 MB"):
+        check_budget({"dependencies": 131, "encoder": 20})
+
+
+def test_layers_within_the_budget_pass() -> None:
+    check_budget({"dependencies": BUDGET_MB - 20, "encoder": 20})
+
+
+def test_a_package_is_weighed_with_its_native_libraries(tmp_path: Path) -> None:
+    for name, size in (("numpy/core.so", 2_000_000), ("numpy.libs/blas.so", 3_000_000), ("six.py", 1_000_000)):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(bytes(size))
+
+    assert packages_mb(tmp_path) == {"numpy": 5.0, "six": 1.0}
+
+
+@pytest.fixture(scope="module")
+def layers() -> Path:
+    with Step("layers") as step:
+        return build_layers(target("local"), step)
+
+
+@pytest.mark.timeout(300)  # the first build downloads
+@pytest.mark.parametrize("function", ["chat", "worker", "web"])
+def test_a_function_imports_with_nothing_but_its_layers(layers: Path, function: str) -> None:
+    handler = ROOT / "functions" / function / "handler.py"
+    imports = [node for node in ast.parse(handler.read_text()).body if isinstance(node, ast.Import | ast.ImportFrom)]
+    paths = [layers / "dependencies" / "python", ROOT / "layers" / "parley" / "python"]
+    script = f"import sys; sys.path[:0] = {[str(path) for path in paths]}\n" + "\n".join(map(ast.unparse, imports))
+
+    alone = subprocess.run(
+        [sys.executable, "-I", "-S", "-B", "-c", script], capture_output=True, text=True, check=False
+    )
+
+    assert alone.returncode == 0, alone.stderr
+
+
+def test_no_layer_carries_what_only_makes_models(layers: Path) -> None:
+    packages = {path.name for path in (layers / "dependencies" / "python").iterdir()}
+
+    assert not packages & {"torch", "transformers", "sympy", "huggingface_hub", "sklearn", "scipy"}

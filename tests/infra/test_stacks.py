@@ -1,0 +1,204 @@
+"""What every stage owes: told by meaning, so that a stack may be built otherwise and still keep it."""
+
+import json
+from collections.abc import Callable
+
+import aws_cdk as cdk
+import pytest
+from aws_cdk import aws_sqs as sqs
+from cdk_nag import AwsSolutionsChecks
+
+from tests.infra.template import Template
+
+STAGES = ("local", "dev", "prod")
+IN_AN_ACCOUNT = ("dev", "prod")
+DATA = ("dynamodb:", "s3:", "secretsmanager:", "sqs:", "sagemaker:", "kms:")
+
+# Actions for which AWS knows no resource, and what is asked of each beside it.
+ON_ANYTHING = {
+    "xray:PutTraceSegments": None,
+    "xray:PutTelemetryRecords": None,
+    "ecr:GetAuthorizationToken": None,
+    "cloudwatch:PutMetricData": {"StringEquals": {"cloudwatch:namespace": "/aws/sagemaker/Endpoints"}},
+}
+
+StackOf = Callable[[str], Template]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_cdk_nag_has_nothing_to_say(stack_of: StackOf, stage: str) -> None:
+    template = stack_of(stage)  # to synthesize with a finding raises
+
+    assert template.functions().keys() == {"chat", "worker", "web"}
+
+
+def test_cdk_nag_would_have_something_to_say(tmp_path: object) -> None:
+    app = cdk.App(outdir=str(tmp_path))
+    sqs.Queue(cdk.Stack(app, "Careless"), "WithoutDeadLetters")
+    cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+
+    with pytest.raises(RuntimeError, match="ValidationFailed"):
+        app.synth()
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_queue_has_dead_letters_and_an_alarm_on_them(stack_of: StackOf, stage: str) -> None:
+    template = stack_of(stage)
+    queues = template.of_type("AWS::SQS::Queue")
+
+    dead = {
+        queue["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0]
+        for queue in queues.values()
+        if "RedrivePolicy" in queue
+    }
+
+    assert dead
+    assert {name for name, queue in queues.items() if "RedrivePolicy" not in queue} == dead
+    assert all(template.alarmed("ApproximateNumberOfMessagesVisible", name) for name in dead)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_queued_turn_is_hidden_longer_than_the_worker_may_take_and_tried_three_times(
+    stack_of: StackOf, stage: str
+) -> None:
+    template = stack_of(stage)
+    (source,) = template.of_type("AWS::Lambda::EventSourceMapping").values()
+    turns = template.of_type("AWS::SQS::Queue")[source["EventSourceArn"]["Fn::GetAtt"][0]]
+
+    assert turns["FifoQueue"] is True
+    assert turns["VisibilityTimeout"] >= template.functions()["worker"]["Timeout"]
+    assert turns["RedrivePolicy"]["maxReceiveCount"] == 3
+    assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_only_chat_and_worker_may_invoke_the_generator_and_only_this_one(stack_of: StackOf, stage: str) -> None:
+    template = stack_of(stage)
+
+    invoking = [each for each in template.statements() if any(a.startswith("sagemaker:") for a in each.actions)]
+
+    assert {each.role for each in invoking} == {template.role_of("chat"), template.role_of("worker")}
+    for each in invoking:
+        assert set(each.actions) == {"sagemaker:InvokeEndpoint", "sagemaker:InvokeEndpointWithResponseStream"}
+        assert f":endpoint/parley-{stage}-generator" in json.dumps(each.resources)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_only_chat_may_send_turns_and_only_worker_may_take_them(stack_of: StackOf, stage: str) -> None:
+    template = stack_of(stage)
+
+    assert {name for name in template.functions() if "sqs:SendMessage" in template.actions_of(name)} == {"chat"}
+    assert {name for name in template.functions() if "sqs:ReceiveMessage" in template.actions_of(name)} == {"worker"}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_page_may_touch_no_data(stack_of: StackOf, stage: str) -> None:
+    assert not [action for action in stack_of(stage).actions_of("web") if action.startswith(DATA)]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_no_function_may_read_a_whole_table_or_change_one(stack_of: StackOf, stage: str) -> None:
+    template = stack_of(stage)
+    granted = {action for name in template.functions() for action in template.actions_of(name)}
+
+    assert not granted & {"dynamodb:Scan", "dynamodb:UpdateTable", "dynamodb:DeleteTable", "s3:ListBucket"}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_no_permission_is_wider_than_its_reason(stack_of: StackOf, stage: str) -> None:
+    for each in stack_of(stage).statements():
+        assert not [action for action in each.actions if "*" in action]
+        if "*" in each.resources:
+            assert set(each.actions) <= ON_ANYTHING.keys()
+            assert all(ON_ANYTHING[action] == each.conditions for action in each.actions)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_table_expires_its_items_and_can_be_brought_back(stack_of: StackOf, stage: str) -> None:
+    tables = stack_of(stage).of_type("AWS::DynamoDB::Table").values()
+
+    assert len(tables) == 2
+    for table in tables:
+        assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
+        assert table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
+        assert table["BillingMode"] == "PAY_PER_REQUEST"
+
+
+def test_in_production_data_is_under_the_accounts_own_key_and_outlives_the_stack(stack_of: StackOf) -> None:
+    template = stack_of("prod")
+    (key,) = template.of_type("AWS::KMS::Key")
+
+    for table in template.of_type("AWS::DynamoDB::Table").values():
+        assert table["SSESpecification"]["KMSMasterKeyId"] == {"Fn::GetAtt": [key, "Arn"]}
+        assert table["DeletionProtectionEnabled"] is True
+    for part in template.parts:
+        for resource in part["Resources"].values():
+            if resource["Type"] in {"AWS::DynamoDB::Table", "AWS::KMS::Key", "AWS::SecretsManager::Secret"}:
+                assert resource["DeletionPolicy"] == "Retain"
+
+
+@pytest.mark.parametrize("stage", IN_AN_ACCOUNT)
+def test_queues_and_topics_refuse_plain_http(stack_of: StackOf, stage: str) -> None:
+    template = stack_of(stage)
+    protected = json.dumps([template.of_type("AWS::SQS::QueuePolicy"), template.of_type("AWS::SNS::TopicPolicy")])
+
+    for name in (*template.of_type("AWS::SQS::Queue"), *template.of_type("AWS::SNS::Topic")):
+        assert name in protected
+    assert "aws:SecureTransport" in protected
+
+
+@pytest.mark.parametrize("stage", IN_AN_ACCOUNT)
+def test_functions_are_traced_and_chat_resumes_from_a_snapshot(stack_of: StackOf, stage: str) -> None:
+    template = stack_of(stage)
+    chat = template.functions()["chat"]
+    (alias,) = template.of_type("AWS::Lambda::Alias")
+
+    assert {function["TracingConfig"]["Mode"] for function in template.functions().values()} == {"Active"}
+    assert chat["SnapStart"] == {"ApplyOn": "PublishedVersions"}
+    assert alias in json.dumps(template.of_type("AWS::ApiGatewayV2::Integration"))
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_logs_end_some_day_and_the_api_is_throttled(stack_of: StackOf, stage: str) -> None:
+    template = stack_of(stage)
+    (http,) = template.of_type("AWS::ApiGatewayV2::Stage").values()
+
+    assert all(group["RetentionInDays"] for group in template.of_type("AWS::Logs::LogGroup").values())
+    assert all("LoggingConfig" in function for function in template.functions().values())
+    assert http["DefaultRouteSettings"]["ThrottlingRateLimit"] > 0
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_access_log_tells_nothing_of_the_person(stack_of: StackOf, stage: str) -> None:
+    (http,) = stack_of(stage).of_type("AWS::ApiGatewayV2::Stage").values()
+    told = http["AccessLogSettings"]["Format"]
+
+    assert "$context.status" in told
+    assert not [word for word in ("sourceIp", "userAgent", "authorizer", "body", "$context.path") if word in told]
+
+
+def test_a_laptop_deploys_no_sagemaker(stack_of: StackOf) -> None:
+    kinds = stack_of("local").types()
+
+    assert not [kind for kind in kinds if kind.startswith(("AWS::SageMaker", "AWS::ApplicationAutoScaling"))]
+
+
+@pytest.mark.parametrize("stage", IN_AN_ACCOUNT)
+def test_the_generator_grows_with_the_requests_in_flight(stack_of: StackOf, stage: str) -> None:
+    template = stack_of(stage)
+    (instances,) = template.of_type("AWS::ApplicationAutoScaling::ScalableTarget").values()
+    (policy,) = template.of_type("AWS::ApplicationAutoScaling::ScalingPolicy").values()
+    tracked = policy["TargetTrackingScalingPolicyConfiguration"]["PredefinedMetricSpecification"]
+    (configuration,) = template.of_type("AWS::SageMaker::EndpointConfig").values()
+
+    assert instances["MaxCapacity"] > instances["MinCapacity"] >= 1
+    assert tracked["PredefinedMetricType"] == "SageMakerVariantConcurrentRequestsPerModelHighResolution"
+    assert "EndpointConfigName" not in configuration  # a name would stop it from being replaced
+
+
+@pytest.mark.parametrize("stage", IN_AN_ACCOUNT)
+def test_no_address_of_a_laptop_reaches_an_account(stack_of: StackOf, stage: str) -> None:
+    settings = [function["Environment"]["Variables"] for function in stack_of(stage).functions().values()]
+
+    assert not [name for each in settings for name in each if name.startswith("AWS_ENDPOINT_URL")]
+    assert "127.0.0.1" not in json.dumps(settings)
