@@ -57,8 +57,7 @@ def _compile(bot: Path, out: Path, encoder: Path) -> Path:
     print(
         f"{compiled.bot.name} {compiled.bot.version}: {compiled.examples} examples of {len(fit.head.intents)} intents, "
         f"{compiled.passages} passages, {len(compiled.content) / 1e6:.1f} MB, {time.perf_counter() - begun:.1f} s\n"
-        f"  of examples held out, {fit.accuracy:.1%} ranked right and {fit.kept:.1%} kept as known; "
-        f"of intents held out, {fit.refused:.1%} refused as unknown",
+        f"  of examples held out, {fit.right:.1%} ranked right and {fit.kept:.1%} were not taken for out of scope",
         file=sys.stderr,
     )
     return path

@@ -107,7 +107,7 @@ def finish(main: Callable[[], None]) -> NoReturn:
 
     Being asked to end, the terminal closing, and Ctrl-C all unwind the stack, so that what was started is ended too.
     """
-    for sign in (signal.SIGTERM, signal.SIGHUP):
+    for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # a shell starts background jobs deaf to the first
         signal.signal(sign, signal.default_int_handler)
     try:
         main()

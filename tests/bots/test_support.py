@@ -89,22 +89,25 @@ def test_utterances_that_it_was_not_taught_are_understood(support: LoadedBot, en
     assert share(right) >= 0.95  # 0.98 when this was written
 
 
-@pytest.mark.parametrize(("questions", "least"), [("questions", 0.75), ("unseen_questions", 0.65)])
+@pytest.mark.parametrize(("questions", "least"), [("questions", 0.80), ("unseen_questions", 0.65)])
 def test_questions_in_other_words_find_their_section(
     support: LoadedBot, encoder: OnnxEncoder, questions: str, least: float
 ) -> None:
     rows = MEASURED[questions]
-    found = [support.knowledge.search(encoder.embed([row["question"]])[0], limit=1)[0].passage for row in rows]
+    found = [
+        support.knowledge.search(row["question"], encoder.embed([row["question"]])[0], limit=1)[0].passage
+        for row in rows
+    ]
 
     right = [
         (passage.document, passage.section) == (row["document"], row["section"])
         for row, passage in zip(rows, found, strict=True)
     ]
 
-    assert share(right) >= least  # 0.77 and 0.71 when this was written
+    assert share(right) >= least  # 0.87 and 0.68 when this was written
 
 
 def test_what_the_documents_do_not_hold_is_mostly_declined(support: LoadedBot, encoder: OnnxEncoder) -> None:
-    declined = [support.knowledge.answer(encoder.embed([text])[0]) is None for text in MEASURED["unanswerable"]]
+    declined = [support.knowledge.answer(text, encoder.embed([text])[0]) is None for text in MEASURED["unanswerable"]]
 
-    assert share(declined) >= 0.85  # 0.93 when this was written
+    assert share(declined) >= 0.85  # 0.90 when this was written

@@ -42,16 +42,11 @@ def compile_bot(folder: Path, encoder: Encoder) -> Compiled:
     passages = chunks.passages(read.documents)
     if not passages:
         raise BadBot(f"{read.documents}: no Markdown document here; a bot answers from at least one")
-    fit = fit_head(_embed(encoder, [example.text for example in examples]), [example.intent for example in examples])
+    fit = fit_head(encoder.embed([example.text for example in examples]), [example.intent for example in examples])
     vectors = np.stack([_passage_vector(encoder, passage) for passage in passages])
     bundle = Bundle(read.bot, fit.head.arrays(), fit.head.intents, passages, vectors)
     bot, content = pack(bundle)
     return Compiled(bot, content, fit, len(examples), len(passages))
-
-
-def _embed(encoder: Encoder, texts: list[str]) -> FloatArray:
-    """One text at a time: no padding, and the same bytes whatever stands beside it."""
-    return np.concatenate([encoder.embed([text]) for text in texts])
 
 
 def _passage_vector(encoder: Encoder, passage: Citation) -> FloatArray:
@@ -61,5 +56,5 @@ def _passage_vector(encoder: Encoder, passage: Citation) -> FloatArray:
         returns: (384,) float32, unit length
     """
     texts, weights = zip(*chunks.views(passage), strict=True)
-    mixed = np.array(weights, dtype=np.float32) @ _embed(encoder, list(texts))
+    mixed = np.array(weights, dtype=np.float32) @ encoder.embed(texts)
     return np.asarray(mixed / np.linalg.norm(mixed), dtype=np.float32)

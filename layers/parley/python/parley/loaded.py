@@ -23,4 +23,4 @@ def load(bundle: Bundle) -> LoadedBot:
     """The bot in `bundle`, ready to talk."""
     head = IntentHead.from_arrays(bundle.intents, bundle.head)
     nlu = Understander(head, EntityFinder(bundle.bot.entities), bundle.bot.language)
-    return LoadedBot(bundle.bot, nlu, Snapshot(bundle.passages, bundle.passage_vectors))
+    return LoadedBot(bundle.bot, nlu, Snapshot.of(bundle.passages, bundle.passage_vectors))

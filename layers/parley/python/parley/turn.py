@@ -165,7 +165,7 @@ class _Actor:
                 message = word(self.loaded.bot, response, self.slots, seed=self.turn.id)
                 return message, "fallback" if as_fallback else "scripted"
             case Answer():
-                passage = self.loaded.knowledge.answer(self.embedding)
+                passage = self.loaded.knowledge.answer(self.turn.text, self.embedding)
                 return (Message(passage.text, citations=(passage,)), "knowledge") if passage else None
             case Generate():
                 text = self._generate()

@@ -40,18 +40,24 @@ class OnnxEncoder:
             raise ModelUnavailable(f"the encoder in {folder} cannot be loaded: {error}") from error
         self.version: str = config["version"]
         self._tokenizer.enable_truncation(int(config["max_tokens"]))
-        self._tokenizer.enable_padding()
+        self._tokenizer.no_padding()
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """The meaning of each text as a vector; what lies beyond the model's window does not count.
 
+        One text at a time: the INT8 layers share one scale per call, so that in a batch a text's
+        vector would depend on its neighbours and their padding.
+
         Shapes:
             returns: (N, 384) float32, rows of unit length
         """
-        encodings = self._tokenizer.encode_batch_fast(list(texts))
+        return np.concatenate([self._embed(text) for text in texts])
+
+    def _embed(self, text: str) -> NDArray[np.float32]:
+        encoding = self._tokenizer.encode(text)
         feed = {
-            "input_ids": np.array([encoding.ids for encoding in encodings], dtype=np.int64),
-            "attention_mask": np.array([encoding.attention_mask for encoding in encodings], dtype=np.int64),
+            "input_ids": np.array([encoding.ids], dtype=np.int64),
+            "attention_mask": np.array([encoding.attention_mask], dtype=np.int64),
         }
-        (vectors,) = self._session.run(["sentence_embedding"], feed)
-        return np.asarray(vectors, dtype=np.float32)
+        (vector,) = self._session.run(["sentence_embedding"], feed)
+        return np.asarray(vector, dtype=np.float32)

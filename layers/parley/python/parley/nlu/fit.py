@@ -1,99 +1,66 @@
 """Training the intent head when a bot is compiled: seconds, on CPU.
 
-Multinomial logistic regression on frozen embeddings. The thresholds that tell the
-known from the unknown are chosen on utterances the head has not seen: in each fold
-some intents are held out whole and play the unknown, and a part of the others'
-examples plays the known.
+Multinomial logistic regression on frozen embeddings, and a test on examples held out.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from parley.nlu.intents import IntentHead, softmax
+from parley.nlu.intents import IntentHead
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 
-REGULARISATION = 32.0  # sklearn's C
+REGULARISATION = 10.0  # sklearn's C; models/encoder/README.md, "Thresholds"
 FOLDS = 5
-MIN_KEPT = 0.92  # of known utterances; only then is it about refusing the unknown
-CONFIDENCES = np.arange(0.20, 0.91, 0.05)
-SIMILARITIES = np.arange(0.30, 0.71, 0.05)
 
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """A trained head, and how well it did on utterances it had not seen."""
+    """A trained head, and how well it did on examples it had not seen."""
 
     head: IntentHead
-    accuracy: float  # share of held-out known utterances whose intent ranked first
-    kept: float  # share of held-out known utterances that pass the thresholds
-    refused: float  # share of utterances of held-out intents that do not
+    right: float  # share of held-out examples whose intent ranked first
+    kept: float  # share of held-out examples that were not taken for out of scope
 
 
 def fit_head(vectors: FloatArray, intents: Sequence[str]) -> Fit:
     """The head for a bot's examples.
 
     Shapes:
-        vectors: (N, D) float32, rows of unit length; intents: N names
+        vectors: (N, D) float32, rows of unit length; intents: N names, at least two different ones
     """
-    names = tuple(sorted(set(intents)))
-    labels = np.array([names.index(intent) for intent in intents])
-    trials = list(_trials(vectors, labels))
-    confidence, similarity, known, right = (np.concatenate(part) for part in zip(*trials, strict=True))
-
-    def shares(limits: tuple[float, float]) -> tuple[float, float]:
-        passed = (confidence >= limits[0]) & (similarity >= limits[1])
-        return float(passed[known].mean()), float(1 - passed[~known].mean())
-
-    grid = [(float(c), float(s)) for c in CONFIDENCES for s in SIMILARITIES]
-    limits = max(grid, key=lambda pair: (min(shares(pair)[0], MIN_KEPT), shares(pair)[1]))
-    kept, refused = shares(limits)
-    weights, bias = _regress(vectors, labels)
-    head = IntentHead(names, weights, bias, vectors, min_confidence=limits[0], min_similarity=limits[1])
-    return Fit(head, float(right[known].mean()), kept, refused)
-
-
-def _trials(
-    vectors: FloatArray, labels: IntArray
-) -> Iterator[tuple[FloatArray, FloatArray, NDArray[np.bool_], NDArray[np.bool_]]]:
-    """For each fold: confidence, similarity, whether the utterance was known, whether its intent ranked first."""
-    within = _index_within_intent(labels)
+    labels = np.array(intents)
+    within = _number_within_intent(labels)
+    right, kept = 0, 0
     for fold in range(FOLDS):
-        unknown = labels % FOLDS == fold
-        held_out = ~unknown & (within % FOLDS == fold)
-        taught = ~unknown & ~held_out
-        tested = unknown | held_out
-        if len(set(labels[taught])) < 2 or not unknown.any():
-            continue
-        weights, bias = _regress(vectors[taught], labels[taught])
-        probabilities = softmax(vectors[tested] @ weights.T + bias)
-        yield (
-            probabilities.max(axis=1),
-            (vectors[tested] @ vectors[taught].T).max(axis=1),
-            held_out[tested],
-            np.unique(labels[taught])[probabilities.argmax(axis=1)] == labels[tested],
-        )
+        held_out = (within % FOLDS == fold) & (within > 0)  # the first example of an intent is always taught
+        head = _trained(vectors[~held_out], labels[~held_out])
+        for vector, intent in zip(vectors[held_out], labels[held_out], strict=True):
+            ranking = head.rank(vector)
+            right += ranking[0].name == intent
+            kept += head.knows(vector, ranking[0].confidence)
+    tested = max(1, int((within > 0).sum()))
+    return Fit(_trained(vectors, labels), right / tested, kept / tested)
 
 
-def _index_within_intent(labels: IntArray) -> IntArray:
-    seen: dict[int, int] = {}
-    index = np.zeros_like(labels)
+def _number_within_intent(labels: NDArray[np.str_]) -> IntArray:
+    seen: dict[str, int] = {}
+    numbers = np.zeros(len(labels), dtype=np.int64)
     for position, label in enumerate(labels):
-        index[position] = seen.get(int(label), 0)
-        seen[int(label)] = index[position] + 1
-    return index
+        numbers[position] = seen.get(label, 0)
+        seen[label] = numbers[position] + 1
+    return numbers
 
 
-def _regress(vectors: FloatArray, labels: IntArray) -> tuple[FloatArray, FloatArray]:
-    """Weights (C, D) and bias (C,) of a softmax over the classes in `labels`."""
+def _trained(vectors: FloatArray, labels: NDArray[np.str_]) -> IntentHead:
     model = LogisticRegression(C=REGULARISATION, max_iter=1000).fit(vectors, labels)
     weights, bias = model.coef_.astype(np.float32), model.intercept_.astype(np.float32)
     if len(model.classes_) == 2:  # sklearn gives one row of log-odds for two classes
         half = np.float32(0.5)
-        return np.concatenate([-weights, weights]) * half, np.concatenate([-bias, bias]) * half
-    return weights, bias
+        weights, bias = np.concatenate([-weights, weights]) * half, np.concatenate([-bias, bias]) * half
+    return IntentHead(tuple(map(str, model.classes_)), weights, bias, vectors)

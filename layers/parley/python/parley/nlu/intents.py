@@ -2,7 +2,7 @@
 
 Knows numbers only; training it is `nlu.fit`'s. A softmax alone is sure of itself
 far away from everything it has seen, so an utterance must also lie near one of the
-examples.
+examples: it counts as known by the product of the two.
 """
 
 from dataclasses import dataclass
@@ -15,6 +15,8 @@ from parley.conversation import IntentScore
 
 FloatArray = NDArray[np.float32]
 
+MIN_KNOWN = 0.25  # confidence x similarity; best F1 on small validation bots, models/encoder/README.md, "Thresholds"
+
 
 @dataclass(frozen=True, slots=True)
 class IntentHead:
@@ -24,26 +26,15 @@ class IntentHead:
     weights: FloatArray  # (C, D)
     bias: FloatArray  # (C,)
     examples: FloatArray  # (N, D), rows of unit length
-    min_confidence: float  # below it an utterance is out of scope
-    min_similarity: float  # cosine to the nearest example; below it an utterance is out of scope
 
     @classmethod
     def from_arrays(cls, intents: tuple[str, ...], arrays: dict[str, FloatArray]) -> Self:
         """The head as `arrays` gave it."""
-        thresholds = arrays["thresholds"]
-        return cls(
-            intents=intents,
-            weights=arrays["weights"],
-            bias=arrays["bias"],
-            examples=arrays["examples"],
-            min_confidence=float(thresholds[0]),
-            min_similarity=float(thresholds[1]),
-        )
+        return cls(intents, arrays["weights"], arrays["bias"], arrays["examples"])
 
     def arrays(self) -> dict[str, FloatArray]:
         """The head as named arrays, for the bundle."""
-        thresholds = np.array([self.min_confidence, self.min_similarity], dtype=np.float32)
-        return {"weights": self.weights, "bias": self.bias, "examples": self.examples, "thresholds": thresholds}
+        return {"weights": self.weights, "bias": self.bias, "examples": self.examples}
 
     def rank(self, embedding: FloatArray) -> tuple[IntentScore, ...]:
         """All intents, the likeliest first; the confidences sum to 1.
@@ -61,7 +52,7 @@ class IntentHead:
         Shapes:
             embedding: (D,) float32, unit length
         """
-        return confidence >= self.min_confidence and self.similarity(embedding) >= self.min_similarity
+        return confidence * self.similarity(embedding) >= MIN_KNOWN
 
     def similarity(self, embedding: FloatArray) -> float:
         """Cosine to the nearest example.
