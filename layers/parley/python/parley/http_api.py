@@ -40,7 +40,12 @@ class HttpApi:
     def __init__(self, door: HttpDoor) -> None:
         self._app = APIGatewayHttpResolver(
             enable_validation=True,
-            cors=CORSConfig(allow_origin="*", allow_headers=["Authorization", "Content-Type", "Prefer"], max_age=3600),
+            cors=CORSConfig(
+                allow_origin="*",  # a token opens a conversation, never a cookie, so any page may ask
+                allow_headers=["Authorization", "Content-Type", "Prefer"],
+                expose_headers=["Location"],
+                max_age=3600,
+            ),
         )
         self._app.configure_openapi(title="Parley", version=__version__, servers=[Server(url=".")])
         self._app.enable_swagger(path="/docs")
