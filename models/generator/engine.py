@@ -14,7 +14,7 @@ import numpy as np
 import onnxruntime_genai as og
 from tokenizers import Tokenizer
 from tokenizers.decoders import DecodeStream
-from tokens import END, SPECIAL, prompt_tokens
+from tokens import END, SPECIAL, prompt_tokens, special_id
 
 CONTEXT_TOKENS = 256  # prompt and reply; the longest conversation seen in training
 MAX_REPLY_TOKENS = 128
@@ -27,7 +27,7 @@ class Request:
 
     messages: tuple[tuple[str, str], ...]  # (role, content)
     max_tokens: int = 64
-    temperature: float = 0.7
+    temperature: float = 0.6
     top_p: float = 0.9
     top_k: int = 40
     repetition_penalty: float = 1.1
@@ -58,8 +58,8 @@ class Engine:
         config.overlay(json.dumps({"model": {"decoder": session}}))
         self._model = og.Model(config)
         self._tokenizer = Tokenizer.from_file(str(artefact / "tokenizer.json"))
-        self._end = self._tokenizer.token_to_id(END)
-        self._markers = [self._tokenizer.token_to_id(token) for token in SPECIAL if token != END]
+        self._end = special_id(END)
+        self._markers = [special_id(token) for token in SPECIAL if token != END]
 
     def reply(self, request: Request) -> Iterator[Piece]:
         """The reply, piece by piece; closing the iterator stops the work."""

@@ -182,8 +182,7 @@ def own_pairs(data: Path, copies: int, draw: random.Random) -> Iterator[Window]:
         for question, times in [*((q, 2 * copies) for q in group["users"]), *((q, copies) for q in borrowed)]:
             for _ in range(times):
                 words = {name: draw.choice(choices) for name, choices in own["words"].items()}
-                reply = draw.choice(group["replies"]).format(**words)
-                yield Window((typed_as(question.format(**words), draw), reply[0].upper() + reply[1:]), "own")
+                yield Window((typed_as(question.format(**words), draw), draw.choice(group["replies"])), "own")
 
 
 def typed_as(question: str, draw: random.Random) -> str:
@@ -231,7 +230,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=HERE / "build")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument(
-        "--own-copies", type=int, default=6, help="repetitions of a borrowed question; our own get twice as many"
+        "--own-copies", type=int, default=5, help="repetitions of a borrowed question; our own get twice as many"
     )
     arguments = parser.parse_args()
 

@@ -41,7 +41,7 @@ class ServiceError(Exception):
         super().__init__(message)
         self.status = status
         self.code = code
-        self.body = {"Message": message} | details
+        self.body: dict[str, str | int] = {"Message": message, **details}
 
     def response(self) -> Response:
         headers = {"x-amzn-ErrorType": self.code, "x-amzn-RequestId": str(uuid.uuid4())}

@@ -86,14 +86,19 @@ def read_windows(path: Path) -> list[list[str]]:
     return [json.loads(line)["turns"] for line in path.read_text(encoding="utf-8").splitlines()]
 
 
+def special_id(token: str) -> int:
+    """The id of one of the special tokens."""
+    return SPECIAL.index(token)
+
+
 def prompt_tokens(tokenizer: Tokenizer, messages: list[tuple[str, str]], budget_tokens: int) -> list[int]:
     """The chat template's token ids for (role, content) messages, ready for a reply, at most `budget_tokens` of them.
 
     The oldest messages go first; a single message that is still too long keeps its end. What people write is never
     read as a special token, so no text can end a turn or forge one.
     """
-    begin, end, assistant = (tokenizer.token_to_id(token) for token in (BEGIN, END, ASSISTANT))
-    markers = {"user": tokenizer.token_to_id(USER), "assistant": assistant}
+    begin, end, assistant = (special_id(token) for token in (BEGIN, END, ASSISTANT))
+    markers = {"user": special_id(USER), "assistant": assistant}
     spoken = [(role, content) for role, content in messages if role in markers]
     tokenizer.encode_special_tokens = True
     kept: list[int] = []
@@ -110,7 +115,7 @@ def prompt_tokens(tokenizer: Tokenizer, messages: list[tuple[str, str]], budget_
 
 def conversation_tokens(tokenizer: Tokenizer, windows: list[list[str]]) -> Iterator[tuple[list[int], list[bool]]]:
     """Each conversation's token ids in the chat format, and which of them belong to a reply."""
-    begin, end, user, assistant = (tokenizer.token_to_id(token) for token in (BEGIN, END, USER, ASSISTANT))
+    begin, end, user, assistant = (special_id(token) for token in (BEGIN, END, USER, ASSISTANT))
     encoded = iter(tokenizer.encode_batch([turn for window in windows for turn in window], add_special_tokens=False))
     for window in windows:
         ids, reply = [begin], [False]
@@ -128,26 +133,27 @@ def pack(tokenizer: Tokenizer, windows: list[list[str]], row_tokens: int, seed: 
     random.Random(seed).shuffle(conversations)
     rows: list[list[int]] = []
     open_rows: list[tuple[int, int]] = []  # (row, tokens still free), few enough to search by eye
-    for number, (ids, _) in enumerate(conversations):
-        fitting = next((place for place, (_, free) in enumerate(open_rows) if free >= len(ids)), None)
+    for number, (tokens, _) in enumerate(conversations):
+        fitting = next((place for place, (_, free) in enumerate(open_rows) if free >= len(tokens)), None)
         if fitting is None:
             rows.append([])
             open_rows = [*open_rows[-31:], (len(rows) - 1, row_tokens)]
             fitting = len(open_rows) - 1
         row, free = open_rows[fitting]
         rows[row].append(number)
-        open_rows[fitting] = (row, free - len(ids))
+        open_rows[fitting] = (row, free - len(tokens))
 
     shape = (len(rows), row_tokens)
-    packed = Rows(*(np.zeros(shape, np.int16) for _ in range(3)), np.zeros(shape, bool))
+    ids, conversation, position = (np.zeros(shape, np.int16) for _ in range(3))
+    packed = Rows(ids, conversation, position, np.zeros(shape, bool))
     for row, members in enumerate(rows):
         start = 0
         for place, number in enumerate(members, 1):
-            ids, reply = conversations[number]
-            span = slice(start, start + len(ids))
-            packed.ids[row, span] = ids
+            tokens, reply = conversations[number]
+            span = slice(start, start + len(tokens))
+            packed.ids[row, span] = tokens
             packed.conversation[row, span] = place
-            packed.position[row, span] = np.arange(len(ids))
+            packed.position[row, span] = np.arange(len(tokens))
             packed.reply[row, span] = reply
-            start += len(ids)
+            start += len(tokens)
     return packed

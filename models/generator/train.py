@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from tokenizers import Tokenizer
-from tokens import ASSISTANT, BEGIN, END, PAD, Rows, pack, read_windows, save_tokenizer, train_tokenizer
+from tokens import ASSISTANT, BEGIN, END, PAD, Rows, pack, read_windows, save_tokenizer, special_id, train_tokenizer
 from torch.nn import functional
 from tqdm import tqdm
 from transformers import LlamaConfig, LlamaForCausalLM
@@ -31,8 +31,7 @@ VOCABULARY_SIZE = 6144
 ROW_TOKENS = 256
 BATCH_ROWS = 32
 MAX_POSITION = 1024
-SMALLTALK_FROM = 0.3  # share of the budget after which small talk leads
-SMALLTALK_SHARE = 0.6  # of the batches from then on
+SMALLTALK_SHARES = ((0.0, 0.0), (0.3, 0.6), (0.7, 0.85))  # (share of the budget spent, share of small-talk batches)
 MATRIX_RATE = 5e-3  # Muon with AdamW's update size; about Keller Jordan's 0.02 at this width
 OTHER_RATE = 2e-3  # AdamW, embedding and norms
 WARM_UP = 0.02
@@ -50,7 +49,7 @@ class Progress:
     seconds: float = 0.0
 
 
-def new_model(tokenizer: Tokenizer) -> LlamaForCausalLM:
+def new_model() -> LlamaForCausalLM:
     """A Llama of 6.4 M parameters; head size 64 and as many key as query heads, which the CPU kernels like best."""
     return LlamaForCausalLM(
         LlamaConfig(
@@ -62,9 +61,9 @@ def new_model(tokenizer: Tokenizer) -> LlamaForCausalLM:
             num_key_value_heads=4,
             max_position_embeddings=MAX_POSITION,
             tie_word_embeddings=True,
-            bos_token_id=tokenizer.token_to_id(BEGIN),
-            eos_token_id=tokenizer.token_to_id(END),
-            pad_token_id=tokenizer.token_to_id(PAD),
+            bos_token_id=special_id(BEGIN),
+            eos_token_id=special_id(END),
+            pad_token_id=special_id(PAD),
         )
     )
 
@@ -88,6 +87,11 @@ def rate_at(spent: float) -> float:
         return max(spent / WARM_UP, 0.01)
     falling = (spent - WARM_UP) / (1 - WARM_UP)
     return FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * min(falling, 1.0)))
+
+
+def smalltalk_share_at(spent: float) -> float:
+    """How many of the batches are small talk: none at first, nearly all at the end. `spent` is in 0..1."""
+    return max(share for start, share in SMALLTALK_SHARES if spent >= start)
 
 
 def batches(rows: Rows, seed: int) -> Iterator[np.ndarray]:
@@ -171,51 +175,56 @@ def resume(model: LlamaForCausalLM, state: list[torch.optim.Optimizer], out: Pat
     return Progress(*content["progress"])
 
 
+def tokenizer_for(windows: list[list[str]], out: Path) -> Tokenizer:
+    """The run's tokenizer, trained on the windows when the run is new."""
+    if (out / "tokenizer.json").exists():
+        return Tokenizer.from_file(str(out / "tokenizer.json"))
+    tokenizer = train_tokenizer((turn for window in windows for turn in window), VOCABULARY_SIZE)
+    save_tokenizer(tokenizer, out, MAX_POSITION)
+    return tokenizer
+
+
+def update(model: LlamaForCausalLM, state: list[torch.optim.Optimizer], loss: torch.Tensor, rate: float) -> None:
+    """One step down the loss at this share of the peak rates."""
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    for optimizer in state:
+        for group in optimizer.param_groups:
+            group["lr"] = group["peak"] * rate
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+
 def run(data: Path, out: Path, minutes: float, seed: int, threads: int) -> None:
     torch.manual_seed(seed)
     torch.set_num_threads(threads)
     out.mkdir(parents=True, exist_ok=True)
     chat_windows = read_windows(data / "chat.jsonl")
-    if (out / "tokenizer.json").exists():
-        tokenizer = Tokenizer.from_file(str(out / "tokenizer.json"))
-    else:
-        tokenizer = train_tokenizer((turn for window in chat_windows for turn in window), VOCABULARY_SIZE)
-        save_tokenizer(tokenizer, out, MAX_POSITION)
+    tokenizer = tokenizer_for(chat_windows, out)
     chat = pack(tokenizer, chat_windows, ROW_TOKENS, seed)
     valid = pack(tokenizer, read_windows(data / "valid.jsonl")[-600:], ROW_TOKENS, seed)
     print(f"{len(chat)} rows of {ROW_TOKENS} tokens, {(chat.conversation > 0).mean():.0%} filled", flush=True)
 
-    model = new_model(tokenizer)
+    model = new_model()
     state = optimizers(model)
     progress = resume(model, state, out)
     learn = torch.compile(loss_of)
     chat_batches = batches(chat, seed + progress.steps)
-    smalltalk_batches: Iterator[np.ndarray] | None = None
-    smalltalk = chat
+    smalltalk = pack(tokenizer, read_windows(data / "smalltalk.jsonl"), ROW_TOKENS, seed)
+    smalltalk_batches = batches(smalltalk, seed + progress.steps)
     draw = np.random.default_rng(seed + progress.steps)
     bar = tqdm(total=round(minutes * 60), initial=round(progress.seconds), unit="s", mininterval=15)
     saved_at = progress.seconds
     while progress.seconds < minutes * 60:
         began = time.monotonic()
         spent = progress.seconds / (minutes * 60)
-        if spent >= SMALLTALK_FROM and smalltalk_batches is None:
-            smalltalk = pack(tokenizer, read_windows(data / "smalltalk.jsonl"), ROW_TOKENS, seed)
-            smalltalk_batches = batches(smalltalk, seed + progress.steps)
-        if smalltalk_batches is not None and draw.random() < SMALLTALK_SHARE:
+        if draw.random() < smalltalk_share_at(spent):
             batch = tensors(smalltalk, next(smalltalk_batches), replies_only=True)
         else:
             batch = tensors(chat, next(chat_batches), replies_only=False)
-
-        for optimizer in state:
-            for group in optimizer.param_groups:
-                group["lr"] = group["peak"] * rate_at(spent)
         with torch.autocast("cpu", torch.bfloat16):
             loss = learn(model, *batch)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for optimizer in state:
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+        update(model, state, loss, rate_at(spent))
 
         seconds = time.monotonic() - began
         progress.steps += 1
