@@ -112,6 +112,15 @@ class StateStack(Stack):
 
     def _alarms(self) -> sns.Topic:
         topic = sns.Topic(self, "Alarms", enforce_ssl=self._stage.tls)
+        # A topic with a policy of its own, as TLS gives it, no longer lets the account's alarms in by itself.
+        topic.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
+                actions=["sns:Publish"],
+                resources=[topic.topic_arn],
+                conditions={"StringEquals": {"aws:SourceAccount": self.account}},
+            )
+        )
         if not self._stage.tls:
             accept(topic, "AwsSolutions-SNS3", NO_TLS)
         return topic

@@ -35,6 +35,7 @@ ENDPOINT_NAME = "parley-local-generator"  # as infra/stage.py names it
 
 PORT_VARIABLES = ("PARLEY_PORT", "PARLEY_GENERATOR_PORT", "PARLEY_SAGEMAKER_PORT")
 
+_SCRATCH = PARLEY / "tmp"
 _READY_WITHIN_SECONDS = 60
 _POLL_SECONDS = 0.1
 
@@ -71,7 +72,7 @@ class LocalStack:
         self._name = name
         self._ports = ports
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
-        self._scratch = PARLEY / "tmp" / name
+        self._scratch = _SCRATCH / f"{name}-{os.getpid()}"
         self.aws_endpoint = _url(ports.http)
         self.generator = _url(ports.generator)
         self.sagemaker = _url(ports.sagemaker)
@@ -81,6 +82,8 @@ class LocalStack:
         self.http = ""
 
     def __enter__(self) -> Self:
+        for port in astuple(self._ports):
+            _check_free(port)
         try:
             self._start()
         except BaseException:
@@ -125,9 +128,7 @@ class LocalStack:
         return gone
 
     def _start(self) -> None:
-        for port in astuple(self._ports):
-            _check_free(port)
-        shutil.rmtree(self._scratch, ignore_errors=True)
+        _sweep()
         self._scratch.mkdir(parents=True)
         self._start_aws()  # both load while the build runs
         self._start_generator()
@@ -250,6 +251,15 @@ def free_ports() -> Ports:
         for each in sockets:
             each.bind((HOST, 0))
         return Ports(*(each.getsockname()[1] for each in sockets))
+
+
+def _sweep() -> None:
+    """Remove what a run left that was killed before it could."""
+    for folder in _SCRATCH.glob("*-*"):
+        try:
+            os.kill(int(folder.name.rpartition("-")[2]), 0)
+        except ProcessLookupError:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _check_free(port: int) -> None:

@@ -4,6 +4,7 @@ Knows how a command is run and how its end is told. What a command says goes to 
 while it runs, and its last lines when it fails. Knows nothing of what the steps are for.
 """
 
+import errno
 import os
 import signal
 import subprocess
@@ -24,10 +25,11 @@ _SECONDS_BETWEEN_NEWS = 15  # where a line cannot be rewritten, as in CI
 _GRACE_SECONDS = 5  # between asking a process to end and ending it
 
 # What a tool says when the fault is not its own -> what a person should read.
+FULL = "The disk is full."
 _NO_NETWORK = "No package registry can be reached; what is not on this machine yet comes over the network."
 _KNOWN_CAUSES = {
-    "No space left on device": "The disk is full.",
-    "ENOSPC": "The disk is full.",
+    "No space left on device": FULL,
+    "ENOSPC": FULL,
     "NewConnectionError": _NO_NETWORK,
     "EAI_AGAIN": _NO_NETWORK,
     "ENOTFOUND": _NO_NETWORK,
@@ -113,6 +115,10 @@ def finish(main: Callable[[], None]) -> NoReturn:
         main()
     except Stop as reason:
         sys.exit(f"{reason}")
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        sys.exit(FULL)
     except KeyboardInterrupt:
         sys.exit(130)
     sys.exit(0)

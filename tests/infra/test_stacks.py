@@ -147,6 +147,15 @@ def test_queues_and_topics_refuse_plain_http(stack_of: StackOf, stage: str) -> N
     assert "aws:SecureTransport" in protected
 
 
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_topic_of_alarms_lets_alarms_in(stack_of: StackOf, stage: str) -> None:
+    (policy,) = stack_of(stage).of_type("AWS::SNS::TopicPolicy").values()
+    allowed = [each for each in policy["PolicyDocument"]["Statement"] if each["Effect"] == "Allow"]
+
+    assert [each["Principal"] for each in allowed] == [{"Service": "cloudwatch.amazonaws.com"}]
+    assert allowed[0]["Action"] == "sns:Publish"
+
+
 @pytest.mark.parametrize("stage", IN_AN_ACCOUNT)
 def test_functions_are_traced_and_chat_resumes_from_a_snapshot(stack_of: StackOf, stage: str) -> None:
     template = stack_of(stage)
