@@ -111,3 +111,10 @@ def test_what_the_documents_do_not_hold_is_mostly_declined(support: LoadedBot, e
     declined = [support.knowledge.answer(text, encoder.embed([text])[0]) is None for text in MEASURED["unanswerable"]]
 
     assert share(declined) >= 0.85  # 0.90 when this was written
+
+
+@pytest.mark.parametrize("attempt", ["12", "WB", "WB-12", "1234", "asdf", "2024", "no idea", "x"])
+def test_a_failed_attempt_at_the_order_number_is_no_question(
+    support: LoadedBot, encoder: OnnxEncoder, attempt: str
+) -> None:
+    assert support.knowledge.answer(attempt, encoder.embed([attempt])[0]) is None

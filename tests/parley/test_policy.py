@@ -43,8 +43,15 @@ def test_a_slot_said_at_once_need_not_be_asked_for() -> None:
 def test_a_value_of_the_wrong_shape_is_explained_and_not_kept() -> None:
     decision = decide(a_bot(), a_session(form=ASKING), an_understanding(None, order_number="2045"), "2045")
 
-    assert decision.actions == (FirstOf(((Answer(), Say("utter_ask_number")), (Say("utter_invalid_number"),))),)
+    assert decision.actions == (Say("utter_invalid_number"),)
     assert decision.slots == {}
+    assert decision.form == ASKING
+
+
+def test_what_a_form_cannot_read_may_be_a_question_and_is_else_explained() -> None:
+    decision = decide(a_bot(), a_session(form=ASKING), an_understanding(None), "how far is the moon?")
+
+    assert decision.actions == (FirstOf(((Answer(), Say("utter_ask_number")), (Say("utter_invalid_number"),))),)
     assert decision.form == ASKING
 
 

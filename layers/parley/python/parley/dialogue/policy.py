@@ -43,7 +43,8 @@ def decide(bot: Bot, session: Session, understanding: Understanding, text: str) 
         return _decision(_advance(bot, state, state.form.name), f"form {state.form.name}")
     rule = rules.matching(bot, state.form, state.slots, understanding.intent)
     if rule is None and state.form is not None:
-        return _decision(_reject(bot, state, state.form), f"form {state.form.name}: not understood")
+        refused = state.form.requested_slot in found
+        return _decision(_reject(bot, state, state.form, refused=refused), f"form {state.form.name}: not understood")
     if rule is not None:
         state = _perform(bot, state, rule.actions)
         if session.form is not None and state.form == session.form and not _asks(bot, state):
@@ -83,10 +84,11 @@ def _advance(bot: Bot, state: _State, form: str) -> _State:
     return ended if rule is None else _perform(bot, ended, rule.actions)
 
 
-def _reject(bot: Bot, state: _State, form: ActiveForm) -> _State:
-    """Takes what was said for a question to the documents, else for an attempt that failed."""
+def _reject(bot: Bot, state: _State, form: ActiveForm, *, refused: bool) -> _State:
+    """Says why a value was `refused`; takes anything else for a question, and if it is none, for a failed attempt."""
     ask, invalid = forms.ask(bot, form), forms.invalid(bot, form)
-    return state.saying(FirstOf(((Answer(), Say(ask)), (Say(invalid or ask),))))
+    explain = Say(invalid or ask)
+    return state.saying(explain if refused else FirstOf(((Answer(), Say(ask)), (explain,))))
 
 
 def _asks(bot: Bot, state: _State) -> bool:

@@ -21,6 +21,7 @@ IntArray = NDArray[np.int64]
 
 WORDS_WEIGHT = 0.3  # of the coverage beside the cosine; models/encoder/README.md, "Thresholds"
 MIN_SCORE = 0.50  # answers 93 % of the support bot's questions, declines 90 % of the unanswerable ones
+ENOUGH_WORDS = 3
 
 _WORD = re.compile(r"\w+")
 
@@ -76,6 +77,8 @@ class Snapshot:
     def _coverage(self, text: str) -> FloatArray:
         """The share of the question's words that each passage holds, rare words counting more.
 
+        One or two words are soon covered, so they count for less: "12" is not a question about a 12 in a passage.
+
         Shapes:
             returns: (P,) float32, 0..1
 
@@ -83,14 +86,15 @@ class Snapshot:
             the weight of a word is BM25's inverse document frequency, ln(1 + (N - n + 0.5) / (n + 0.5))
         """
         held, total = np.zeros(len(self.passages), dtype=np.float32), 0.0
-        for word in _words(text):
+        words = _words(text)
+        for word in words:
             holders = self.postings.get(word)
             count = 0 if holders is None else len(holders)
             weight = math.log(1 + (len(self.passages) - count + 0.5) / (count + 0.5))
             total += weight
             if holders is not None:
                 held[holders] += weight
-        return held / total if total else held
+        return held / total * min(1.0, len(words) / ENOUGH_WORDS) if total else held
 
 
 def _words(text: str) -> set[str]:
