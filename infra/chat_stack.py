@@ -21,7 +21,7 @@ from aws_cdk import aws_s3_assets as s3_assets
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra.exceptions import NO_TLS, accept
+from infra.nag import NO_TLS, accept
 from infra.observability import Alarms
 from infra.packaging import Build, function_code, package_layer
 from infra.stage import FunctionSize, Stage

@@ -14,7 +14,7 @@ from aws_cdk import aws_sns as sns
 from aws_cdk.region_info import FactName
 from constructs import Construct
 
-from infra.exceptions import accept
+from infra.nag import accept
 from infra.observability import Alarms
 from infra.stage import GeneratorSize, Stage
 

@@ -13,7 +13,7 @@ from aws_cdk import aws_secretsmanager as secrets
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from infra.exceptions import NO_TLS, accept
+from infra.nag import NO_TLS, accept
 from infra.stage import Stage
 
 _TEXT = dynamodb.AttributeType.STRING
