@@ -57,7 +57,7 @@ def names_of(decision: Decision) -> list[str]:
                 names.append("action_answer")
             case Generate():
                 names.append("action_generate")
-            case say if not say.response.startswith("utter_ask_"):
+            case say if not say.response.startswith(("utter_ask_", "utter_invalid_")):  # those are the form's
                 names.append(say.response)
     return names
 

@@ -39,15 +39,16 @@ def decide(bot: Bot, session: Session, understanding: Understanding, text: str) 
     found = slots.extract(bot, session.form, understanding, text)
     filled = forms.without_invalid(bot, {**session.slots, **found})
     state = _State(filled, session.form)
-    if state.form is not None and state.form.requested_slot in found and state.form.requested_slot in filled:
-        return _decision(_advance(bot, state, state.form.name), f"form {state.form.name}")
+    if state.form is not None and state.form.requested_slot in found:
+        if state.form.requested_slot in filled:
+            return _decision(_advance(bot, state, state.form.name), f"form {state.form.name}")
+        return _decision(state.saying(_explanation(bot, state.form)), f"form {state.form.name}: not acceptable")
     rule = rules.matching(bot, state.form, state.slots, understanding.intent)
     if rule is None and state.form is not None:
-        refused = state.form.requested_slot in found
-        return _decision(_reject(bot, state, state.form, refused=refused), f"form {state.form.name}: not understood")
+        return _decision(_reject(bot, state, state.form), f"form {state.form.name}: not understood")
     if rule is not None:
         state = _perform(bot, state, rule.actions)
-        if session.form is not None and state.form == session.form and not _asks(bot, state):
+        if session.form is not None and state.form == session.form and not _asks(bot, session.form, state):
             state = state.saying(Say(forms.ask(bot, session.form)))
         return _decision(state, f"rule {rule.name}")
     return _decision(state.saying(_when_unsure(bot, understanding)), "unsure")
@@ -84,15 +85,19 @@ def _advance(bot: Bot, state: _State, form: str) -> _State:
     return ended if rule is None else _perform(bot, ended, rule.actions)
 
 
-def _reject(bot: Bot, state: _State, form: ActiveForm, *, refused: bool) -> _State:
-    """Says why a value was `refused`; takes anything else for a question, and if it is none, for a failed attempt."""
-    ask, invalid = forms.ask(bot, form), forms.invalid(bot, form)
-    explain = Say(invalid or ask)
-    return state.saying(explain if refused else FirstOf(((Answer(), Say(ask)), (explain,))))
+def _reject(bot: Bot, state: _State, form: ActiveForm) -> _State:
+    """Takes what was said for a question to the documents, and if it is none, for an attempt that failed."""
+    return state.saying(FirstOf(((Answer(), Say(forms.ask(bot, form))), (_explanation(bot, form),))))
 
 
-def _asks(bot: Bot, state: _State) -> bool:
-    return state.form is not None and Say(forms.ask(bot, state.form)) in state.actions
+def _explanation(bot: Bot, form: ActiveForm) -> Say:
+    return Say(forms.invalid(bot, form) or forms.ask(bot, form))
+
+
+def _asks(bot: Bot, form: ActiveForm, state: _State) -> bool:
+    """Whether what is said already asks for the form's slot, or explains what it must look like."""
+    asking = {forms.ask(bot, form), forms.invalid(bot, form)}
+    return any(isinstance(action, Say) and action.response in asking for action in state.actions)
 
 
 def _when_unsure(bot: Bot, understanding: Understanding) -> FirstOf:
