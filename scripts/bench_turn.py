@@ -93,10 +93,11 @@ def make_services(bundle: Path, *, cache_seconds: int = 3600) -> "Services":
     from parley.nlu.encoder import OnnxEncoder
     from parley.turn import Services
 
-    loaded = load(unpack(bundle.read_bytes()))
+    encoder = OnnxEncoder(ENCODER)
+    loaded = load(unpack(bundle.read_bytes()), encoder)
     return Services(
         bots=lambda _: loaded,
-        encoder=OnnxEncoder(ENCODER),
+        encoder=encoder,
         conversations=MemoryConversations(time.time),
         cache=ReplyCache(MemoryReplies(time.time), lambda: b"bench", ttl_seconds=cache_seconds, clock=time.time),
         generator=MemoryGenerator("Quite well, thank you."),

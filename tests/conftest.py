@@ -39,9 +39,9 @@ def compiled(encoder: OnnxEncoder) -> Compiled:
 
 
 @pytest.fixture(scope="session")
-def support(compiled: Compiled) -> LoadedBot:
+def support(compiled: Compiled, encoder: OnnxEncoder) -> LoadedBot:
     """The support bot, ready to talk."""
-    return load(unpack(compiled.content))
+    return load(unpack(compiled.content), encoder)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from parley.adapters.dynamodb import DynamoConversations
 from parley.adapters.memory import MemoryConversations
 from parley.conversation import ActiveForm, Session
 from parley.conversation.session import GIVEN_UP_SECONDS
-from parley.errors import SessionConflict
+from parley.errors import NotFound, SessionConflict
 from parley.ports import Conversations
 from tests.builders import a_recorded_turn, a_session, a_turn
 from tests.contracts.conftest import Tables
@@ -95,6 +95,29 @@ def test_a_save_on_an_old_version_is_refused_and_changes_nothing(conversations: 
     assert opened.session == one_turn_on(session)
     assert opened.recorded is None
     assert len(conversations.history(session.conversation_id, limit=10)) == 2
+
+
+def test_a_turn_is_recorded_once_even_on_a_newer_version(conversations: Conversations) -> None:
+    session, turn = a_session(version=1), a_recorded_turn()
+    conversations.record(session, turn, begins=True)
+
+    with pytest.raises(SessionConflict):
+        conversations.record(one_turn_on(session), replace(turn, number=2))
+
+    assert conversations.open(session.conversation_id).session == session
+    assert len(conversations.history(session.conversation_id, limit=10)) == 1
+
+
+def test_a_turn_of_no_conversation_is_not_accepted(conversations: Conversations) -> None:
+    session = a_session()
+    conversations.start(session)
+    conversations.erase(session.conversation_id)
+    turn = a_turn(conversation_id=session.conversation_id)
+
+    with pytest.raises(NotFound):
+        conversations.accept(turn)
+
+    assert conversations.progress(session.conversation_id, turn.id) is None
 
 
 def test_of_two_writers_at_once_one_wins_and_one_knows(conversations: Conversations) -> None:
@@ -206,6 +229,20 @@ def test_a_failed_turn_says_why_and_may_be_sent_again(conversations: Conversatio
     assert conversations.accept(turn) is None
 
 
+def test_a_turn_that_runs_again_has_no_reason_left(conversations: Conversations) -> None:
+    session = a_session()
+    conversations.start(session)
+    turn = a_turn(conversation_id=session.conversation_id)
+    conversations.accept(turn)
+    conversations.mark_failed(turn, "the bot is ill")
+
+    conversations.mark_running(turn)
+
+    progress = conversations.progress(session.conversation_id, turn.id)
+    assert progress is not None
+    assert (progress.status, progress.reason) == ("running", None)
+
+
 def test_a_turn_that_is_done_stays_done(conversations: Conversations) -> None:
     session, recorded = a_session(version=1), a_recorded_turn()
     conversations.record(session, recorded, begins=True)
@@ -249,3 +286,27 @@ def test_the_five_thousandth_turn_works_like_the_first(conversations: Conversati
     assert [turn.number for turn in last] == [4_999, 5_000]
     conversations.erase(session.conversation_id)
     assert conversations.history(session.conversation_id, limit=1) == ()
+
+
+def test_an_erasure_that_broke_off_can_be_repeated(
+    clock: Clock, tables: Tables, aws: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in aws.items():
+        monkeypatch.setenv(name, value)
+    conversations = DynamoConversations(tables.conversations, retention_days=30, clock=clock)
+    session, turn = a_session(version=1), a_recorded_turn()
+    conversations.record(session, turn, begins=True)
+    conversations._mark_erasing(f"conversation#{session.conversation_id}")  # as far as the first one came
+
+    half_erased = conversations.open(session.conversation_id).session
+    with pytest.raises(SessionConflict):
+        conversations.record(one_turn_on(session), a_recorded_turn(number=2))
+    with pytest.raises(NotFound):
+        conversations.accept(a_turn(conversation_id=session.conversation_id))
+    conversations.erase(session.conversation_id)
+
+    assert half_erased is not None
+    assert half_erased.is_being_erased
+    assert half_erased.token_digest == session.token_digest
+    assert conversations.open(session.conversation_id).session is None
+    assert conversations.progress(session.conversation_id, turn.turn_id) is None

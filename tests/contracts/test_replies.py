@@ -33,3 +33,14 @@ def test_an_expired_reply_is_not_given_even_if_it_is_still_stored(replies: Repli
     replies.put("old", a_reply(), expires_at=time.time() - 1)
 
     assert replies.get("old") is None
+
+
+def test_what_another_version_kept_is_a_miss(
+    aws: dict[str, str], request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in aws.items():
+        monkeypatch.setenv(name, value)
+    replies = DynamoReplies(request.getfixturevalue("tables").replies, clock=time.time)
+    replies._item("odd", expires_at=int(time.time()) + 60, body='{"text": "of another shape"}').save()
+
+    assert replies.get("odd") is None

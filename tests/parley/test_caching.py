@@ -1,7 +1,5 @@
 """What makes two questions one, and which replies may be shared."""
 
-from dataclasses import replace
-
 import pytest
 
 from parley.adapters.memory import MemoryReplies
@@ -29,13 +27,12 @@ def test_questions_that_mean_the_same_read_the_same(one: str, other: str, same: 
 
 
 def key_of(**changes: str) -> str:
-    parts = {"model": "m", "language": "en", "text": "hello", "secret": "s", "version": "v1", **changes}
-    bot = a_bot(version=parts["version"])
-    secret = parts["secret"].encode()
-    return cache_key(secret, bot, model=parts["model"], language=parts["language"], text=parts["text"])
+    parts = {"decided": "answer", "model": "m", "language": "en", "text": "hello", **changes}
+    bot, secret = a_bot(version=parts.pop("version", "v1")), parts.pop("secret", "s")
+    return cache_key(secret.encode(), bot, **parts)
 
 
-@pytest.mark.parametrize("part", ["model", "language", "text", "secret", "version"])
+@pytest.mark.parametrize("part", ["decided", "model", "language", "text", "secret", "version"])
 def test_everything_a_reply_depends_on_is_in_its_key(part: str) -> None:
     assert key_of(**{part: "another"}) != key_of()
 
@@ -95,16 +92,4 @@ def test_a_store_that_is_away_is_a_miss_and_no_error() -> None:
 def test_without_the_secret_nothing_is_shared() -> None:
     cache = ReplyCache(MemoryReplies(lambda: 0.0), Away(), ttl_seconds=60, clock=lambda: 0.0)
 
-    assert cache.key(a_bot(), model="m", text="hello") is None
-
-
-@pytest.mark.parametrize(
-    ("source", "kept"), [("knowledge", True), ("generated", True), ("scripted", False), ("fallback", False)]
-)
-def test_only_knowledge_and_generated_replies_are_kept(source: str, kept: bool) -> None:
-    cache = ReplyCache(MemoryReplies(lambda: 0.0), lambda: b"s", ttl_seconds=60, clock=lambda: 0.0)
-
-    cache.keep("k", a_reply(source=source))
-
-    recalled = cache.recall("k")
-    assert (recalled == replace(a_reply(), source="cached")) is kept
+    assert cache.key(a_bot(), decided="answer", model="m", text="hello") is None

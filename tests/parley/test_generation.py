@@ -36,9 +36,11 @@ def test_pieces_come_out_whole_however_the_bytes_are_cut(stream: str, size: int)
         'data: {"error": {"message": "out of memory"}}\n\n',
         "<html>502</html>\n",
         'data: {"unexpected": 1}\n\n',
+        'data: {"choices": [{"delta": "x"}]}\n\n',
+        'data: {"choices": [{"delta": {"content": ["x"]}}]}\n\n',
         "",
     ],
-    ids=["ends early", "reports an error", "is not JSON", "is other JSON", "is empty"],
+    ids=["ends early", "reports an error", "is not JSON", "is other JSON", "odd delta", "odd content", "is empty"],
 )
 def test_a_stream_that_is_not_a_reply_fails(stream: str) -> None:
     with pytest.raises(GenerationFailed):
@@ -66,6 +68,14 @@ def test_a_chunk_that_carries_only_usage_is_passed_over() -> None:
         ("See https://example.com today.", None),
         ("It is so good it is so good it is so good.", None),
         ("Hi. <|assistant|> hello.", None),
+        ("I am fine.\nUser: how are you?\nAssistant: Good.", None),
+        ("I am fine. User: how are you?", None),
+        ("The user: a person who clicks.", "The user: a person who clicks."),
+        ("Very, very, very nice.", "Very, very, very nice."),
+        ("Very very very very very.", None),
+        ("It is, it is, it isn't so.", "It is, it is, it isn't so."),
+        ("I was born in 2020, on day 12345.", "I was born in 2020, on day 12345."),
+        ("a@" * 8_000, None),
     ],
 )
 def test_only_what_is_fit_to_be_said_is_said(completion: str, said: str | None) -> None:

@@ -136,6 +136,9 @@ REFUSED: dict[str, tuple[dict[str, Any], int]] = {
     "no body": ({"raw": ""}, 422),
     "not an object": ({"raw": '["hello"]'}, 422),
     "nested too deeply": ({"raw": "[" * 100_000}, 400),
+    "a number of thousands of digits": ({"raw": '{"message": ' + "9" * 5_000 + "}"}, 400),
+    "body over 128 KB in few characters": ({"raw": '{"message": "' + "😀" * 33_000 + '"}'}, 413),
+    "turn id that a path would swallow": ({"body": {"message": "hello", "turn_id": ".."}}, 422),
     "message of the wrong type": ({"body": {"message": 7}}, 422),
     "no message": ({"body": {}}, 422),
     "empty message": ({"body": {"message": ""}}, 422),
@@ -175,16 +178,29 @@ def test_an_unknown_route_is_a_problem(client: Client, method: str, path: str) -
     assert (response.status, response.headers["Content-Type"]) == (404, "application/problem+json")
 
 
-def test_a_body_that_is_not_text_is_a_problem(client: Client) -> None:
+@pytest.mark.parametrize("body", [base64.b64encode(b"\xff\xfe").decode(), "no base64!", "abc"])
+def test_a_body_that_is_not_text_is_a_problem(client: Client, body: str) -> None:
     event = {
         "rawPath": "/v1/chat",
         "headers": {},
         "requestContext": {"http": {"method": "POST", "path": "/v1/chat"}, "stage": "$default"},
-        "body": base64.b64encode(b"\xff\xfe").decode(),
+        "body": body,
         "isBase64Encoded": True,
     }
 
     assert client.api(event, None)["statusCode"] == 400
+
+
+def test_a_body_in_base64_is_read(client: Client) -> None:
+    event = {
+        "rawPath": "/v1/chat",
+        "headers": {},
+        "requestContext": {"http": {"method": "POST", "path": "/v1/chat"}, "stage": "$default"},
+        "body": base64.b64encode(b'{"message": "hello"}').decode(),
+        "isBase64Encoded": True,
+    }
+
+    assert client.api(event, None)["statusCode"] == 200
 
 
 def test_a_form_content_type_is_read_as_json(client: Client) -> None:
@@ -197,6 +213,13 @@ def test_another_bot_in_the_same_conversation_is_refused(client: Client) -> None
     client.chat("hello")
 
     assert client.chat("hello", bot="other").status == 400
+
+
+def test_another_user_in_the_same_conversation_is_refused(client: Client) -> None:
+    client.chat("hello", user_id="jo")
+
+    assert client.chat("hello", user_id="jo").status == 200
+    assert client.chat("hello", user_id="al").status == 400
 
 
 def test_what_breaks_inside_stays_inside(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -304,7 +327,13 @@ def test_the_openapi_document_names_every_route(client: Client) -> None:
         "/v1/conversations/{conversation_id}",
         "/v1/conversations/{conversation_id}/turns/{turn_id}",
     }
-    assert "202" in document["paths"]["/v1/chat"]["post"]["responses"]
+    responses = document["paths"]["/v1/chat"]["post"]["responses"]
+    assert set(responses) == {"200", "202", "400", "403", "404", "413", "422", "500", "503"}
+    assert all(
+        list(described["content"]) == ["application/problem+json"]
+        for code, described in responses.items()
+        if code >= "4"
+    )
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # Powertools leaves its files open

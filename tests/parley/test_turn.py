@@ -1,13 +1,17 @@
 """The main path, with the bot and the models that ship."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
 
 from parley.adapters.memory import MemoryConversations, MemoryGenerator
+from parley.bots.bot import Rule
 from parley.conversation import RecordedTurn, Session
 from parley.errors import GenerationBusy, GenerationFailed, NotFound, SessionConflict
+from parley.loaded import LoadedBot
+from parley.ports import Prompt
 from parley.turn import Answered, Services, answer
 from tests.builders import a_session, a_turn
 
@@ -114,6 +118,49 @@ def test_a_fallback_is_never_shared(make_services: MakeServices) -> None:
     working = replace(services, generator=MemoryGenerator("Fine, thanks."))
 
     assert Talk(working).say("how are you today?").turn.reply.source == "generated"
+
+
+def test_a_reply_that_is_partly_a_fallback_is_never_shared(make_services: MakeServices, support: LoadedBot) -> None:
+    both = Rule("both", ("action_answer", "action_generate"), intent="ask_knowledge")
+    bot = replace(support, bot=replace(support.bot, rules=(both,)))
+    away = make_services(MemoryGenerator(fails_with=GenerationBusy("no capacity")))
+    services = replace(away, bots=lambda _: bot)
+    question = "how long do I have to return something?"
+
+    Talk(services).say(question)
+
+    assert Talk(services).say(question).turn.reply.source != "cached"
+
+
+def test_a_decision_that_says_nothing_ends_in_the_fallback(make_services: MakeServices, support: LoadedBot) -> None:
+    silent = Rule("silent", ("action_listen",), intent="greet")
+    bot = replace(support, bot=replace(support.bot, rules=(silent,)))
+
+    reply = Talk(replace(make_services(), bots=lambda _: bot)).say("hello").turn.reply
+
+    assert reply.source == "fallback"
+    assert reply.messages[0].text
+
+
+def test_however_often_a_turn_runs_it_has_one_budget_for_the_generator(
+    make_services: MakeServices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    budgets: list[float] = []
+
+    class Slow(MemoryGenerator):
+        def stream(self, prompt: Prompt, *, budget_seconds: float) -> Iterator[str]:
+            budgets.append(budget_seconds)
+            time.sleep(0.02)
+            return super().stream(prompt, budget_seconds=budget_seconds)
+
+    racing = Racing(lambda: 1_000.0, races=2)
+    services = make_services(Slow("Fine."), conversations=racing)
+    monkeypatch.setattr(type(services.cache), "recall", lambda *_: None)
+
+    Talk(services).say("how are you today?")
+
+    assert len(budgets) == 3
+    assert budgets[0] > budgets[1] > budgets[2]
 
 
 def test_a_question_with_a_number_of_ones_own_is_not_shared(make_services: MakeServices) -> None:

@@ -14,8 +14,9 @@
      ^
     adapters/           those needs made real: DynamoDB, S3, SQS, SageMaker, Secrets Manager; memory.py for tests
 
-Imports run one way, from the top of this drawing to the bottom; `conversation/`
-(the values everybody speaks of) and `errors` lie beneath everything.
+`conversation/` (the values everybody speaks of) and `errors` lie beneath everything.
+Imports run one way: functions -> http_api, queue_door -> adapters -> turn -> dialogue, nlu and
+their siblings -> bots -> ports -> conversation -> errors.
 """
 
 __version__ = "0.1.0"

@@ -44,7 +44,7 @@ def compile_bot(folder: Path, encoder: Encoder) -> Compiled:
         raise BadBot(f"{read.documents}: no Markdown document here; a bot answers from at least one")
     fit = fit_head(encoder.embed([example.text for example in examples]), [example.intent for example in examples])
     vectors = np.stack([_passage_vector(encoder, passage) for passage in passages])
-    bundle = Bundle(read.bot, fit.head.arrays(), fit.head.intents, passages, vectors)
+    bundle = Bundle(read.bot, encoder.version, fit.head.arrays(), fit.head.intents, passages, vectors)
     bot, content = pack(bundle)
     return Compiled(bot, content, fit, len(examples), len(passages))
 

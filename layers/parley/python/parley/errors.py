@@ -16,8 +16,8 @@
         ├── BadBot               the bot's files do not make a bot
         └── BadSettings          the function's environment is not complete
 
-Knows no HTTP: `channels.http` maps these to statuses, `functions/worker` to
-retry or dead letter, each in one place.
+Knows no HTTP: `channels.http` maps these to statuses, `queue_door` to retry or
+dead letter, each in one place.
 """
 
 

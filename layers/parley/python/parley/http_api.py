@@ -16,15 +16,24 @@ from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Que
 
 from parley import __version__
 from parley.channels import http
-from parley.errors import ParleyError, Rejected, TooLarge
+from parley.errors import ParleyError, Rejected
 from parley.http_door import HttpDoor
 
 HISTORY_PAGE = 50
+MAX_TURNS = 999_999  # of a conversation; the sort keys of DynamoDB have six digits
 BROKEN = "something broke on our side"
 
 _REFUSALS = {
     status: {"description": what, "content": {http.PROBLEM_JSON: {"model": http.Problem}}}
-    for status, what in ((400, "The body is not JSON."), (403, "Token missing or wrong."), (404, "Not found."))
+    for status, what in (
+        (400, "The body is not JSON."),
+        (403, "The conversation's token is missing or wrong."),
+        (404, "There is no such bot, conversation or turn."),
+        (413, "The body is too large."),
+        (422, "The request is not of the documented form."),
+        (500, "Something broke on our side."),
+        (503, "Try again a little later."),
+    )
 }
 
 logger = logging.getLogger(__name__)
@@ -54,10 +63,11 @@ class HttpApi:
 
     def __call__(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         """API Gateway's response to API Gateway's event (payload format 2.0)."""
-        if len(event.get("body") or "") > http.MAX_BODY_BYTES:
-            error = TooLarge(f"the body is larger than {http.MAX_BODY_BYTES // 1024} KB")
+        try:
+            body = http.read_body(event)
+        except Rejected as error:
             return _refused(http.status_of(error), str(error))
-        return self._app.resolve(_as_json(event), context)
+        return self._app.resolve(_as_json(event, body), context)
 
 
 def _add_routes(app: APIGatewayHttpResolver, door: HttpDoor) -> None:
@@ -78,7 +88,7 @@ def _add_routes(app: APIGatewayHttpResolver, door: HttpDoor) -> None:
         conversation_id: PathId,
         authorization: Authorization = None,
         limit: Annotated[int, Query(ge=1, le=HISTORY_PAGE)] = HISTORY_PAGE,
-        before: Annotated[int | None, Query(ge=1)] = None,
+        before: Annotated[int | None, Query(ge=1, le=MAX_TURNS)] = None,
     ) -> Response[Any]:
         return door.history(conversation_id, authorization, limit, before)
 
@@ -119,13 +129,7 @@ def _add_errors(app: APIGatewayHttpResolver) -> None:
         return _problem(500, BROKEN)
 
     def invalid(error: RequestValidationError) -> Response[Any]:
-        return _problem(*http.explain_validation(list(error.errors())))
-
-    def not_text(_: UnicodeDecodeError) -> Response[Any]:
-        return _problem(400, "the body is not UTF-8")
-
-    def too_deep(_: RecursionError) -> Response[Any]:
-        return _problem(400, "the body is nested too deeply")
+        return _problem(422, http.explain_validation(list(error.errors())))
 
     def unknown_route(_: NotFoundError) -> Response[Any]:
         return _problem(404, "there is no such route; /openapi.json lists them")
@@ -133,8 +137,6 @@ def _add_errors(app: APIGatewayHttpResolver) -> None:
     handlers = {
         ParleyError: failed,
         RequestValidationError: invalid,
-        UnicodeDecodeError: not_text,
-        RecursionError: too_deep,
         NotFoundError: unknown_route,
         Exception: broken,
     }
@@ -152,9 +154,10 @@ def _answers(model: Any, *, status: int = 200, more: dict[int, Any] | None = Non
     return {**described, **_REFUSALS}
 
 
-def _as_json(event: dict[str, Any]) -> dict[str, Any]:
+def _as_json(event: dict[str, Any], body: str | None) -> dict[str, Any]:
     """The event with its body declared as JSON: we read nothing else, and `curl -d` declares a form."""
-    return {**event, "headers": {**(event.get("headers") or {}), "content-type": "application/json"}}
+    headers = {**(event.get("headers") or {}), "content-type": "application/json"}
+    return {**event, "headers": headers, "body": body, "isBase64Encoded": False}
 
 
 def _problem(status: int, detail: str) -> Response[Any]:
@@ -162,5 +165,5 @@ def _problem(status: int, detail: str) -> Response[Any]:
 
 
 def _refused(status: int, detail: str) -> dict[str, Any]:
-    headers = {"Content-Type": http.PROBLEM_JSON}
+    headers = {"Content-Type": http.PROBLEM_JSON, "Access-Control-Allow-Origin": "*"}
     return {"statusCode": status, "headers": headers, "body": json.dumps(http.problem(status, detail))}

@@ -109,7 +109,9 @@ class HttpDoor:
             session, opened = self._own(request.conversation_id, authorization, turn_id=request.turn_id)
             if request.bot is not None and request.bot != session.bot:
                 raise MalformedRequest(f"this conversation is with the bot {session.bot!r}; begin another to change")
-        turn = Turn(turn_id, session.conversation_id, session.bot, "http", request.message, now, session.user_id)
+            if request.user_id is not None and request.user_id != session.user_id:
+                raise MalformedRequest("this conversation began with another `user_id`, or with none; leave it out")
+        turn = Turn(turn_id, session.conversation_id, session.bot, "http", request.message, now)
         return secret, session, opened, turn
 
     def _own(

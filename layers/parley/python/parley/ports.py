@@ -20,6 +20,8 @@ Clock = Callable[[], float]  # seconds since the Unix epoch, UTC
 class Encoder(Protocol):
     """Turns sentences into vectors."""
 
+    version: str  # a bot's vectors mean something to the encoder that made them only
+
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """The meaning of each text as a vector.
 
@@ -56,7 +58,7 @@ class Conversations(Protocol):
         `begins` says that nothing of the conversation was kept before.
 
         Raises:
-            SessionConflict: `session.version` does not follow the stored version by one.
+            SessionConflict: `session.version` does not follow the stored version by one, or the turn was recorded.
         """
 
     def history(self, conversation_id: str, *, limit: int, before: int | None = None) -> tuple[RecordedTurn, ...]:
@@ -66,7 +68,11 @@ class Conversations(Protocol):
         """Forgets the conversation. A turn under way cannot bring it back, and a broken-off erasure can be repeated."""
 
     def accept(self, turn: Turn) -> TurnProgress | None:
-        """Notes the turn as `queued`; if it was accepted before and has not failed, gives how far it has come."""
+        """Notes the turn as `queued`; if it was accepted before and has not failed, gives how far it has come.
+
+        Raises:
+            NotFound: the conversation is not there, or is being erased.
+        """
 
     def progress(self, conversation_id: str, turn_id: str) -> TurnProgress | None:
         """How far an accepted turn has come by now; None for one that nobody accepted."""

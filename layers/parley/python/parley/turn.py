@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parley.caching.eligibility import is_shareable
-from parley.caching.recall import ReplyCache
+from parley.caching.recall import CACHEABLE_SOURCES, ReplyCache
 from parley.conversation import Message, RecordedTurn, Reply, Session, Source, Turn
 from parley.dialogue.actions import Answer, Decision, FirstOf, Generate, Say, Step
 from parley.dialogue.policy import decide
@@ -25,7 +25,7 @@ from parley.loaded import LoadedBot
 from parley.ports import Clock, Conversations, Encoder, Generator, Opened
 
 MAX_RACES = 5  # a turn that loses this often meets a conversation that nobody types by hand
-GENERATION_BUDGET_SECONDS = 8.0  # the person waits at the chat door; API Gateway gives up after 30
+GENERATION_BUDGET_SECONDS = 5.5  # of a turn, however often it runs; with the adapter's time-outs it stays below 10 s
 
 logger = logging.getLogger(__name__)
 
@@ -78,6 +78,7 @@ def answer(turn: Turn, services: Services, *, opened: Opened | None = None) -> A
         SessionConflict: other turns of the conversation kept being faster.
     """
     watch = _Stopwatch()
+    deadline = time.monotonic() + GENERATION_BUDGET_SECONDS
     loaded = services.bots(turn.bot)
     found = opened or services.conversations.open(turn.conversation_id, turn.id)
     watch.lap("open")
@@ -92,7 +93,8 @@ def answer(turn: Turn, services: Services, *, opened: Opened | None = None) -> A
             raise NotFound(f"there is no conversation {turn.conversation_id!r}, or it was erased")
         decision = decide(loaded.bot, session, understanding, turn.text)
         watch.lap("decide")
-        reply = _act(turn, session, decision, embedding, loaded, services)
+        actor = _Actor(turn, session, decision, embedding, loaded, services, deadline)
+        reply = actor.reply()
         watch.lap("act")
         after = replace(session, version=session.version + 1, slots=decision.slots, form=decision.form)
         recorded = RecordedTurn(turn.id, after.version, turn.text, turn.channel, turn.sent_at, reply, understanding)
@@ -108,49 +110,50 @@ def answer(turn: Turn, services: Services, *, opened: Opened | None = None) -> A
     raise SessionConflict("other messages of this conversation were being answered at the same time; send it again")
 
 
-def _act(
-    turn: Turn,
-    session: Session,
-    decision: Decision,
-    embedding: NDArray[np.float32],
-    loaded: LoadedBot,
-    services: Services,
-) -> Reply:
-    """The reply that a decision leads to, recalled from the cache where it may be shared."""
-    shareable = decision.is_open_ended and is_shareable(
-        loaded.bot, session, decision.slots, turn.text, may_generate=decision.may_generate
-    )
-    key = services.cache.key(loaded.bot, model=services.generator.model, text=turn.text) if shareable else None
-    if key is not None and (recalled := services.cache.recall(key)) is not None:
-        return recalled
-    actor = _Actor(turn, session, decision.slots, embedding, loaded, services)
-    reply = actor.perform(decision)
-    if key is not None:
-        services.cache.keep(key, reply)
-    return reply
-
-
 @dataclass(frozen=True, slots=True)
 class _Actor:
     """Carries out a decision."""
 
     turn: Turn
     session: Session
-    slots: Mapping[str, str]
+    decision: Decision
     embedding: NDArray[np.float32]
     loaded: LoadedBot
     services: Services
+    deadline: float  # of the generator, on the monotonic clock
 
-    def perform(self, decision: Decision) -> Reply:
+    def reply(self) -> Reply:
+        """What the decision leads to, recalled from the reply cache where it may be shared."""
+        cache, key = self.services.cache, self._key()
+        if key is not None and (recalled := cache.recall(key)) is not None:
+            return recalled
+        said = self._perform() or [self._say(Say(self.loaded.bot.fallback, as_fallback=True))]
+        telling: Source = next((source for _, source in said if source != "scripted"), "scripted")
+        reply = Reply(tuple(message for message, _ in said), telling)
+        if key is not None and CACHEABLE_SOURCES.issuperset(source for _, source in said):
+            cache.keep(key, reply)
+        return reply
+
+    def _key(self) -> str | None:
+        """The key under which the reply may be shared; None if it may not."""
+        bot, decision, text = self.loaded.bot, self.decision, self.turn.text
+        if not decision.is_open_ended:
+            return None
+        if not is_shareable(bot, self.session, decision.slots, text, may_generate=decision.may_generate):
+            return None
+        return self.services.cache.key(
+            bot, decided=repr(decision.actions), model=self.services.generator.model, text=text
+        )
+
+    def _perform(self) -> list[tuple[Message, Source]]:
         said: list[tuple[Message, Source]] = []
-        for action in decision.actions:
+        for action in self.decision.actions:
             match action:
                 case FirstOf(ways):
                     said.extend(next(filter(None, map(self._try, ways)), []))
-                case step:
-                    said.extend(self._try((step,)))
-        telling: Source = next((source for _, source in said if source != "scripted"), "scripted")
-        return Reply(tuple(message for message, _ in said), telling)
+                case Say():
+                    said.append(self._say(action))
+        return said
 
     def _try(self, way: tuple[Step, ...]) -> list[tuple[Message, Source]]:
         """What the steps of one way say; nothing if the first has nothing to say."""
@@ -161,9 +164,8 @@ class _Actor:
 
     def _step(self, step: Step) -> tuple[Message, Source] | None:
         match step:
-            case Say(response, as_fallback):
-                message = word(self.loaded.bot, response, self.slots, seed=self.turn.id)
-                return message, "fallback" if as_fallback else "scripted"
+            case Say():
+                return self._say(step)
             case Answer():
                 passage = self.loaded.knowledge.answer(self.turn.text, self.embedding)
                 return (Message(passage.text, citations=(passage,)), "knowledge") if passage else None
@@ -171,11 +173,16 @@ class _Actor:
                 text = self._generate()
                 return (Message(text), "generated") if text else None
 
+    def _say(self, say: Say) -> tuple[Message, Source]:
+        message = word(self.loaded.bot, say.response, self.decision.slots, seed=self.turn.id)
+        return message, "fallback" if say.as_fallback else "scripted"
+
     def _generate(self) -> str | None:
         """What the generator says; None when it cannot be reached or says nothing fit to be said."""
         prompt = compose(self.loaded.bot, self._history(), self.turn.text)
+        budget = max(0.0, self.deadline - time.monotonic())
         try:
-            pieces = self.services.generator.stream(prompt, budget_seconds=GENERATION_BUDGET_SECONDS)
+            pieces = self.services.generator.stream(prompt, budget_seconds=budget)
             return clean("".join(pieces))
         except (GenerationBusy, GenerationFailed) as error:
             logger.warning("the generator gave no reply", extra={"turn_id": self.turn.id, "reason": str(error)})

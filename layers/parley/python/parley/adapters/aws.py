@@ -14,11 +14,12 @@ from parley.turn import Services
 
 def connect(settings: Settings) -> Services:
     """What a turn needs, on AWS. Loads the encoder and the default bot, so that the first turn need not."""
-    bots = S3Bots(settings.bots)
+    encoder = OnnxEncoder(settings.encoder_folder)
+    bots = S3Bots(settings.bots, encoder)
     bots(settings.default_bot)
     return Services(
         bots=bots,
-        encoder=OnnxEncoder(settings.encoder_folder),
+        encoder=encoder,
         conversations=DynamoConversations(
             settings.conversations_table, retention_days=settings.retention_days, clock=time.time
         ),

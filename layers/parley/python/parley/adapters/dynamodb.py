@@ -21,12 +21,14 @@ from pynamodb.transactions import TransactWrite
 from parley.adapters.patience import CONNECT_SECONDS, READ_SECONDS, TRIES
 from parley.conversation import RecordedTurn, Reply, Session, Turn, TurnProgress
 from parley.conversation.session import GIVEN_UP_SECONDS
-from parley.errors import SessionConflict, Unavailable
+from parley.errors import NotFound, SessionConflict, Unavailable
 from parley.ports import Clock, Opened
 
 SECONDS_PER_DAY = 86_400
 _LOST = "ConditionalCheckFailed"
-_RACES = frozenset({_LOST, "TransactionConflict"})
+_RACES = frozenset({_LOST, "TransactionConflict"})  # as transactions name them
+_SINGLE_RACES = frozenset(f"{code}Exception" for code in _RACES)
+_ERASURE_TRIES = 5  # turns under way may hold the state item for a moment
 _STATE = "state"
 _PATIENCE: dict[str, Any] = {
     "connect_timeout_seconds": CONNECT_SECONDS,
@@ -92,7 +94,8 @@ class DynamoConversations:
             transaction.save(self._state(session), condition=follows)
             transaction.save(self._new(pk, _turn(turn.number), number=turn.number, body=_json(turn)))
             done = self._new(pk, _request(turn.turn_id), status="done", number=turn.number, updated_at=now)
-            transaction.save(done)
+            unanswered = self._item.pk.does_not_exist() | (self._item.status != "done") | (self._item.expires_at < now)
+            transaction.save(done, condition=unanswered)
 
     def history(self, conversation_id: str, *, limit: int, before: int | None = None) -> tuple[RecordedTurn, ...]:
         """See `ports.Conversations.history`."""
@@ -112,13 +115,9 @@ class DynamoConversations:
     def erase(self, conversation_id: str) -> None:
         """See `ports.Conversations.erase`. The state goes last, so that what broke off can be done again."""
         pk = _pk(conversation_id)
+        if not self._mark_erasing(pk):
+            return
         with _translated():
-            try:
-                self._item(pk, _STATE).update([self._item.version.set(-1)], condition=self._item.pk.exists())
-            except UpdateError as error:
-                if error.cause_response_code == _LOST + "Exception":
-                    return
-                raise
             keys = self._item.query(pk, attributes_to_get=["pk", "sk"], consistent_read=True)
             with self._item.batch_write() as batch:
                 for item in keys:
@@ -128,14 +127,18 @@ class DynamoConversations:
 
     def accept(self, turn: Turn) -> TurnProgress | None:
         """See `ports.Conversations.accept`."""
-        now = self._clock()
-        item = self._new(_pk(turn.conversation_id), _request(turn.id), status="queued", updated_at=now)
+        pk, now = _pk(turn.conversation_id), self._clock()
         free = self._item.pk.does_not_exist() | (self._item.status == "failed")
         stale = self._item.status.is_in("queued", "running") & (self._item.updated_at < now - GIVEN_UP_SECONDS)
+        queued = self._new(pk, _request(turn.id), status="queued", updated_at=now)
         try:
-            with _translated():
-                item.save(condition=free | stale)
+            with _translated(), TransactWrite(connection=self._connection) as transaction:
+                transaction.condition_check(self._item, pk, _STATE, condition=self._item.version >= 0)
+                transaction.save(queued, condition=free | stale)
         except SessionConflict:
+            session = self.open(turn.conversation_id).session
+            if session is None or session.is_being_erased:
+                raise NotFound(f"there is no conversation {turn.conversation_id!r}, or it was erased") from None
             return self.progress(turn.conversation_id, turn.id)
         return None
 
@@ -153,11 +156,25 @@ class DynamoConversations:
 
     def mark_running(self, turn: Turn) -> None:
         """See `ports.Conversations.mark_running`."""
-        self._mark(turn, "running")
+        self._mark(turn, "running", self._item.reason.remove())
 
     def mark_failed(self, turn: Turn, reason: str) -> None:
         """See `ports.Conversations.mark_failed`."""
         self._mark(turn, "failed", self._item.reason.set(reason))
+
+    def _mark_erasing(self, pk: str) -> bool:
+        """Keeps turns under way from being saved; False if there is no conversation."""
+        for _ in range(_ERASURE_TRIES):
+            try:
+                self._item(pk, _STATE).update([self._item.version.set(-1)], condition=self._item.pk.exists())
+            except UpdateError as error:
+                if error.cause_response_code == f"{_LOST}Exception":
+                    return False
+                if error.cause_response_code not in _SINGLE_RACES:
+                    raise Unavailable("the database did not take the change") from error
+            else:
+                return True
+        raise Unavailable("the conversation is being written to; try again")
 
     def _mark(self, turn: Turn, status: str, *more: Any) -> None:
         item = self._item(_pk(turn.conversation_id), _request(turn.id))
@@ -181,9 +198,12 @@ class DynamoConversations:
     def _new(self, pk: str, sk: str, **attributes: Any) -> _Item:
         return self._item(pk, sk, expires_at=int(self._clock()) + self._retention_seconds, **attributes)
 
-    def _recorded(self, pk: str, request: _Item) -> RecordedTurn:
+    def _recorded(self, pk: str, request: _Item) -> RecordedTurn | None:
         with _translated():
-            return _decode_turn(self._item.get(pk, _turn(int(request.number)), consistent_read=True))
+            try:
+                return _decode_turn(self._item.get(pk, _turn(int(request.number)), consistent_read=True))
+            except DoesNotExist:  # expired, or being erased, a moment before its request
+                return None
 
 
 class DynamoReplies:
@@ -200,12 +220,17 @@ class DynamoReplies:
                 item = self._item.get(key)
             except DoesNotExist:
                 return None
-        return msgspec.json.decode(item.body, type=Reply) if item.expires_at > self._clock() else None
+        if item.expires_at <= self._clock():
+            return None
+        try:
+            return msgspec.json.decode(item.body, type=Reply)
+        except msgspec.MsgspecError:  # kept by another version of Parley
+            return None
 
     def put(self, key: str, reply: Reply, *, expires_at: float) -> None:
         """See `ports.Replies.put`."""
         with _translated():
-            self._item(key, expires_at=expires_at, body=_json(reply)).save()
+            self._item(key, expires_at=int(expires_at), body=_json(reply)).save()  # TTL takes whole seconds only
 
 
 def _bind(model: type[M], table: str) -> type[M]:
@@ -223,7 +248,7 @@ def _translated() -> Iterator[None]:
             raise SessionConflict("another turn of this conversation was saved first") from error
         raise Unavailable("the conversation could not be saved") from error
     except (PutError, UpdateError, DeleteError) as error:
-        if error.cause_response_code == _LOST + "Exception":
+        if error.cause_response_code in _SINGLE_RACES:
             raise SessionConflict("somebody else changed this first") from error
         raise Unavailable("the database did not take the change") from error
     except PynamoDBException as error:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from parley.conversation import RecordedTurn, Reply, Session, Turn, TurnProgress
-from parley.errors import ParleyError, SessionConflict
+from parley.errors import NotFound, ParleyError, SessionConflict
 from parley.ports import Clock, Opened, Prompt
 
 
@@ -40,6 +40,9 @@ class MemoryConversations:
     def record(self, session: Session, turn: RecordedTurn, *, begins: bool = False) -> None:
         """See `ports.Conversations.record`."""
         stored = self._stored.get(session.conversation_id)
+        known = stored.progress.get(turn.turn_id) if stored else None
+        if known is not None and known.status == "done":
+            raise SessionConflict(f"turn {turn.turn_id!r} was recorded already")
         if begins and stored is None:
             stored = self._stored[session.conversation_id] = _Stored()
         elif begins or stored is None or stored.session is None or stored.session.version != session.version - 1:
@@ -59,7 +62,9 @@ class MemoryConversations:
 
     def accept(self, turn: Turn) -> TurnProgress | None:
         """See `ports.Conversations.accept`."""
-        stored = self._stored[turn.conversation_id]
+        stored = self._stored.get(turn.conversation_id)
+        if stored is None:
+            raise NotFound(f"there is no conversation {turn.conversation_id!r}, or it was erased")
         known = stored.progress.get(turn.id)
         if known is not None and known.as_of(self._clock()).status != "failed":
             return known

@@ -8,10 +8,13 @@ and the bot has a fallback reply.
 import json
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import boto3
+import urllib3.exceptions
 from botocore.config import Config
+from botocore.eventstream import ParserError
 from botocore.exceptions import BotoCoreError, ClientError, EventStreamError
 
 from parley.errors import GenerationBusy, GenerationFailed
@@ -19,7 +22,7 @@ from parley.generation.stream import deltas
 from parley.ports import Prompt
 
 CONNECT_TIMEOUT_SECONDS = 1
-READ_TIMEOUT_SECONDS = 3.5  # between two pieces of a stream; with the budget it bounds a turn
+READ_TIMEOUT_SECONDS = 3.5  # between two parts of a stream; a turn ends this long after its budget at the latest
 
 _BUSY = frozenset(
     {"ThrottlingException", "ServiceUnavailable", "ServiceUnavailableException", "ModelNotReadyException"}
@@ -58,20 +61,22 @@ class SageMakerGenerator:
             response = self._client.invoke_endpoint_with_response_stream(
                 EndpointName=self._endpoint, ContentType="application/json", Body=json.dumps(body)
             )
-            for piece in deltas(_parts(response["Body"])):
-                if time.monotonic() > deadline:
-                    raise GenerationBusy(f"the generator took longer than {budget_seconds} s")
-                yield piece
-        except EventStreamError as error:
+            with closing(response["Body"]) as events:  # one that is given up must not hold its connection
+                yield from deltas(_parts(events, deadline))
+        except EventStreamError as error:  # a ClientError too, so it comes first
             raise GenerationFailed("the generator's stream broke off") from error
         except ClientError as error:
             raise _translated(error) from error
-        except BotoCoreError as error:
-            raise GenerationBusy("the generator cannot be reached") from error
+        except (BotoCoreError, urllib3.exceptions.TimeoutError) as error:
+            raise GenerationBusy("the generator cannot be reached, or takes too long") from error
+        except (urllib3.exceptions.HTTPError, ParserError) as error:
+            raise GenerationFailed("the generator's stream broke off") from error
 
 
-def _parts(events: Any) -> Iterator[bytes]:
+def _parts(events: Any, deadline: float) -> Iterator[bytes]:
     for event in events:
+        if time.monotonic() > deadline:
+            raise GenerationBusy("the generator takes longer than the turn may wait")
         if "PayloadPart" in event:
             yield event["PayloadPart"]["Bytes"]
         else:

@@ -1,8 +1,9 @@
 """The bundle: a compiled bot as one file, and the way back.
 
-A zip of `bot.json` (the `Bot`), `intents.npz` (the intent head) and
-`knowledge.json` + `knowledge.npy` (the passages and their embeddings). Knows how
-the parts are packed, not what the models mean.
+A zip of `bot.json` (the `Bot`), `encoder.json` (the version of the encoder that made
+the vectors), `intents.json` + `intents.npz` (the intent head) and `knowledge.json` +
+`knowledge.npy` (the passages and their vectors). Knows how the parts are packed, not
+what the models mean.
 """
 
 import hashlib
@@ -26,6 +27,7 @@ class Bundle:
     """A bot with its trained parts."""
 
     bot: Bot
+    encoder: str  # the version that made all vectors
     head: dict[str, NDArray[np.float32]]  # `nlu.intents` knows the names and shapes
     intents: tuple[str, ...]
     passages: tuple[Citation, ...]
@@ -55,6 +57,7 @@ def unpack(content: bytes) -> Bundle:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             bot = msgspec.json.decode(archive.read("bot.json"), type=Bot)
+            encoder = msgspec.json.decode(archive.read("encoder.json"), type=str)
             intents = msgspec.json.decode(archive.read("intents.json"), type=tuple[str, ...])
             passages = msgspec.json.decode(archive.read("knowledge.json"), type=tuple[Citation, ...])
             with np.load(io.BytesIO(archive.read("intents.npz")), allow_pickle=False) as arrays:
@@ -62,7 +65,7 @@ def unpack(content: bytes) -> Bundle:
             vectors = np.load(io.BytesIO(archive.read("knowledge.npy")), allow_pickle=False)
     except (zipfile.BadZipFile, KeyError, ValueError, msgspec.MsgspecError) as error:
         raise BadBot(f"this is not a bot bundle that this version can read: {error}; compile the bot again") from error
-    return Bundle(bot=bot, head=head, intents=intents, passages=passages, passage_vectors=vectors)
+    return Bundle(bot, encoder, head, intents, passages, vectors)
 
 
 def _files(bundle: Bundle) -> dict[str, bytes]:
@@ -71,6 +74,7 @@ def _files(bundle: Bundle) -> dict[str, bytes]:
     np.save(vectors, bundle.passage_vectors)
     return {
         "bot.json": msgspec.json.encode(bundle.bot, order="deterministic"),
+        "encoder.json": msgspec.json.encode(bundle.encoder),
         "intents.json": msgspec.json.encode(bundle.intents),
         "intents.npz": head.getvalue(),
         "knowledge.json": msgspec.json.encode(bundle.passages),

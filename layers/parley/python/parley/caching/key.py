@@ -8,9 +8,12 @@ import unicodedata
 from parley.bots.bot import Bot
 
 
-def cache_key(secret: bytes, bot: Bot, *, model: str, language: str, text: str) -> str:
-    """The key for a question, 64 hexadecimal digits. Without the secret nobody can test which questions were asked."""
-    parts = [bot.name, bot.version, model, language, normalise(text)]
+def cache_key(secret: bytes, bot: Bot, *, decided: str, model: str, language: str, text: str) -> str:
+    """The key for a question, 64 hexadecimal digits; `decided` is what the policy made of it.
+
+    Without the secret nobody can test which questions were asked.
+    """
+    parts = [bot.name, bot.version, decided, model, language, normalise(text)]
     return hmac.new(secret, json.dumps(parts).encode(), hashlib.sha256).hexdigest()
 
 

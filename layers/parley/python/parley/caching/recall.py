@@ -24,14 +24,14 @@ class ReplyCache:
     ttl_seconds: int
     clock: Clock
 
-    def key(self, bot: Bot, *, model: str, text: str) -> str | None:
+    def key(self, bot: Bot, *, decided: str, model: str, text: str) -> str | None:
         """The key under which a reply to `text` is shared; None while the secret cannot be had."""
         try:
             secret = self.secret()
         except Unavailable as error:
             logger.warning("the reply cache is not used", extra={"reason": str(error)})
             return None
-        return cache_key(secret, bot, model=model, language=bot.language, text=text)
+        return cache_key(secret, bot, decided=decided, model=model, language=bot.language, text=text)
 
     def recall(self, key: str) -> Reply | None:
         """The reply that somebody else got, marked as cached. A store that is away is a miss, not an error."""
@@ -43,9 +43,7 @@ class ReplyCache:
         return reply.recalled() if reply is not None else None
 
     def keep(self, key: str, reply: Reply) -> None:
-        """Shares `reply`, if it is of a kind that may be shared. A store that is away costs the next one a miss."""
-        if reply.source not in CACHEABLE_SOURCES:
-            return
+        """Shares `reply`. A store that is away costs the next one a miss."""
         try:
             self.store.put(key, reply, expires_at=self.clock() + self.ttl_seconds)
         except Unavailable as error:

@@ -4,6 +4,8 @@ Pure conversions. The models are the contract: Powertools validates requests wit
 them and writes the OpenAPI document from them. Errors are RFC 9457 problems.
 """
 
+import base64
+import json
 import unicodedata
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -31,7 +33,7 @@ def _says_something(message: str) -> str:
     return message
 
 
-Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]{1,128}$")]
+Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$")]
 MessageText = Annotated[str, Field(max_length=MAX_MESSAGE_CHARACTERS), AfterValidator(_says_something)]
 
 
@@ -200,16 +202,34 @@ def status_of(error: ParleyError) -> int:
             return HTTPStatus.INTERNAL_SERVER_ERROR
 
 
-def explain_validation(errors: list[Any]) -> tuple[int, str]:
-    """Status and sentence for what a validator found: 400 when the body is not JSON, otherwise 422."""
+def explain_validation(errors: list[Any]) -> str:
+    """A sentence for what a validator found."""
     details = []
     for error in errors:
-        if error.get("type") == "json_invalid":
-            return HTTPStatus.BAD_REQUEST, "the body is not JSON"
         place = ".".join(str(part) for part in error.get("loc", ()) if part != "body") or "body"
         message = str(error.get("msg", "not of the documented form")).removeprefix("Value error, ")
         details.append(f"{place}: {message}")
-    return HTTPStatus.UNPROCESSABLE_ENTITY, "; ".join(details)
+    return "; ".join(details)
+
+
+def read_body(event: dict[str, Any]) -> str | None:
+    """The body of API Gateway's event as JSON text; None if there is none.
+
+    Raises:
+        TooLarge: it has more bytes than we read.
+        MalformedRequest: it is not JSON.
+    """
+    raw = event.get("body") or ""
+    try:
+        content = base64.b64decode(raw) if event.get("isBase64Encoded") else raw.encode("utf-8", "surrogatepass")
+        if len(content) > MAX_BODY_BYTES:
+            raise TooLarge(f"the body is larger than {MAX_BODY_BYTES // 1024} KB")
+        text = content.decode()
+        if text:
+            json.loads(text)
+    except (ValueError, RecursionError) as error:  # also not UTF-8, not base64, or a number of thousands of digits
+        raise MalformedRequest("the body is not JSON, or nested too deeply") from error
+    return text or None
 
 
 def prefers_async(prefer: str | None) -> bool:

@@ -13,4 +13,3 @@ class Turn:
     channel: str
     text: str
     sent_at: float  # seconds since the Unix epoch, UTC
-    user_id: str | None = None

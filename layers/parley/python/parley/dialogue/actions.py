@@ -49,7 +49,7 @@ class Decision:
     @property
     def is_open_ended(self) -> bool:
         """Whether the reply is looked up or made up, and none of it is the dialogue's own business."""
-        return all(isinstance(action, FirstOf) for action in self.actions)
+        return bool(self.actions) and all(isinstance(action, FirstOf) for action in self.actions)
 
     @property
     def may_generate(self) -> bool:

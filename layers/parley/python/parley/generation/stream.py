@@ -31,7 +31,7 @@ def deltas(parts: Iterable[bytes]) -> Iterator[str]:
             return
         choice = _choice(data)
         finished = finished or bool(choice.get("finish_reason"))
-        text = (choice.get("delta") or {}).get("content")
+        text = _text(choice)
         if text:
             yield text
     if not finished:
@@ -45,6 +45,20 @@ def _lines(parts: Iterable[bytes]) -> Iterator[str]:
         *lines, pending = (pending + decoder.decode(part)).split("\n")
         yield from lines
     yield pending + decoder.decode(b"", final=True)
+
+
+def _text(choice: dict[str, Any]) -> str:
+    match choice:
+        case {"delta": {"content": str(text)}}:
+            return text
+        case {"delta": {"content": None}} | {"delta": None}:
+            return ""
+        case {"delta": dict(delta)} if "content" not in delta:
+            return ""
+        case {"delta": _}:
+            raise GenerationFailed("the generator's stream holds something else than text")
+        case _:
+            return ""
 
 
 def _choice(data: str) -> dict[str, Any]:
