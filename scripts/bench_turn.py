@@ -28,7 +28,8 @@ from typing import TYPE_CHECKING, Any  # noqa: E402
 from compile_bot import ENCODER, PACKAGE, ROOT, bundle_of  # noqa: E402
 
 if TYPE_CHECKING:
-    from parley.turn import Answered, Services
+    from parley.services import Services
+    from parley.turn import Answered
 
 COLD_STARTS = 5
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(PACKAGE)}
@@ -91,7 +92,7 @@ def make_services(bundle: Path, *, cache_seconds: int = 3600) -> "Services":
     from parley.caching.recall import ReplyCache
     from parley.loaded import load
     from parley.nlu.encoder import OnnxEncoder
-    from parley.turn import Services
+    from parley.services import Services
 
     encoder = OnnxEncoder(ENCODER)
     loaded = load(unpack(bundle.read_bytes()), encoder)

@@ -20,7 +20,7 @@ from parley.errors import NotFound
 from parley.loaded import LoadedBot, load
 from parley.nlu.encoder import OnnxEncoder
 from parley.ports import Conversations, Generator
-from parley.turn import Services
+from parley.services import Services
 
 IN_CI = os.environ.get("CI") == "true"
 ROOT = Path(__file__).resolve().parents[1]

@@ -13,7 +13,8 @@ from parley.conversation import Turn
 from parley.errors import Unavailable
 from parley.http_api import HttpApi
 from parley.http_door import HttpDoor
-from parley.turn import Services, answer
+from parley.services import Services
+from parley.turn import answer
 
 
 @dataclass

@@ -11,7 +11,7 @@ from parley.adapters.memory import MemoryConversations
 from parley.conversation import Turn
 from parley.errors import Unavailable
 from parley.queue_door import MAX_DELIVERIES, QueueDoor
-from parley.turn import Services
+from parley.services import Services
 from tests.builders import a_session, a_turn
 
 

@@ -12,7 +12,8 @@ from parley.conversation import RecordedTurn, Session
 from parley.errors import GenerationBusy, GenerationFailed, NotFound, SessionConflict
 from parley.loaded import LoadedBot
 from parley.ports import Prompt
-from parley.turn import Answered, Services, answer
+from parley.services import Services
+from parley.turn import Answered, answer
 from tests.builders import a_session, a_turn
 
 MakeServices = Callable[..., Services]

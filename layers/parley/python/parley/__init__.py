@@ -3,7 +3,7 @@
     door                functions/chat (waits for the reply) or functions/worker (took the turn from the queue)
      |  channels/       the channel's JSON becomes a `Turn`
      v
-    turn.answer         THE main path: open -> understand -> decide -> act -> save -> reply
+    turn.answer         THE main path: open -> understand -> decide -> act (act.py) -> save -> reply
      |  nlu/            words become an `Understanding` (ONNX Runtime)
      |  dialogue/       (bot, session, understanding) become a `Decision`: pure, no network
      |  knowledge/      passages that hold an answer

@@ -16,7 +16,8 @@ from parley.channels import http, token
 from parley.conversation import Session, Turn
 from parley.errors import MalformedRequest, NotFound, NotYours, Unavailable
 from parley.ports import Opened, TurnQueue
-from parley.turn import Services, answer
+from parley.services import Services
+from parley.turn import answer
 
 logger = logging.getLogger(__name__)
 

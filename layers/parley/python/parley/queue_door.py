@@ -12,7 +12,8 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from parley.adapters.sqs import read_turn
 from parley.errors import ParleyError, Rejected
-from parley.turn import Services, answer
+from parley.services import Services
+from parley.turn import answer
 
 MAX_DELIVERIES = 3  # infra/state_stack.py: maxReceiveCount of the queue
 

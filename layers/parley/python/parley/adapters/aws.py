@@ -8,8 +8,8 @@ from parley.adapters.sagemaker import SageMakerGenerator
 from parley.adapters.secrets import secret_from
 from parley.caching.recall import ReplyCache
 from parley.nlu.encoder import OnnxEncoder
+from parley.services import Services
 from parley.settings import Settings
-from parley.turn import Services
 
 
 def connect(settings: Settings) -> Services:

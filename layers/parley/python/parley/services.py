@@ -1,0 +1,20 @@
+"""What a turn needs: its bot, its models and its ports. Every function builds its own."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from parley.caching.recall import ReplyCache
+from parley.loaded import LoadedBot
+from parley.ports import Clock, Conversations, Encoder, Generator
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What a turn needs."""
+
+    bots: Callable[[str], LoadedBot]  # by name; raises NotFound
+    encoder: Encoder
+    conversations: Conversations
+    cache: ReplyCache
+    generator: Generator
+    clock: Clock
