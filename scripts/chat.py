@@ -24,7 +24,8 @@ from parley.errors import ParleyError
 from parley.loaded import LoadedBot, load
 from parley.nlu.encoder import OnnxEncoder
 from parley.ports import Prompt
-from parley.turn import Services, answer
+from parley.services import Services
+from parley.turn import answer
 
 if TYPE_CHECKING:
     from engine import Engine
@@ -103,10 +104,11 @@ def main() -> int:
     parser.add_argument("bot", type=Path, nargs="?", default=ROOT / "models/bots/support", help="the bot's folder")
     options = parser.parse_args()
     try:
-        loaded = load(unpack(bundle_of(options.bot).read_bytes()))
+        encoder = OnnxEncoder(ENCODER)
+        loaded = load(unpack(bundle_of(options.bot).read_bytes()), encoder)
         services = Services(
             bots=lambda _: loaded,
-            encoder=OnnxEncoder(ENCODER),
+            encoder=encoder,
             conversations=MemoryConversations(time.time),
             cache=ReplyCache(MemoryReplies(time.time), lambda: b"terminal", ttl_seconds=3600, clock=time.time),
             generator=LocalGenerator(),
