@@ -11,12 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.reader import ReaderError
 
 from parley.errors import BadBot
 
-_MERGED_LISTS = ("intents", "entities", "actions", "nlu", "rules", "stories")
+_MERGED_LISTS = ("intents", "entities", "nlu", "rules", "stories")
 _MERGED_MAPS = ("slots", "forms", "responses")
+# Rasa's sections about its own models, actions and sessions, which say nothing about what this bot does.
+_RASAS_OWN = frozenset(
+    {"version", "recipe", "language", "assistant_id", "pipeline", "policies", "importers", "config"}
+    | {"actions", "e2e_actions", "session_config"}
+)
+_RASAS_DEPLOYMENT = frozenset({"credentials.yml", "endpoints.yml"})  # where a Rasa server runs, not what the bot says
 _IGNORED_FOLDERS = frozenset({"tests", "documents", "models", ".rasa", ".git"})
 
 
@@ -30,22 +37,26 @@ class Faults:
         """Notes one fault at `file:line`."""
         self.lines.append(f"{place}: {message}")
 
+    def error(self) -> BadBot:
+        """The error that names every fault on a line of its own."""
+        count = len(self.lines)
+        return BadBot(f"{count} fault{'s' if count > 1 else ''} in the bot's files:\n  " + "\n  ".join(self.lines))
+
     def raise_if_any(self) -> None:
         """Ends the reading when something was wrong.
 
         Raises:
-            BadBot: with every fault on a line of its own.
+            BadBot: with every fault.
         """
         if self.lines:
-            count = len(self.lines)
-            raise BadBot(f"{count} fault{'s' if count > 1 else ''} in the bot's files:\n  " + "\n  ".join(self.lines))
+            raise self.error()
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
     """A value from a file, and where it stands."""
 
-    value: Any
+    value: Any  # of Python's own types
     place: str  # file:line
 
 
@@ -53,80 +64,100 @@ class Placed:
 class BotSource:
     """All sections of all files of one bot."""
 
-    folder: Path
-    lists: Mapping[str, tuple[Placed, ...]]  # intents, entities, actions, nlu, rules, stories
+    lists: Mapping[str, tuple[Placed, ...]]  # intents, entities, nlu, rules, stories
     maps: Mapping[str, Mapping[str, Placed]]  # slots, forms, responses
-    settings: Mapping[str, Any]  # bot.yml
+    settings: Mapping[str, Placed] | None  # bot.yml; None when it could not be read
 
 
 def read_source(folder: Path, faults: Faults) -> BotSource:
     """The sections of every YAML file under `folder`; what cannot be read is noted in `faults`.
 
     Raises:
-        BadBot: there is no such folder, or no `bot.yml` or `domain` in it.
+        BadBot: there is no such folder, or no `bot.yml` in it.
     """
     if not (folder / "bot.yml").is_file():
         raise BadBot(f"{folder}: no bot.yml here; a bot is a folder with bot.yml, domain.yml and data/")
     lists: dict[str, list[Placed]] = {name: [] for name in _MERGED_LISTS}
     maps: dict[str, dict[str, Placed]] = {name: {} for name in _MERGED_MAPS}
-    settings: Mapping[str, Any] = {}
+    settings: Mapping[str, Placed] | None = None
     for path in _yaml_files(folder):
         name = path.relative_to(folder).as_posix()
         document = _load(path, name, faults)
         if document is None:
             continue
         if name == "bot.yml":
-            settings = document
+            settings = dict(_entries(document, name))
             continue
-        for key in document:
-            value, place = document[key], f"{name}:{document.lc.key(key)[0] + 1}"
+        for key, value in document.items():
+            place = f"{name}:{_line(document, key)}"
             if key in lists:
-                lists[key].extend(_items(value, key, name, place, faults))
+                if _is_a(list, value, key, place, faults):
+                    lists[key].extend(_items(value, name))
             elif key in maps:
-                _merge(maps[key], _entries(value, key, name, place, faults), faults)
-    return BotSource(folder, {key: tuple(value) for key, value in lists.items()}, maps, settings)
+                if _is_a(Mapping, value, key, place, faults):
+                    _merge(maps[key], _entries(value, name), faults)
+            elif key not in _RASAS_OWN:
+                faults.add(place, f"`{key}` is not a section that this version knows")
+    return BotSource({key: tuple(value) for key, value in lists.items()}, maps, settings)
 
 
 def _yaml_files(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.rglob("*.y*ml")):
-        if path.suffix in (".yml", ".yaml") and not _IGNORED_FOLDERS & set(path.relative_to(folder).parts[:-1]):
+        *folders, name = path.relative_to(folder).parts
+        if path.suffix not in (".yml", ".yaml") or not path.is_file() or _IGNORED_FOLDERS & set(folders):
+            continue
+        if folders or name not in _RASAS_DEPLOYMENT:
             yield path
 
 
 def _load(path: Path, name: str, faults: Faults) -> Any:
+    """The mapping in a file, as the YAML library keeps it, with its lines; None when there is a fault."""
+    content = path.read_bytes()
     try:
-        document = YAML(typ="rt").load(path.read_text(encoding="utf-8"))
+        text = content.decode("utf-8-sig")
+        document = YAML(typ="rt").load(text)
+        _plain(document)  # does not end where a value contains itself
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        faults.add(f"{name}:{line}", "not UTF-8; save the file as UTF-8")
     except MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        faults.add(f"{name}:{line}", f"not valid YAML: {error.problem}")
-        return None
-    except UnicodeDecodeError:
-        faults.add(f"{name}:1", "not UTF-8; save the file as UTF-8")
-        return None
-    if document is not None and not isinstance(document, Mapping):
+        mark = error.problem_mark or error.context_mark
+        faults.add(f"{name}:{mark.line + 1 if mark else 1}", f"not valid YAML: {error.problem}")
+    except ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        faults.add(f"{name}:{line}", f"not valid YAML: {error.reason}")
+    except RecursionError:
+        faults.add(f"{name}:1", "a value contains itself, or is nested too deeply")
+    except (YAMLError, ValueError, KeyError) as error:  # a date or a number that there is not, or a tag
+        faults.add(f"{name}:1", f"not valid YAML: {error}")
+    else:
+        if document is None or isinstance(document, Mapping):
+            return document or {}
         faults.add(f"{name}:1", "the file must be a mapping of sections, such as `responses:`")
-        return None
-    return document
+    return None
 
 
-def _items(value: Any, key: str, name: str, place: str, faults: Faults) -> Iterator[Placed]:
-    if value is None:
-        return
-    if not isinstance(value, list):
-        faults.add(place, f"`{key}` must be a list")
-        return
-    for index, item in enumerate(value):
-        yield Placed(item, f"{name}:{value.lc.item(index)[0] + 1}")  # type: ignore[attr-defined]  # ruamel's list
+def _is_a(kind: type, value: Any, key: str, place: str, faults: Faults) -> bool:
+    """Whether a section is what it must be; an empty one is not, and that is no fault."""
+    if value is not None and not isinstance(value, kind):
+        faults.add(place, f"`{key}` must be a {'list' if kind is list else 'mapping'}")
+    return isinstance(value, kind)
 
 
-def _entries(value: Any, key: str, name: str, place: str, faults: Faults) -> Iterator[tuple[str, Placed]]:
-    if value is None:
-        return
-    if not isinstance(value, Mapping):
-        faults.add(place, f"`{key}` must be a mapping")
-        return
-    for entry in value:
-        yield str(entry), Placed(value[entry], f"{name}:{value.lc.key(entry)[0] + 1}")  # type: ignore[attr-defined]
+def _items(section: Any, name: str) -> Iterator[Placed]:
+    for index, item in enumerate(section):
+        yield Placed(_plain(item), f"{name}:{_line(section, index)}")
+
+
+def _entries(section: Any, name: str) -> Iterator[tuple[str, Placed]]:
+    for key, value in section.items():
+        yield str(key), Placed(_plain(value), f"{name}:{_line(section, key)}")
+
+
+def _line(section: Any, key: Any) -> int:
+    """The line of an item; what was merged in by an anchor has none and stands where the section does."""
+    known = (section.lc.data or {}).get(key)
+    return int(known[0] if known else section.lc.line) + 1
 
 
 def _merge(section: dict[str, Placed], entries: Iterator[tuple[str, Placed]], faults: Faults) -> None:
@@ -134,3 +165,22 @@ def _merge(section: dict[str, Placed], entries: Iterator[tuple[str, Placed]], fa
         if entry in section:
             faults.add(placed.place, f"`{entry}` stands already at {section[entry].place}")
         section[entry] = placed
+
+
+def _plain(value: Any) -> Any:
+    """The value in Python's own types, without what the YAML library remembers about it.
+
+    Raises:
+        ValueError: there is none of them for it, such as for a date or what has a `!tag`.
+    """
+    match value:
+        case Mapping():
+            return {str(key): _plain(item) for key, item in value.items()}
+        case list():
+            return [_plain(item) for item in value]
+        case bool() | None:
+            return value
+        case str() | int() | float():
+            return next(kind for kind in (str, int, float) if isinstance(value, kind))(value)
+        case _:
+            raise ValueError(f"{value} is neither a text nor a number; if it is meant as a text, put it in quotes")

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,57 +32,84 @@ class TrainingData:
     patterns: EntityPatterns
 
 
-def read_training_data(source: BotSource, faults: Faults) -> TrainingData:
-    """The examples, regexes, lookup tables and synonyms of a bot."""
+def read_training_data(source: BotSource, entities: Collection[str], faults: Faults) -> TrainingData:
+    """The examples, regexes, lookup tables and synonyms of a bot, for the `entities` of its domain."""
     examples: list[Example] = []
     regexes: dict[str, tuple[str, ...]] = {}
     lookups: dict[str, tuple[str, ...]] = {}
     synonyms: dict[str, str] = {}
     for block in source.lists["nlu"]:
         match block.value:
-            case {"intent": str(intent), "examples": listing}:
-                for text, place in _lines(listing, block, faults):
-                    examples.append(parse_example(text, intent, place, faults))
-            case {"regex": str(name), "examples": listing}:
-                patterns = [_regex(line, place, faults) for line, place in _lines(listing, block, faults)]
+            case {"intent": str(intent), "examples": listing, **rest}:
+                rest.pop("metadata", None)  # its author's notes
+                examples.extend(
+                    parse_example(text, intent, place, faults) for text, place in _lines(listing, block, faults)
+                )
+            case {"regex": str(name), "examples": listing, **rest}:
+                patterns = [
+                    line for line, place in _lines(listing, block, faults) if is_expression(line, place, faults)
+                ]
                 regexes[name] = (*regexes.get(name, ()), *patterns)
-            case {"lookup": str(name), "examples": listing}:
+                _check_entity(name, entities, block.place, faults)
+            case {"lookup": str(name), "examples": listing, **rest}:
                 lookups[name] = (*lookups.get(name, ()), *(line for line, _ in _lines(listing, block, faults)))
-            case {"synonym": str(value), "examples": listing}:
+                _check_entity(name, entities, block.place, faults)
+            case {"synonym": str(value), "examples": listing, **rest}:
                 synonyms.update({line.lower(): value for line, _ in _lines(listing, block, faults)})
             case _:
                 faults.add(block.place, "expected `intent`, `regex`, `lookup` or `synonym`, each with `examples`")
+                continue
+        for key in rest:
+            faults.add(block.place, f"`{key}` is not supported here by this version")
     for example in examples:
+        for entity in example.entities:
+            _check_entity(entity.name, entities, example.place, faults)
         synonyms.update({e.text.lower(): e.value for e in example.entities if e.value != e.text})
     return TrainingData(tuple(examples), EntityPatterns(regexes, lookups, synonyms))
 
 
 def _lines(listing: Any, block: Placed, faults: Faults) -> Iterator[tuple[str, str]]:
+    for text, place in _listed(listing, block, faults):
+        if text:
+            yield text, place
+        else:
+            faults.add(place, "an example is empty")
+
+
+def _listed(listing: Any, block: Placed, faults: Faults) -> Iterator[tuple[str, str]]:
     file, _, first = block.place.rpartition(":")
-    if isinstance(listing, list):
-        for item in listing:
-            text = item.get("text") if isinstance(item, dict) else item
-            yield str(text).strip(), block.place
-        return
-    if not isinstance(listing, str):
-        faults.add(block.place, "`examples` must be a block of lines that begin with `- `, or a list")
-        return
-    for offset, line in enumerate(listing.splitlines()):
-        place = f"{file}:{int(first) + 2 + offset}"  # the block begins on the line after `examples: |`
-        if not line.strip():
-            continue
-        if not line.lstrip().startswith("-"):
-            faults.add(place, f"an example must begin with `- `, this line does not: {line.strip()!r}")
-            continue
-        yield line.lstrip()[1:].strip(), place
+    match listing:
+        case str():
+            for offset, line in enumerate(listing.split("\n")):
+                place = f"{file}:{int(first) + 2 + offset}"  # the block begins on the line after `examples: |`
+                if line.lstrip().startswith("-"):
+                    yield line.lstrip()[1:].strip(), place
+                elif line.strip():
+                    faults.add(place, f"an example must begin with `- `, this line does not: {line.strip()!r}")
+        case list():
+            for item in listing:
+                match item:
+                    case str(text) | {"text": str(text)}:
+                        yield text.strip(), block.place
+                    case _:
+                        faults.add(block.place, f"an example must be a text, or have a `text`: {item!r}")
+        case _:
+            faults.add(block.place, "`examples` must be a block of lines that begin with `- `, or a list")
 
 
-def _regex(pattern: str, place: str, faults: Faults) -> str:
+def is_expression(pattern: str, place: str, faults: Faults) -> bool:
+    """Whether `pattern` is a regular expression; if not, it is a fault."""
     try:
         re.compile(pattern)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         faults.add(place, f"not a regular expression: {error}")
-    return pattern
+        return False
+    return True
+
+
+def _check_entity(name: str, entities: Collection[str], place: str, faults: Faults) -> None:
+    if name not in entities:
+        faults.add(place, f"entity `{name}` is not in the domain")
 
 
 def parse_example(marked: str, intent: str, place: str, faults: Faults) -> Example:
@@ -104,7 +131,10 @@ def _entity_of(match: re.Match[str], span: str, place: str, faults: Faults) -> t
         return name, value or span
     try:
         fields = json.loads(match["json"])
-        return str(fields["entity"]), str(fields.get("value", span))
+        name, value = fields.pop("entity"), fields.pop("value", span)
     except (json.JSONDecodeError, KeyError):
         faults.add(place, f'an entity is marked as [words]{{"entity": "name"}}, not as {match["json"]}')
         return "", span
+    for key in fields:
+        faults.add(place, f"`{key}` of an entity is not supported by this version")
+    return str(name), str(value)

@@ -24,11 +24,13 @@ class EntityFinder:
 
     def find(self, text: str) -> tuple[Entity, ...]:
         """The entities of `text`, in its order, never overlapping."""
-        taken: list[Entity] = []
+        found: list[Entity] = []
+        taken = bytearray(len(text))  # per character; what is taken is never shorter, so a span's two ends tell of it
         for candidate in sorted(self._candidates(text), key=lambda entity: (entity.start - entity.end, entity.start)):
-            if all(candidate.end <= entity.start or entity.end <= candidate.start for entity in taken):
-                taken.append(candidate)
-        return tuple(sorted(taken, key=lambda entity: entity.start))
+            if not taken[candidate.start] and not taken[candidate.end - 1]:
+                taken[candidate.start : candidate.end] = b"\1" * len(candidate.text)
+                found.append(candidate)
+        return tuple(sorted(found, key=lambda entity: entity.start))
 
     def _candidates(self, text: str) -> Iterator[Entity]:
         for name, expression in self._expressions:
