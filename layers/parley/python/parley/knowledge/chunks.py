@@ -10,18 +10,35 @@ from pathlib import Path
 
 from markdown_it import MarkdownIt
 
+from parley.bots.source import Faults
 from parley.conversation import Citation
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
+_WORD = re.compile(r"\w")  # a ruler such as --- has none
 MIN_WORDS = 4  # a shorter sentence says nothing by itself
 MAX_WORDS = 160  # about 220 tokens: a passage and its headings fit the encoder's 256
 
 
 def passages(folder: Path) -> tuple[Citation, ...]:
-    """Every section of every Markdown document under `folder`, in the order of file names."""
+    """Every section of every Markdown document under `folder`, in the order of file names.
+
+    Raises:
+        BadBot: with every document that cannot be read, or that says nothing.
+    """
     found: list[Citation] = []
+    faults = Faults()
     for path in sorted(folder.rglob("*.md")):
-        found.extend(_sections(path.relative_to(folder).as_posix(), path.read_text(encoding="utf-8")))
+        place = path.relative_to(folder.parent).as_posix()
+        try:
+            sections = tuple(_sections(path.relative_to(folder).as_posix(), path.read_text(encoding="utf-8-sig")))
+        except UnicodeDecodeError as error:
+            line = error.object.count(b"\n", 0, error.start) + 1
+            faults.add(f"{place}:{line}", "not UTF-8; save the document as UTF-8")
+            continue
+        if not sections:
+            faults.add(f"{place}:1", "this document holds no text")
+        found.extend(sections)
+    faults.raise_if_any()
     return tuple(found)
 
 
@@ -42,25 +59,27 @@ def views(passage: Citation) -> tuple[tuple[str, float], ...]:
 
 
 def _sections(document: str, markdown: str) -> Iterator[Citation]:
-    lines = markdown.splitlines()
-    tokens = MarkdownIt().parse(markdown)
+    """The sections of one document; what stands before its first heading is a section named like the document."""
+    lines = markdown.split("\n")  # as the parser counts them
     headings = [
-        (token.map[0], token.map[1], int(token.tag[1:]), inline.content)
-        for token, inline in itertools.pairwise(tokens)
-        if token.type == "heading_open" and token.map
+        (token.map[0], token.map[1], token.tag, inline.content)
+        for token, inline in itertools.pairwise(MarkdownIt().parse(markdown))
+        if token.type == "heading_open"
+        and token.level == 0
+        and token.map  # deeper ones belong to a list or a quotation
     ]
-    title = next((text for _, _, level, text in headings if level == 1), Path(document).stem.replace("-", " "))
-    ends = [begin for begin, *_ in headings[1:]] + [len(lines)]
-    for (_, body, level, heading), end in zip(headings, ends, strict=True):
-        section = title if level == 1 else heading
-        for text in _pieces("\n".join(lines[body:end]).strip()):
+    title = next((text for _, _, tag, text in headings if tag == "h1" and text), Path(document).stem.replace("-", " "))
+    begins = [(0, title), *((body, heading or title) for _, body, _, heading in headings)]
+    ends = [*(begin for begin, *_ in headings), len(lines)]
+    for (begin, section), end in zip(begins, ends, strict=True):
+        for text in _pieces("\n".join(lines[begin:end]).strip()):
             yield Citation(title=title, document=document, section=section, text=text)
 
 
 def _pieces(text: str) -> Iterator[str]:
     """The text, cut between paragraphs where it is too long for one passage."""
     piece: list[str] = []
-    for paragraph in filter(None, (part.strip() for part in text.split("\n\n"))):
+    for paragraph in filter(_WORD.search, (part.strip() for part in text.split("\n\n"))):
         if piece and len(" ".join([*piece, paragraph]).split()) > MAX_WORDS:
             yield "\n\n".join(piece)
             piece = []

@@ -1,0 +1,76 @@
+"""From documents to passages: nothing of a document is lost, and one that says nothing is named."""
+
+from pathlib import Path
+
+import pytest
+
+from parley.errors import BadBot
+from parley.knowledge.chunks import MAX_WORDS, passages
+
+
+def sections(folder: Path, content: str, name: str = "our-shop.md") -> list[tuple[str, str, str]]:
+    (folder / name).write_text(content, encoding="utf-8")
+    return [(passage.title, passage.section, passage.text) for passage in passages(folder)]
+
+
+def test_a_document_is_cut_at_its_headings(tmp_path: Path) -> None:
+    found = sections(tmp_path, "# Shop\n\nWelcome.\n\n## Hours\nNine to six.\n\nPrices\n------\nLow.\n")
+
+    assert found == [("Shop", "Shop", "Welcome."), ("Shop", "Hours", "Nine to six."), ("Shop", "Prices", "Low.")]
+
+
+def test_what_stands_before_the_first_heading_is_a_section_named_like_the_title(tmp_path: Path) -> None:
+    assert sections(tmp_path, "A preface.\n\n# Shop\n\n## Hours\n\nNine.\n") == [
+        ("Shop", "Shop", "A preface."),
+        ("Shop", "Hours", "Nine."),
+    ]
+
+
+def test_a_document_without_headings_is_one_section_titled_from_its_file_name(tmp_path: Path) -> None:
+    assert sections(tmp_path, "Just text.\n") == [("our shop", "our shop", "Just text.")]
+
+
+@pytest.mark.parametrize("character", ["\f", "\v", "\x1c", "\x85", "\u2028"])
+def test_only_line_ends_of_markdown_count_as_lines(tmp_path: Path, character: str) -> None:
+    found = sections(tmp_path, f"# Shop\n\none{character}two\n\n## Hours\n\nNine.\n")
+
+    assert found == [("Shop", "Shop", f"one{character}two"), ("Shop", "Hours", "Nine.")]
+
+
+def test_a_heading_within_a_list_does_not_cut_the_list(tmp_path: Path) -> None:
+    assert sections(tmp_path, "# Shop\n\n- # Inner\n  text\n") == [("Shop", "Shop", "- # Inner\n  text")]
+
+
+def test_a_byte_order_mark_hides_no_heading(tmp_path: Path) -> None:
+    assert sections(tmp_path, "\ufeff# Shop\n\nWelcome.\n") == [("Shop", "Shop", "Welcome.")]
+
+
+def test_a_ruler_is_no_passage(tmp_path: Path) -> None:
+    assert sections(tmp_path, "---\n\n# Shop\n\nWelcome.\n") == [("Shop", "Shop", "Welcome.")]
+
+
+def test_a_long_section_is_cut_between_paragraphs(tmp_path: Path) -> None:
+    paragraph = " ".join(["word"] * (MAX_WORDS - 1))
+
+    found = sections(tmp_path, f"# Shop\n\n{paragraph}\n\nMore words.\n")
+
+    assert [text for _, _, text in found] == [paragraph, "More words."]
+
+
+def test_all_documents_that_say_nothing_are_named_at_once(tmp_path: Path) -> None:
+    folder = tmp_path / "documents"
+    (folder / "more").mkdir(parents=True)
+    (folder / "good.md").write_text("# Good\n\nText.\n")
+    (folder / "empty.md").write_text("")
+    (folder / "headings.md").write_text("# Only\n\n## Headings\n")
+    (folder / "more/latin.md").write_bytes(b"# T\n\ncaf\xe9\n")
+
+    with pytest.raises(BadBot) as caught:
+        passages(folder)
+
+    assert str(caught.value).splitlines() == [
+        "3 faults in the bot's files:",
+        "  documents/empty.md:1: this document holds no text",
+        "  documents/headings.md:1: this document holds no text",
+        "  documents/more/latin.md:3: not UTF-8; save the document as UTF-8",
+    ]
