@@ -7,6 +7,7 @@ says where it came from. /restart begins again, /quit (or Ctrl-D) ends.
 """
 
 import argparse
+import io
 import sys
 import time
 import uuid
@@ -15,6 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+# The scripts' folder is on the path, and compile_bot puts our package there: it must be imported before `parley`.
 from compile_bot import ENCODER, ROOT, bundle_of
 from parley.adapters.memory import MemoryConversations, MemoryReplies
 from parley.bots.bundle import unpack
@@ -61,6 +63,10 @@ class LocalGenerator:
 def talk(loaded: LoadedBot, services: Services, *, styled: bool) -> None:
     """Reads messages until the end of the input."""
     dim, bold, plain = (DIM, BOLD, PLAIN) if styled else ("", "", "")
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(
+            errors="replace"
+        )  # what is not UTF-8 is asked as a question mark, which any model can read
     session = _begin(loaded, services)
     print(f"{bold}{loaded.bot.title}{plain}  {dim}/restart, /quit; try: {' · '.join(loaded.bot.suggestions)}{plain}")
     while (text := _read()) is not None:

@@ -18,6 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "layers/parley/python"
 ENCODER = ROOT / "models/encoder"
+ENCODER_FILES = ("model.onnx", "tokenizer.json", "config.json")
 BUNDLES = ROOT / ".parley/bundles"
 sys.path.insert(0, str(PACKAGE))
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # on small matrices a second thread only spins
@@ -38,10 +39,15 @@ def bundle_of(bot: Path, *, out: Path = BUNDLES, encoder: Path = ENCODER) -> Pat
 
 
 def _fingerprint(bot: Path, encoder: Path) -> str:
-    sources = [path for path in bot.rglob("*") if path.is_file() and "tests" not in path.relative_to(bot).parts]
-    sources += [*PACKAGE.rglob("*.py"), encoder / "config.json"]
-    parts = (f"{path.name}\0".encode() + path.read_bytes() for path in sorted(sources) if path.is_file())
-    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:12]
+    files = [(bot, path) for path in sorted(bot.rglob("*")) if "tests" not in path.relative_to(bot).parts]
+    files += [(PACKAGE, path) for path in sorted(PACKAGE.rglob("*.py"))]
+    files += [(encoder, encoder / name) for name in ENCODER_FILES]
+    digest = hashlib.sha256()
+    for root, path in files:
+        if path.is_file():
+            digest.update(f"{path.relative_to(root).as_posix()}\0{path.stat().st_size}\0".encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def _compile(bot: Path, out: Path, encoder: Path) -> Path:

@@ -1,19 +1,26 @@
 """Reading, refusing and packing bots; and what the reader's pieces mean."""
 
+import io
+import itertools
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+import chat
+import compile_bot
 from parley.bots.bot import ANY_FORM, EntityPatterns
 from parley.bots.bundle import pack, unpack
 from parley.bots.reader import read_bot
 from parley.compile import Compiled
 from parley.errors import BadBot
+from parley.loaded import LoadedBot
 from parley.nlu.encoder import OnnxEncoder
 from parley.nlu.entities import EntityFinder
 from parley.nlu.fit import fit_head
 from parley.nlu.intents import IntentHead
+from parley.turn import Services
 
 BOT_YML = """
 name: tiny
@@ -123,6 +130,7 @@ FAULTS = {
     ),
     "a line that is no example": ({"nlu": NLU.replace("- yes", "yes")}, "nlu.yml:10: an example must begin with"),
     "an example that is null": ({"nlu": listed("null, hello")}, "an example must be a text"),
+    "an example with an intent of its own": ({"nlu": listed("{text: hello, intent: x}")}, "an example must be a text"),
     "an example that is empty": ({"nlu": NLU.replace("- yes", "-")}, "nlu.yml:10: an example is empty"),
     "an entity with a role": (
         {"nlu": NLU.replace('"value": "small"', '"role": "to"')},
@@ -146,8 +154,12 @@ FAULTS = {
     "a control character": ({"domain": DOMAIN + "# \x01\n"}, "domain.yml:9: not valid YAML"),
     "a date that there is not": ({"domain": DOMAIN + "assistant_id: 2024-99-99\n"}, "domain.yml:1: not valid YAML"),
     "a tag": ({"domain": DOMAIN.replace("text: hello", "text: !secret hello")}, "put it in quotes"),
-    "a value that contains itself": ({"domain": DOMAIN + "actions: &a {b: *a}\n"}, "a value contains itself"),
-    "nothing but brackets": ({"domain": "[" * 5000}, "domain.yml:1: a value contains itself, or is nested too deeply"),
+    "a mapping for a key": ({"domain": DOMAIN + "? {a: [b]}\\n: x\\n"}, "domain.yml:"),
+    "a tag in the middle of a mapping": (
+        {"domain": DOMAIN.replace(", mappings:", ",!!omap  mappings:")},
+        "domain.yml:1: not valid YAML",
+    ),
+    "nothing but brackets": ({"domain": "[" * 5000}, "domain.yml:1: nested too deeply"),
     "a misspelt section": ({"domain": DOMAIN + "respones: {}\n"}, "domain.yml:9: `respones` is not a section"),
     "a story": (
         {"rules": RULES + "stories:\n- story: One\n  steps:\n  - intent: greet\n"},
@@ -343,6 +355,49 @@ def test_another_version_is_another_bundle(compiled: Compiled) -> None:
 def test_what_is_not_a_bundle_is_refused() -> None:
     with pytest.raises(BadBot, match="compile the bot again"):
         unpack(b"PK\x03\x04 no zip")
+
+
+def test_a_bot_is_compiled_again_only_when_something_that_it_is_made_from_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bot, encoder = tmp_path / "bot", tmp_path / "encoder"
+    for name in ("bot/bot.yml", "bot/documents/a/x.md", "encoder/model.onnx", "encoder/tokenizer.json"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    numbers = itertools.count(1)
+
+    def compiled_anew(bot: Path, out: Path, encoder: Path) -> Path:
+        out.mkdir(exist_ok=True)
+        path = out / f"bot-{next(numbers)}.zip"
+        path.touch()
+        return path
+
+    monkeypatch.setattr(compile_bot, "_compile", compiled_anew)
+
+    def made() -> str:
+        return compile_bot.bundle_of(bot, out=tmp_path / "out", encoder=encoder).name
+
+    assert [made(), made()] == ["bot-1.zip", "bot-1.zip"]
+    (bot / "documents/a").rename(bot / "documents/b")
+    assert made() == "bot-2.zip"
+    (encoder / "model.onnx").write_text("another")
+    assert made() == "bot-3.zip"
+    (encoder / "tokenizer.json").write_text("another")
+    assert made() == "bot-4.zip"
+
+
+def test_a_line_that_is_not_utf_8_is_answered_in_the_terminal(
+    support: LoadedBot,
+    make_services: Callable[[], Services],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    typed = io.TextIOWrapper(io.BytesIO(b"wh\xe9re is my order?\n"), encoding="utf-8", errors="surrogateescape")
+    monkeypatch.setattr("sys.stdin", typed)
+
+    chat.talk(support, make_services(), styled=False)
+
+    assert "Ask which order" in capsys.readouterr().out
 
 
 def test_the_longest_entity_wins_and_synonyms_give_its_value() -> None:

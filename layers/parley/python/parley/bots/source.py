@@ -25,6 +25,8 @@ _RASAS_OWN = frozenset(
 )
 _RASAS_DEPLOYMENT = frozenset({"credentials.yml", "endpoints.yml"})  # where a Rasa server runs, not what the bot says
 _IGNORED_FOLDERS = frozenset({"tests", "documents", "models", ".rasa", ".git"})
+# What the library raises, without a place, for a date that there is not, a misplaced tag or a mapping as a key.
+_ODD_YAML = (YAMLError, ValueError, LookupError, TypeError, AttributeError, AssertionError)
 
 
 @dataclass(slots=True)
@@ -116,7 +118,7 @@ def _load(path: Path, name: str, faults: Faults) -> Any:
     try:
         text = content.decode("utf-8-sig")
         document = YAML(typ="rt").load(text)
-        _plain(document)  # does not end where a value contains itself
+        _plain(document)  # refuses dates and tags here, where the file is known
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         faults.add(f"{name}:{line}", "not UTF-8; save the file as UTF-8")
@@ -127,8 +129,8 @@ def _load(path: Path, name: str, faults: Faults) -> Any:
         line = text.count("\n", 0, error.position) + 1
         faults.add(f"{name}:{line}", f"not valid YAML: {error.reason}")
     except RecursionError:
-        faults.add(f"{name}:1", "a value contains itself, or is nested too deeply")
-    except (YAMLError, ValueError, KeyError) as error:  # a date or a number that there is not, or a tag
+        faults.add(f"{name}:1", "nested too deeply")
+    except _ODD_YAML as error:
         faults.add(f"{name}:1", f"not valid YAML: {error}")
     else:
         if document is None or isinstance(document, Mapping):

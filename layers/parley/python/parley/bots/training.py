@@ -89,10 +89,12 @@ def _listed(listing: Any, block: Placed, faults: Faults) -> Iterator[tuple[str, 
         case list():
             for item in listing:
                 match item:
-                    case str(text) | {"text": str(text)}:
+                    case str(text):
+                        yield text.strip(), block.place
+                    case {"text": str(text), **rest} if rest.keys() <= {"metadata"}:
                         yield text.strip(), block.place
                     case _:
-                        faults.add(block.place, f"an example must be a text, or have a `text`: {item!r}")
+                        faults.add(block.place, f"an example must be a text, or have `text` and `metadata`: {item!r}")
         case _:
             faults.add(block.place, "`examples` must be a block of lines that begin with `- `, or a list")
 
