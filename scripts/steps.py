@@ -78,7 +78,12 @@ class Step:
 
     def _print(self, words: str, *, end: str) -> None:
         line = f"{self._name:<11} {time.monotonic() - self._began:6.1f} s  {words}"[:_WIDTH]
-        print(f"\r\033[K{line}" if self._rewrites else line, end=end, flush=True)
+        try:
+            print(f"\r\033[K{line}" if self._rewrites else line, end=end, flush=True)
+        except (
+            OSError
+        ):  # nobody reads any more, as when the terminal was closed; what was started is ended all the same
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def run(
