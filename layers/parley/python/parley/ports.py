@@ -72,6 +72,7 @@ class Conversations(Protocol):
 
         Raises:
             NotFound: the conversation is not there, or is being erased.
+            SessionConflict: another turn was being saved at that moment; nothing was noted.
         """
 
     def progress(self, conversation_id: str, turn_id: str) -> TurnProgress | None:

@@ -139,7 +139,10 @@ class DynamoConversations:
             session = self.open(turn.conversation_id).session
             if session is None or session.is_being_erased:
                 raise NotFound(f"there is no conversation {turn.conversation_id!r}, or it was erased") from None
-            return self.progress(turn.conversation_id, turn.id)
+            known = self.progress(turn.conversation_id, turn.id)
+            if known is None:  # another turn held the state item: nothing was noted, so nothing may be queued
+                raise
+            return known
         return None
 
     def progress(self, conversation_id: str, turn_id: str) -> TurnProgress | None:
