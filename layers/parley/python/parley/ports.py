@@ -17,10 +17,27 @@ from parley.conversation import RecordedTurn, Reply, Session, Turn, TurnProgress
 Clock = Callable[[], float]  # seconds since the Unix epoch, UTC
 
 
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """One text as an encoder sees it.
+
+    Shapes:
+        vector: (D,) float32, unit length
+        tokens: (T, D) float32, the last hidden state of each word piece
+    """
+
+    vector: NDArray[np.float32]
+    tokens: NDArray[np.float32]
+    offsets: tuple[tuple[int, int], ...]  # where each word piece stands: first character, and the one after the last
+
+
 class Encoder(Protocol):
     """Turns sentences into vectors."""
 
     version: str  # a bot's vectors mean something to the encoder that made them only
+
+    def encode(self, text: str) -> Encoded:
+        """One text as a vector, and as a vector for each of its word pieces."""
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """The meaning of each text as a vector.

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from parley.errors import ModelUnavailable
+from parley.ports import Encoded
 
 
 class OnnxEncoder:
@@ -42,6 +43,14 @@ class OnnxEncoder:
         self._tokenizer.enable_truncation(int(config["max_tokens"]))
         self._tokenizer.no_padding()
 
+    def encode(self, text: str) -> Encoded:
+        """One text as a vector, and each of its word pieces in its context; what lies beyond the window does not count."""
+        encoding = self._tokenizer.encode(text)
+        ids = np.array([encoding.ids], dtype=np.int64)
+        feed = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
+        vectors, tokens = self._session.run(["sentence_embedding", "token_embeddings"], feed)
+        return Encoded(vectors[0], tokens[0, 1:-1], tuple(encoding.offsets[1:-1]))  # without [CLS] and [SEP]
+
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """The meaning of each text as a vector; what lies beyond the model's window does not count.
 
@@ -51,13 +60,4 @@ class OnnxEncoder:
         Shapes:
             returns: (N, 384) float32, rows of unit length
         """
-        return np.concatenate([self._embed(text) for text in texts])
-
-    def _embed(self, text: str) -> NDArray[np.float32]:
-        encoding = self._tokenizer.encode(text)
-        feed = {
-            "input_ids": np.array([encoding.ids], dtype=np.int64),
-            "attention_mask": np.array([encoding.attention_mask], dtype=np.int64),
-        }
-        (vector,) = self._session.run(["sentence_embedding"], feed)
-        return np.asarray(vector, dtype=np.float32)
+        return np.stack([self.encode(text).vector for text in texts])
