@@ -44,7 +44,7 @@ class OnnxEncoder:
         self._tokenizer.no_padding()
 
     def encode(self, text: str) -> Encoded:
-        """One text as a vector, and each of its word pieces in its context; what lies beyond the window does not count."""
+        """One text and each of its word pieces as vectors; what lies beyond the window does not count."""
         encoding = self._tokenizer.encode(text)
         ids = np.array([encoding.ids], dtype=np.int64)
         feed = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
