@@ -133,7 +133,7 @@ FAULTS = {
     "an example that is empty": ({"nlu": NLU.replace("- yes", "-")}, "nlu.yml:10: an example is empty"),
     "an entity with a role": (
         {"nlu": NLU.replace('"value": "small"', '"role": "to"')},
-        "nlu.yml:11: `role` of an entity is not supported",
+        "nlu.yml:11: entity `size` has no role `to` in the domain",
     ),
     "an example with an unknown entity": ({"nlu": NLU.replace("(size", "(nix")}, "nlu.yml:7: entity `nix` is not in"),
     "a regular expression for an unknown entity": (
@@ -165,9 +165,9 @@ FAULTS = {
         "rules.yml:9: stories are not supported",
     ),
     # The domain
-    "an entity with roles": (
-        {"domain": DOMAIN.replace("[size]", "[{size: {roles: [from, to]}}]")},
-        "domain.yml:4: entities: Object contains unknown field `roles`",
+    "an entity with an unknown option": (
+        {"domain": DOMAIN.replace("[size]", "[{size: {rolls: [from, to]}}]")},
+        "domain.yml:4: entities: Object contains unknown field `rolls`",
     ),
     "buttons that are null": (
         {"domain": DOMAIN.replace("text: hello", "text: hello, buttons: null")},

@@ -26,6 +26,7 @@ from parley.bots.rules import read_rules
 from parley.bots.shapes import (
     BotSettings,
     Entity,
+    EntityOptions,
     FormShape,
     Intent,
     MappingShape,
@@ -36,7 +37,7 @@ from parley.bots.shapes import (
     shaped,
 )
 from parley.bots.source import BotSource, Faults, Placed, read_source
-from parley.bots.training import TrainingData, read_training_data
+from parley.bots.training import DeclaredEntity, TrainingData, read_training_data
 from parley.conversation import Button
 
 _TEXT_SLOTS = ("text", "any", "rasa.shared.core.slots.TextSlot")
@@ -62,7 +63,7 @@ def read_bot(folder: Path) -> ReadBot:
     for story in source.lists["stories"]:
         faults.add(story.place, "stories are not supported by this version; say it in rules")
     intents = _declared(source, "intents", Intent, faults)
-    entities = _declared(source, "entities", Entity, faults)
+    entities = _entities(source, faults)
     training = read_training_data(source, entities, faults)
     responses = {name: _variations(name, placed, faults) for name, placed in source.maps["responses"].items()}
     slots = tuple(_slot(name, placed, faults) for name, placed in source.maps["slots"].items())
@@ -90,7 +91,7 @@ def read_bot(folder: Path) -> ReadBot:
     )
     places = checks.Places(
         intents=intents,
-        entities=entities,
+        entities={name: entity.place for name, entity in entities.items()},
         slots={name: placed.place for name, placed in source.maps["slots"].items()},
         forms={name: placed.place for name, placed in source.maps["forms"].items()},
         rules=tuple(place for _, place in rules),
@@ -124,6 +125,20 @@ def _declared(source: BotSource, section: str, shape: Any, faults: Faults) -> di
         if declared is not None:
             names[declared if isinstance(declared, str) else next(iter(declared))] = item.place
     return names
+
+
+def _entities(source: BotSource, faults: Faults) -> dict[str, DeclaredEntity]:
+    """The entities of the domain, with the roles and groups that they may have."""
+    declared = {}
+    for item in source.lists["entities"]:
+        entity = shaped(item, Entity, "entities", faults)
+        if isinstance(entity, str):
+            declared[entity] = DeclaredEntity(item.place)
+        elif entity is not None:
+            [(name, options)] = entity.items()
+            options = options or EntityOptions()
+            declared[name] = DeclaredEntity(item.place, options.roles, tuple(map(str, options.groups)))
+    return declared
 
 
 def _variations(name: str, placed: Placed, faults: Faults) -> tuple[Variation, ...]:

@@ -58,9 +58,11 @@ class IntentOptions(Shape, frozen=True):
 
 
 class EntityOptions(Shape, frozen=True):
-    """An entity with options."""
+    """An entity with options: what it may be in a sentence (its roles), and what it may belong to (its groups)."""
 
     influence_conversation: bool = True
+    roles: tuple[str, ...] = ()
+    groups: tuple[Scalar, ...] = ()  # often numbers: the first pizza, the second
 
 
 class ButtonShape(Shape, frozen=True):

@@ -2,16 +2,25 @@
 
 import json
 import re
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from parley.bots.bot import EntityPatterns
 from parley.bots.source import BotSource, Faults, Placed
 from parley.conversation import Entity
 
-# [Tee](product) or [tee]{"entity": "product", "value": "Tee"}
-_MARKED = re.compile(r"\[(?P<text>[^\]]+)\](?:\((?P<name>[^)]+)\)|(?P<json>\{[^}]*\}))")
+# [Tee](product) or [tee]{"entity": "product", "value": "Tee"}; a brace in quotes does not end the latter
+_MARKED = re.compile(r"""\[(?P<text>[^\]]+)\](?:\((?P<name>[^)]+)\)|(?P<json>\{(?:[^{}"]|"(?:\\.|[^"\\])*")*\}))""")
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredEntity:
+    """An entity as the domain declares it."""
+
+    place: str  # file:line
+    roles: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +28,7 @@ class Example:
     """One thing that people say, as its author labelled it."""
 
     text: str
-    intent: str
+    intent: str  # as written, also `faq/ask_name` (a retrieval intent) and `thank+goodbye` (two in one)
     entities: tuple[Entity, ...]
     place: str  # file:line
 
@@ -32,7 +41,7 @@ class TrainingData:
     patterns: EntityPatterns
 
 
-def read_training_data(source: BotSource, entities: Collection[str], faults: Faults) -> TrainingData:
+def read_training_data(source: BotSource, entities: Mapping[str, DeclaredEntity], faults: Faults) -> TrainingData:
     """The examples, regexes, lookup tables and synonyms of a bot, for the `entities` of its domain."""
     examples: list[Example] = []
     regexes: dict[str, tuple[str, ...]] = {}
@@ -64,6 +73,7 @@ def read_training_data(source: BotSource, entities: Collection[str], faults: Fau
     for example in examples:
         for entity in example.entities:
             _check_entity(entity.name, entities, example.place, faults)
+            _check_role_and_group(entity, entities, example.place, faults)
         synonyms.update({e.text.lower(): e.value for e in example.entities if e.value != e.text})
     return TrainingData(tuple(examples), EntityPatterns(regexes, lookups, synonyms))
 
@@ -109,9 +119,19 @@ def is_expression(pattern: str, place: str, faults: Faults) -> bool:
     return True
 
 
-def _check_entity(name: str, entities: Collection[str], place: str, faults: Faults) -> None:
+def _check_entity(name: str, entities: Mapping[str, DeclaredEntity], place: str, faults: Faults) -> None:
     if name not in entities:
         faults.add(place, f"entity `{name}` is not in the domain")
+
+
+def _check_role_and_group(entity: Entity, entities: Mapping[str, DeclaredEntity], place: str, faults: Faults) -> None:
+    declared = entities.get(entity.name)
+    if declared is None:
+        return  # said already
+    if entity.role is not None and entity.role not in declared.roles:
+        faults.add(place, f"entity `{entity.name}` has no role `{entity.role}` in the domain")
+    if entity.group is not None and entity.group not in declared.groups:
+        faults.add(place, f"entity `{entity.name}` has no group `{entity.group}` in the domain")
 
 
 def parse_example(marked: str, intent: str, place: str, faults: Faults) -> Example:
@@ -121,22 +141,28 @@ def parse_example(marked: str, intent: str, place: str, faults: Faults) -> Examp
         text += marked[position : match.start()]
         position = match.end()
         span = match["text"]
-        name, value = _entity_of(match, span, place, faults)
-        entities.append(Entity(name, value, len(text), len(text) + len(span), span))
+        entity = _entity_of(match, span, place, faults)
+        entities.append(replace(entity, start=len(text), end=len(text) + len(span)))
         text += span
     return Example(text + marked[position:], intent, tuple(entities), place)
 
 
-def _entity_of(match: re.Match[str], span: str, place: str, faults: Faults) -> tuple[str, str]:
+def _entity_of(match: re.Match[str], span: str, place: str, faults: Faults) -> Entity:
+    """The entity that one mark declares; where it stands is not known here."""
     if match["name"]:
         name, _, value = match["name"].partition(":")
-        return name, value or span
+        return Entity(name, value or span, 0, 0, span)
     try:
         fields = json.loads(match["json"])
         name, value = fields.pop("entity"), fields.pop("value", span)
     except (json.JSONDecodeError, KeyError):
         faults.add(place, f'an entity is marked as [words]{{"entity": "name"}}, not as {match["json"]}')
-        return "", span
+        return Entity("", span, 0, 0, span)
+    role, group = (_optional(fields.pop(key, None)) for key in ("role", "group"))
     for key in fields:
         faults.add(place, f"`{key}` of an entity is not supported by this version")
-    return str(name), str(value)
+    return Entity(str(name), str(value), 0, 0, span, role, group)
+
+
+def _optional(value: Any) -> str | None:
+    return None if value is None else str(value)

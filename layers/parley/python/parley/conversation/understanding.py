@@ -1,6 +1,9 @@
 """The understanding: what the bot makes of one utterance."""
 
 from dataclasses import dataclass
+from typing import Literal
+
+Finder = Literal["regex", "lookup", "tagger", "system"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,6 +15,10 @@ class Entity:
     start: int  # characters from the beginning of the utterance
     end: int  # exclusive
     text: str  # the span as it was written
+    role: str | None = None  # what it does here: the city one leaves *from*
+    group: str | None = None  # what belongs together: the size and the topping of the *second* pizza
+    found_by: Finder | None = None  # None: by the author who marked it, or before this was noted
+    confidence: float = 1.0  # 0..1; patterns are sure, a tagger is not
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +41,8 @@ class Understanding:
     confidence: float  # of the best intent, 0..1, also when `intent` is None
     ranking: tuple[IntentScore, ...]  # best first
     entities: tuple[Entity, ...]  # in the order of the text, never overlapping
-    language: str
+    language: str  # ISO 639-1, of the utterance
+    in_scope: float = 1.0  # 0..1, how likely it is that the bot was taught this; 1 where it was not asked
 
     @property
     def nearest_intent(self) -> str | None:
