@@ -165,11 +165,14 @@ def _bert(folder: Path, config: dict[str, Any], tensors: dict[str, FloatArray]) 
             down_norm=norm(f"{name}.output.LayerNorm"),
         )
 
+    positions = tensors["embeddings.position_embeddings.weight"]
+    types = tensors.get("embeddings.token_type_embeddings.weight")
+    if types is not None:
+        positions = positions + types[0]
     numbers = sorted({int(name.split(".")[2]) for name in tensors if name.startswith("encoder.layer.")})
     return Bert(
         words=words,
-        positions=tensors["embeddings.position_embeddings.weight"]
-        + tensors["embeddings.token_type_embeddings.weight"][0],
+        positions=positions,
         embedding_norm=norm("embeddings.LayerNorm"),
         layers=tuple(layer(f"encoder.layer.{number}") for number in numbers),
         head_size=head_size,

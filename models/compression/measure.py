@@ -1,8 +1,8 @@
 """What an encoder costs and how good it still is: one report row for an ONNX file or a Hugging Face folder.
 
-Knows size, parameters, accuracy, closeness to a baseline, time, load time and memory. Knows nothing of how a model was
-made. Linux only (memory is read from /proc). Times are CPU times; the two models take turns in one process, so that what
-else runs on the machine hits both alike and their ratio can be believed where the milliseconds cannot.
+Knows size, parameters, accuracy, closeness to a baseline, time, load time and memory. Knows nothing of how a model
+was made. Linux only (memory is read from /proc). Times are CPU times; the two models take turns in one process, so that
+what else runs on the machine hits both alike and their ratio can be believed where the milliseconds cannot.
 
     from models.compression import measure, report
     row = measure.measure(Path("student"), baseline=Path("teacher"), name="student", step="distil", parent="teacher",
@@ -189,28 +189,7 @@ def text_of(embedder: Embedder, tokens: int) -> str:
     Raises:
         ValueError: its vocabulary has none of the words tried.
     """
-    words = [
-        "when",
-        "will",
-        "the",
-        "parcel",
-        "with",
-        "my",
-        "new",
-        "shoes",
-        "arrive",
-        "at",
-        "home",
-        "please",
-        "tell",
-        "me",
-        "what",
-        "is",
-        "the",
-        "day",
-        "of",
-        "it",
-    ]
+    words = ("when", "will", "the", "parcel", "with", "my", "new", "shoes", "arrive", "at", "home", "what", "is", "it")
     bare = len(embedder.tokenizer.encode("").ids)
     single = [word for word in words if len(embedder.tokenizer.encode(word).ids) == bare + 1]
     if not single:
