@@ -38,20 +38,25 @@ class Embedder(Protocol):
 class OnnxEmbedder:
     """An ONNX file that takes `input_ids` (and a mask and token types, if it names them)."""
 
-    def __init__(self, model: Path, tokenizer: Path) -> None:
+    def __init__(self, model: Path | bytes, tokenizer: Path) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+        source = model if isinstance(model, bytes) else str(model)
+        self._session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
         self._inputs = {given.name: given.type for given in self._session.get_inputs()}
         outputs = [made.name for made in self._session.get_outputs()]
         self._output = SENTENCE_OUTPUT if SENTENCE_OUTPUT in outputs else outputs[0]
         self.tokenizer = plain_tokenizer(tokenizer)
 
     def embed(self, text: str) -> FloatArray:
-        (vectors,) = self._session.run([self._output], self.feed(text))
+        (vectors,) = self.outputs(text, [self._output])
         return np.asarray(vectors[0], dtype=np.float32)
+
+    def outputs(self, text: str, names: Sequence[str]) -> list[FloatArray]:
+        """The named outputs of the graph for one text, each with a batch axis of 1 in front."""
+        return list(self._session.run(list(names), self.feed(text)))
 
     def feed(self, text: str) -> dict[str, NDArray[np.int32] | NDArray[np.int64]]:
         """What the graph takes for one text, each (1, T)."""
