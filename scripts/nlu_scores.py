@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, roc_auc_score, roc_curve
+from sklearn.metrics import precision_recall_fscore_support, roc_auc_score, roc_curve
 
 FloatArray = NDArray[np.float64]
 
@@ -135,8 +135,15 @@ def intent_scores(readings: Sequence[Reading]) -> IntentScores:
         kept_and_right=share(r.kept and r.right for r in readings),
         intents=intents,
         names=tuple(names),
-        matrix=confusion_matrix(wanted, got, labels=names),
+        matrix=_matrix(wanted, got, names),
     )
+
+
+def _matrix(wanted: Sequence[str], got: Sequence[str], names: Sequence[str]) -> NDArray[np.int64]:
+    at = {name: position for position, name in enumerate(names)}
+    matrix = np.zeros((len(names), len(names)), dtype=np.int64)
+    np.add.at(matrix, ([at[name] for name in wanted], [at[name] for name in got]), 1)
+    return matrix
 
 
 def share(outcomes: Iterable[bool]) -> float:
