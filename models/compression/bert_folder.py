@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load_file
+
+from models.compression.packed4 import load_state_dict
 
 FloatArray = NDArray[np.float32]
 Tensor = TypeVar("Tensor")
@@ -130,9 +131,7 @@ def read_bert(folder: Path) -> Bert:
     config = read_config(folder)
     if config["model_type"] != "bert" or config.get("position_embedding_type", "absolute") != "absolute":
         raise ValueError(f"{folder}: a graph can be built only for model type bert, not {config['model_type']}")
-    tensors = {
-        name: np.asarray(value, np.float32) for name, value in without_prefix(load_file(folder / WEIGHTS_FILE)).items()
-    }
+    tensors = {name: np.asarray(value, np.float32) for name, value in without_prefix(load_state_dict(folder)).items()}
     try:
         return _bert(folder, config, tensors)
     except KeyError as error:

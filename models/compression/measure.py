@@ -31,6 +31,7 @@ from models.compression.embedders import (
     onnx_file,
     tokenizer_file,
 )
+from models.compression.packed4 import load_state_dict
 from models.compression.report import Row, Setting
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -246,8 +247,5 @@ def count_parameters(model: Path) -> tuple[int, int]:
         from models.compression.onnx_weights import count_onnx
 
         return count_onnx(graph)
-    from safetensors.numpy import load_file
-
-    tensors = [tensor for file in weight_files(model) for tensor in load_file(file).values()]
-    weights = [tensor for tensor in tensors if tensor.dtype.kind == "f"]
-    return sum(tensor.size for tensor in weights), sum(int(np.count_nonzero(tensor)) for tensor in weights)
+    weights = [each for each in load_state_dict(model).values() if each.dtype.kind == "f"]
+    return sum(each.size for each in weights), sum(int(np.count_nonzero(each)) for each in weights)

@@ -13,6 +13,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
+from models.compression.packed4 import CODEBOOK, PACKED, SCALES, row_groups
+
 # operator -> (input with the quantized weight, input with its zero point)
 ZERO_POINTS = {
     "MatMulInteger": (1, 3),
@@ -36,9 +38,6 @@ DESCRIPTIONS = {
     "MatMulNBits": (2, 3),
 }
 FEWEST = 64  # smaller initialisers are shapes and constants of the graph
-PACKED = "packed4"  # names of initialisers that hold two 4-bit indices a byte end so, and have a codebook beside them
-CODEBOOK = "codebook"
-SCALES = "row_scales"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +87,10 @@ def weights_of(model: onnx.ModelProto) -> Iterator[Weight]:
 
 
 def _packed(name: str, packed: NDArray[np.uint8], codebook: NDArray[np.float32]) -> Weight:
-    """A codebook of one row serves the whole tensor; otherwise there is a row for each group of equal size."""
-    groups = packed.reshape(len(codebook), -1) if codebook.ndim == 2 else packed.reshape(1, -1)
     zeros = 0
-    for group, levels in zip(groups, np.atleast_2d(codebook), strict=True):
+    belongs = row_groups(len(packed), len(codebook))
+    for number, levels in enumerate(codebook):
+        group = packed[belongs == number]
         for level in np.flatnonzero(levels == 0):
             zeros += _nibbles_equal_to(group, int(level))
     return Weight(name, packed.size * 2, packed.size * 2 - zeros)

@@ -21,8 +21,8 @@ another kernel, which is slower. Symmetric weights come near the limits only whe
 fill them in every column: on such processors they need one or the other.
 
 Knows MatMul and Attention with constant weights, and word tables, and writes onnxruntime's fused operators for them,
-so that nothing has to be recognised when the model is loaded. A graph of other operators goes to onnxruntime's own tool
-(quantize_any.py).
+so that nothing has to be recognised when the model is loaded. A graph of other operators goes to onnxruntime's own
+tool (quantize_any.py).
 
 Sources: the grid and the integer product, Jacob et al. 2017, arXiv:1712.05877; per channel, symmetric, static: Wu et al.
 2020, arXiv:2004.09602; both for BERT: Q8BERT, Zafrir et al. 2019, arXiv:1910.06188
@@ -151,7 +151,7 @@ def quantize(
     """
     result = onnx.ModelProto()
     result.CopyFrom(model)
-    targets = _targets(result.graph)
+    targets = multiplications(result.graph)
     if not targets:
         raise ValueError("the graph has no multiplication by a constant weight")
     if settings.needs_sentences and (tokenizer is None or not sentences):
@@ -160,7 +160,7 @@ def quantize(
         values = activations(result, _inputs(targets), tokenizer, sentences)
         peaks = {name: channel_peaks(each) for name, each in values.items()}
         smooth(result, peaks, settings.smoothing, left_alone=() if settings.smooth_attention else ("Attention",))
-        targets = _targets(result.graph)
+        targets = multiplications(result.graph)
     ranges: dict[str, tuple[float, float]] = {}
     if settings.static and tokenizer is not None:
         values = activations(result, _inputs(targets), tokenizer, sentences)
@@ -168,17 +168,27 @@ def quantize(
     _Rewriter(result, settings, ranges).run(targets)
     if settings.word_table:
         quantize_word_table(result)
-    _declare_fused_domain(result)
+    declare_fused_domain(result)
     return result
 
 
-def _targets(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
+def multiplications(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
+    """The MatMul and Attention nodes whose weight is a constant matrix."""
     constants = {tensor.name for tensor in graph.initializer if len(tensor.dims) == 2}
     return [node for node in graph.node if node.op_type in MULTIPLIES and node.input[1] in constants]
 
 
 def _inputs(targets: Sequence[onnx.NodeProto]) -> list[str]:
     return list(dict.fromkeys(node.input[0] for node in targets))
+
+
+def bias_after(graph: onnx.GraphProto, node: onnx.NodeProto) -> onnx.NodeProto | None:
+    """The Add of a constant row that alone reads the product."""
+    readers = [each for each in graph.node if node.output[0] in each.input]
+    if len(readers) != 1 or readers[0].op_type != "Add" or node.output[0] in (made.name for made in graph.output):
+        return None
+    rows = {tensor.name for tensor in graph.initializer if len(tensor.dims) == 1}
+    return readers[0] if any(name in rows for name in readers[0].input if name != node.output[0]) else None
 
 
 class _Rewriter:
@@ -205,7 +215,7 @@ class _Rewriter:
             elif node.op_type == "Attention":
                 nodes.extend(self._attention(node))
             else:
-                add = self._bias_after(node)
+                add = bias_after(self._graph, node)
                 nodes.extend(self._product(node, add))
                 if add is not None:
                     dropped.add(add.output[0])
@@ -215,14 +225,6 @@ class _Rewriter:
         kept = [tensor for tensor in self._tensors.values() if tensor.name in used]
         del self._graph.initializer[:]
         self._graph.initializer.extend(kept)
-
-    def _bias_after(self, node: onnx.NodeProto) -> onnx.NodeProto | None:
-        """The Add of a constant row that alone reads the product."""
-        readers = [each for each in self._graph.node if node.output[0] in each.input]
-        if len(readers) != 1 or readers[0].op_type != "Add":
-            return None
-        other = next((name for name in readers[0].input if name != node.output[0]), "")
-        return readers[0] if other in self._tensors and len(self._tensors[other].dims) == 1 else None
 
     def _product(self, node: onnx.NodeProto, add: onnx.NodeProto | None) -> list[onnx.NodeProto]:
         weight, scale, zero = self._weight(node.input[1])
@@ -285,7 +287,8 @@ def _fused(kind: str, inputs: Sequence[str], output: str) -> onnx.NodeProto:
     return helper.make_node(kind, list(inputs), [output], name=output, domain=FUSED_DOMAIN)
 
 
-def _declare_fused_domain(model: onnx.ModelProto) -> None:
+def declare_fused_domain(model: onnx.ModelProto) -> None:
+    """Say that the graph uses onnxruntime's own operators."""
     if all(each.domain != FUSED_DOMAIN for each in model.opset_import):
         model.opset_import.append(helper.make_opsetid(FUSED_DOMAIN, 1))
 

@@ -8,10 +8,10 @@ import json
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 from transformers import AutoConfig, AutoModel, BertConfig, BertModel
 
 from models.compression.bert_folder import first_token_pooling, read_config, without_prefix
+from models.compression.packed4 import load_state_dict
 
 
 class SentenceEncoder(torch.nn.Module):
@@ -41,7 +41,7 @@ def load_sentence_encoder(folder: Path) -> SentenceEncoder:
 
 
 def _load_bert(folder: Path) -> torch.nn.Module:
-    tensors = without_prefix(load_file(folder / "model.safetensors"))
+    tensors = {name: torch.tensor(value) for name, value in without_prefix(load_state_dict(folder)).items()}
     model = BertModel(_plain_config(folder), add_pooling_layer=False)
     for name, module in list(model.named_modules()):
         weight = tensors.get(f"{name}.weight")
