@@ -60,7 +60,7 @@ def weights_of(model: onnx.ModelProto) -> Iterator[Weight]:
     arrays = {tensor.name: tensor for tensor in model.graph.initializer}
     zero_points: dict[str, str] = {}
     descriptions: set[str] = set()
-    blocks: set[str] = set()
+    blocks: dict[str, int] = {}  # weights in blocks -> bits
     for node in model.graph.node:
         inputs = list(node.input)
         descriptions.update(inputs[place] for place in DESCRIPTIONS.get(node.op_type, ()) if place < len(inputs))
@@ -68,7 +68,7 @@ def weights_of(model: onnx.ModelProto) -> Iterator[Weight]:
             weight, zero = ZERO_POINTS[node.op_type]
             zero_points[inputs[weight]] = inputs[zero] if zero < len(inputs) else ""
         if node.op_type == "MatMulNBits":
-            blocks.add(inputs[1])
+            blocks[inputs[1]] = next((each.i for each in node.attribute if each.name == "bits"), 4)
     for name, tensor in arrays.items():
         if name in descriptions or name.endswith((CODEBOOK, SCALES)):
             continue
@@ -77,6 +77,8 @@ def weights_of(model: onnx.ModelProto) -> Iterator[Weight]:
             continue
         if name.endswith(PACKED):
             yield _packed(name, values, numpy_helper.to_array(arrays[name.removesuffix(PACKED) + CODEBOOK]))
+        elif blocks.get(name) == 8:
+            yield Weight(name, values.size, int((values != 128).sum()))
         elif name in blocks:
             yield Weight(name, values.size * 2, values.size * 2 - _nibbles_equal_to(values, 8))
         else:

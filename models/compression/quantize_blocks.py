@@ -2,16 +2,18 @@
 
 Each output column of a weight is cut into blocks of `block` inputs with a scale of their own:
 
-    scale = max|w| / 2^(bits - 1) with the sign of the largest,   q = clip(round(w / scale) + 2^(bits - 1), 0, 2^bits - 1)
+    scale = max|w| / 2^(bits - 1) with the sign of the largest,   q = clip(round(w / scale) + 2^(bits - 1), 0, 2^bits -
+    1)
 
-The largest magnitude falls on the lowest integer, so that all 16 levels are used. The multiplication quantizes its input
-block by block too (accuracy level 4), token by token, so that a vector never depends on its neighbours.
+The largest magnitude falls on the lowest integer, so that all 16 levels are used. The multiplication quantizes its
+input block by block too (accuracy level 4), token by token, so that a vector never depends on its neighbours.
 
-Knows MatMul and Attention with constant weights; an Attention becomes a product, a Split and a MultiHeadAttention. What it
-is for: models whose time goes into reading weights, such as a generator. An encoder of our size gets smaller, not faster.
+Knows MatMul and Attention with constant weights; an Attention becomes a product, a Split and a MultiHeadAttention. What
+it is for: models whose time goes into reading weights, such as a generator. An encoder of our size gets smaller, not
+faster.
 
-Sources: blocks with a scale each, LLM.int8() and QLoRA's section on block-wise quantization, Dettmers et al. 2022 and 2023,
-arXiv:2208.07339 and arXiv:2305.14314; the layout: onnxruntime, ContribOperators.md, MatMulNBits
+Sources: blocks with a scale each, LLM.int8() and QLoRA's section on block-wise quantization, Dettmers et al. 2022 and
+2023, arXiv:2208.07339 and arXiv:2305.14314; the layout: onnxruntime, ContribOperators.md, MatMulNBits
 """
 
 from collections.abc import Sequence

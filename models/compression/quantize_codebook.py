@@ -5,19 +5,19 @@ A weight w is kept as the index of the nearest of 16 levels c:  q = argmin_k |w 
 *k-means* chooses the levels that lose least, sum h (w - c_q)^2, by Lloyd's iteration: assign each weight to its nearest
 level, move each level to the (weighted) mean of its weights, until nothing moves. In one dimension the cells are
 intervals between midpoints, so on sorted weights a step is a search and a difference of running sums. It starts from
-levels spaced evenly ("linear", which keeps the few large weights near a level), from equally full quantiles ("density"),
-or from k-means++. The importance h is 1, or, where sentences are given, the mean square of what the weight is multiplied
-by: the loss is then the squared error of the product, as if inputs were uncorrelated.
+levels spaced evenly ("linear", which keeps the few large weights near a level), from equally full quantiles
+("density"), or from k-means++. The importance h is 1, or, where sentences are given, the mean square of what the weight
+is multiplied by: the loss is then the squared error of the product, as if inputs were uncorrelated.
 
-*Logarithmic* levels are 0 and +-2^e for e of the 7 (above zero 8) largest exponents, times one scale: fine where weights
-are many, and a product with one is a shift.
+*Logarithmic* levels are 0 and +-2^e for e of the 7 (above zero 8) largest exponents, times one scale: fine where
+weights are many, and a product with one is a shift.
 
 The levels serve a whole tensor or a group of rows. With scales, each row (of a table) or output column (of a
 multiplication) is divided by its largest magnitude first, so that one codebook fits all of them. Weights that are
 exactly zero, as pruning leaves them, stay exactly zero: one level is theirs.
 
-Knows ONNX graphs, in which the weights are stored packed and unpacked by ordinary operators (onnxruntime folds them once
-when it loads the graph), and Hugging Face folders (packed4.py).
+Knows ONNX graphs, in which the weights are stored packed and unpacked by ordinary operators (onnxruntime folds them
+once when it loads the graph), and Hugging Face folders (packed4.py).
 
 Sources: k-means sharing and its starts, Deep Compression, Han et al. 2015, arXiv:1510.00149; Lloyd 1982, "Least squares
 quantization in PCM"; k-means++, Arthur and Vassilvitskii 2007; weighting by importance, Choi et al. 2016,

@@ -24,8 +24,8 @@ Knows MatMul and Attention with constant weights, and word tables, and writes on
 so that nothing has to be recognised when the model is loaded. A graph of other operators goes to onnxruntime's own
 tool (quantize_any.py).
 
-Sources: the grid and the integer product, Jacob et al. 2017, arXiv:1712.05877; per channel, symmetric, static: Wu et al.
-2020, arXiv:2004.09602; both for BERT: Q8BERT, Zafrir et al. 2019, arXiv:1910.06188
+Sources: the grid and the integer product, Jacob et al. 2017, arXiv:1712.05877; per channel, symmetric, static: Wu et
+al. 2020, arXiv:2004.09602; both for BERT: Q8BERT, Zafrir et al. 2019, arXiv:1910.06188
 """
 
 from collections.abc import Sequence
