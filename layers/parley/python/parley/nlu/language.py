@@ -70,7 +70,7 @@ _SCRIPTS: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 _OF_SCRIPT = [(re.compile(f"[{characters}]"), languages) for characters, languages in _SCRIPTS]
 _NOT_LATIN = re.compile("[\u0370-\u1cff\u1f00-\u1fff\u3040-\ud7af\uf900-\ufdff\ufe70-\ufeff\uff66-\uff9f]")
-_NOT_WORDS = re.compile(r"\S*[@/\\_<>{}\d]\S*|\bwww\.\S+")  # addresses, codes, numbers: of no language
+_NOT_WORDS = re.compile(r"[!-~]*[@/\\_<>{}0-9][!-~]*|\bwww\.[!-~]+")  # addresses, codes, numbers: of no language
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 
 # Fitted so that of 4,100 English validation sentences (CLINC150, HWU64) fewer than 0.2 % are called foreign.
@@ -210,7 +210,7 @@ class LanguageModel:
         parts = self.centroids[np.arange(self.codes.shape[1]), self.codes[rows]]  # (rows, S, D / S)
         hidden = (self.norms[rows] @ parts.reshape(len(rows), -1)) / len(rows)
         scores = self.nodes @ hidden
-        log_left = -np.log1p(np.exp(scores))
+        log_left = -np.log1p(np.exp(-np.abs(scores))) - np.maximum(scores, 0)  # log(1 - sigmoid), without overflow
         return np.asarray(np.exp(self.paths @ np.concatenate([log_left, log_left + scores])), np.float32)
 
     def _ngram_rows(self, words: list[str]) -> NDArray[np.int64]:
