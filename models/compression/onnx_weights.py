@@ -37,6 +37,7 @@ DESCRIPTIONS = {
     "QuantizeLinear": (1, 2),
     "MatMulNBits": (2, 3),
 }
+SMOOTHING = "_smoothing"  # how smooth.py names its divisors
 FEWEST = 64  # smaller initialisers are shapes and constants of the graph
 
 
@@ -70,7 +71,7 @@ def weights_of(model: onnx.ModelProto) -> Iterator[Weight]:
         if node.op_type == "MatMulNBits":
             blocks[inputs[1]] = next((each.i for each in node.attribute if each.name == "bits"), 4)
     for name, tensor in arrays.items():
-        if name in descriptions or name.endswith((CODEBOOK, SCALES)):
+        if name in descriptions or name.endswith((CODEBOOK, SCALES, SMOOTHING)):
             continue
         values = numpy_helper.to_array(tensor)
         if values.dtype == np.int64 or values.size < FEWEST:

@@ -76,7 +76,7 @@ def unpack(packed: NDArray[np.uint8], columns: int) -> NDArray[np.uint8]:
         packed: (R, ceil(columns / 2)); returns: (R, columns) uint8
     """
     halves = np.stack([packed & 15, packed >> 4], axis=-1)
-    return halves.reshape(len(packed), -1)[:, :columns]
+    return halves.reshape(len(packed), 2 * packed.shape[1])[:, :columns]
 
 
 def row_groups(rows: int, groups: int) -> NDArray[np.int64]:

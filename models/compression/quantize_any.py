@@ -1,4 +1,4 @@
-"""8-bit quantization of a graph of any operators, by onnxruntime's own tool.
+"""8-bit quantization of a graph with other operators than ours, by onnxruntime's own tool.
 
 Knows how our settings are said to it. What it cannot do, quantize_linear.py does for encoders: smoothing, word tables
 row by row, fused attention in a static graph.
@@ -21,6 +21,8 @@ from onnxruntime.quantization import (
 from models.compression.embedders import OnnxEmbedder
 from models.compression.quantize_linear import LinearSettings
 
+# Static graphs are quantized where there is something to multiply or to look up; norms and sums stay in float32.
+MULTIPLIES = ["Conv", "ConvTranspose", "Gemm", "MatMul", "Gather"]
 METHODS = {
     "minmax": CalibrationMethod.MinMax,
     "percentile": CalibrationMethod.Percentile,
@@ -72,6 +74,7 @@ def quantize_any(
         out,
         Sentences(model, tokenizer, sentences),
         quant_format=QuantFormat.QDQ,
+        op_types_to_quantize=MULTIPLIES,
         per_channel=settings.per_channel,
         reduce_range=settings.reduce_range,
         activation_type=QuantType.QUInt8,

@@ -123,3 +123,115 @@ def markdown(rows: Sequence[Row]) -> str:
 
 def _number(value: float | None, digits: int) -> str:
     return "" if value is None else f"{value:.{digits}f}"
+
+
+# Colours and marks that people with any colour vision can tell apart: Wong 2011, "Points of view: Color blindness".
+_STYLES = {
+    "original": ("#000000", "s"),
+    "export": ("#56B4E9", "D"),
+    "distil": ("#009E73", "^"),
+    "prune": ("#CC79A7", "v"),
+    "quantize": ("#0072B2", "o"),
+}
+_OTHER_STYLE = ("#E69F00", "P")
+_FRONT_COLOUR = "#D55E00"
+
+
+def draw(rows: Sequence[Row], path: Path) -> None:
+    """Write the picture: accuracy against size and against CPU time, with the Pareto front as a line.
+
+    Raises:
+        ValueError: no row has both an accuracy and a size.
+    """
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    shown = [row for row in rows if row.accuracy is not None]
+    if not shown:
+        raise ValueError("no row of the report has an accuracy, so there is nothing to draw")
+    ordered = sorted(shown, key=lambda row: row.size_bytes)
+    numbers = {row.name: number for number, row in enumerate(ordered, 1)}
+    figure, axes = plt.subplots(1, 2, figsize=(13, 6.5), sharey=True)
+    _panel(axes[0], shown, numbers, "size_bytes", 1e-6, "size of the weights, MB")
+    timed = [row for row in shown if row.short_ratio]
+    _panel(axes[1], timed, numbers, "short_ratio", 1.0, "CPU time of 12 tokens, baseline = 1")
+    axes[0].set_ylabel("accuracy on the validation texts")
+    names = "\n".join(f"{numbers[row.name]:>3}  {row.name}" for row in ordered)
+    figure.text(0.755, 0.5, names, va="center", ha="left", fontsize=9, linespacing=1.5)
+    handles, labels = _legend(axes)
+    figure.legend(handles, labels, loc="lower center", bbox_to_anchor=(0.4, 0.0), ncols=len(labels), frameon=False)
+    figure.subplots_adjust(left=0.06, right=0.74, top=0.97, bottom=0.16, wspace=0.06)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=100)
+    plt.close(figure)
+
+
+def _panel(axis: Any, rows: Sequence[Row], numbers: Mapping[str, int], cost: str, unit: float, label: str) -> None:
+    front = sorted((row for row in rows if row.name in front_names(rows, cost)), key=lambda row: getattr(row, cost))
+    corners = [(getattr(row, cost) * unit, row.accuracy) for row in front]
+    axis.plot(*zip(*corners, strict=True), color=_FRONT_COLOUR, label="Pareto front", zorder=1)
+    for step in dict.fromkeys(row.step for row in rows):
+        colour, mark = _STYLES.get(step, _OTHER_STYLE)
+        of_step = [row for row in rows if row.step == step]
+        places = [getattr(row, cost) * unit for row in of_step]
+        axis.scatter(places, [row.accuracy for row in of_step], c=colour, marker=mark, s=36, label=step, zorder=2)
+    axis.set_xscale("log")
+    axis.set_xlabel(label)
+    axis.grid(which="both", alpha=0.25)
+    ticks = (0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 20, 30, 50, 100, 200, 500)
+    costs = [getattr(row, cost) * unit for row in rows]
+    low, high = min(costs) / 1.3, max(costs) * 1.3
+    axis.set_xlim(low, high)
+    axis.set_xticks([tick for tick in ticks if low <= tick <= high], minor=False)
+    axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axis.xaxis.set_minor_formatter(lambda *_: "")
+    _number_points(axis, rows, numbers, cost, unit)
+
+
+def _number_points(axis: Any, rows: Sequence[Row], numbers: Mapping[str, int], cost: str, unit: float) -> None:
+    """Put each row's number beside its mark, where it covers no mark and no other number."""
+    axis.margins(y=0.08)
+    axis.figure.canvas.draw()
+    marks = [axis.transData.transform((getattr(row, cost) * unit, row.accuracy)) for row in rows]
+    taken = [(float(x), float(y)) for x, y in marks]
+    for row, (x, y) in sorted(zip(rows, list(taken), strict=True), key=lambda each: each[1]):
+        place = max(_OFFSETS, key=lambda offset: _room(x + offset[0], y + offset[1], taken) - 0.3 * _length(offset))
+        taken.append((x + place[0], y + place[1]))
+        far = _length(place) > 14
+        axis.annotate(
+            str(numbers[row.name]),
+            (getattr(row, cost) * unit, row.accuracy),
+            xytext=(place[0] * 0.72, place[1] * 0.72),  # pixels at 100 dpi to points
+            textcoords="offset points",
+            ha="center",
+            va="center",
+            fontsize=8.5,
+            arrowprops={"arrowstyle": "-", "lw": 0.5, "color": "#555555", "shrinkA": 4} if far else None,
+        )
+
+
+_OFFSETS = [
+    (radius * x, radius * y)
+    for radius in (12, 20, 30, 42)
+    for x, y in ((1, 0), (-1, 0), (0, 1), (0, -1), (0.7, 0.7), (-0.7, 0.7), (0.7, -0.7), (-0.7, -0.7))
+]
+_ENOUGH_PIXELS = 16  # between two numbers, or a number and a mark
+
+
+def _room(x: float, y: float, taken: Sequence[tuple[float, float]]) -> float:
+    nearest = min(_length((x - other_x, (y - other_y) * 1.2)) for other_x, other_y in taken)
+    return 20 * min(nearest / _ENOUGH_PIXELS, 1.0)
+
+
+def _length(offset: tuple[float, float]) -> float:
+    return float((offset[0] ** 2 + offset[1] ** 2) ** 0.5)
+
+
+def _legend(axes: Sequence[Any]) -> tuple[list[Any], list[str]]:
+    known: dict[str, Any] = {}
+    for axis in axes:
+        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
+            known.setdefault(label, handle)
+    return list(known.values()), list(known)
