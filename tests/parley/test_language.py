@@ -55,9 +55,26 @@ def test_a_script_of_its_own_is_always_recognised(language: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "ok", "lol", "haha", "WB-204518", "12", "?", "🎉🎉", "Maria Garcia", "Jean-Luc Picard", "São Paulo", "Dublin"]
-    + ["jo.bloggs@example.org", "https://example.org/où-est-ma-commande", "pizza", "asdf qwer", "hi", "no", "xD"]
-    + [
+    [
+        "",
+        "ok",
+        "lol",
+        "haha",
+        "WB-204518",
+        "12",
+        "?",
+        "🎉🎉",
+        "Maria Garcia",
+        "Jean-Luc Picard",
+        "São Paulo",
+        "Dublin",
+        "jo.bloggs@example.org",
+        "https://example.org/où-est-ma-commande",
+        "pizza",
+        "asdf qwer",
+        "hi",
+        "no",
+        "xD",
         "where is my order",
         "i want a croissant",
         "two spades please",
