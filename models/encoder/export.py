@@ -10,6 +10,7 @@ evaluate.py measures the result.
 import argparse
 import json
 import logging
+import sys
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
@@ -24,8 +25,6 @@ from artefact import (
     OUTPUT,
     TOKENIZER_FILE,
     Config,
-    Encoder,
-    FloatArray,
     content_version,
 )
 from onnx import helper, numpy_helper
@@ -34,6 +33,11 @@ from onnxruntime.transformers import optimizer
 from onnxruntime.transformers.fusion_options import FusionOptions
 from tokenizers import Tokenizer
 from transformers import AutoModel
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # models/ is no package that could be installed
+
+from models.compression.calibrate import activations, channel_peaks
+from models.compression.smooth import smooth
 
 HERE = Path(__file__).resolve().parent
 BASE = "all-minilm-l6-v2"
@@ -136,44 +140,6 @@ def quantize_word_table(model: onnx.ModelProto) -> None:
         graph.node.insert(position + offset, node)
 
 
-def input_peaks(model: onnx.ModelProto, folder: Path, sentences: list[str]) -> dict[str, FloatArray]:
-    """For the input of each multiplication, the largest magnitude per channel over the sentences.
-
-    Shapes:
-        returns: tensor name -> (channels,) float32
-    """
-    inputs = sorted({node.input[0] for node in model.graph.node if node.op_type in MULTIPLIES})
-    probe = onnx.ModelProto()
-    probe.CopyFrom(model)
-    probe.graph.output.extend(helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in inputs)
-    onnx.save(probe, folder / MODEL_FILE)
-    encoder = Encoder(folder)
-    per_sentence = [[np.abs(hidden[0]).max(axis=0) for hidden in encoder.outputs(s, inputs)] for s in sentences]
-    return {name: np.maximum.reduce(peaks) for name, peaks in zip(inputs, zip(*per_sentence, strict=True), strict=True)}
-
-
-def smooth(model: onnx.ModelProto, peaks: dict[str, FloatArray]) -> None:
-    """Move outlier channels from the activations into the weights, leaving every product as it was.
-
-    A few channels reach 30 where the median channel reaches 2, and one INT8 scale must hold them all.
-
-    Source: SmoothQuant, Xiao et al. 2022, equation 4, https://arxiv.org/abs/2211.10438
-    """
-    graph = model.graph
-    tensors = {tensor.name: tensor for tensor in graph.initializer}
-    for node in [node for node in graph.node if node.op_type in MULTIPLIES]:
-        activation, weight = node.input[0], tensors[node.input[1]]
-        values = numpy_helper.to_array(weight)  # (channels, columns)
-        peak = np.maximum(peaks[activation], 1e-4)
-        factors = peak**SMOOTHING / np.maximum(np.abs(values).max(axis=1), 1e-4) ** (1 - SMOOTHING)
-        factors = (factors / np.exp(np.log(factors).mean())).astype(np.float32)
-        weight.CopyFrom(numpy_helper.from_array(values * factors[:, None], weight.name))
-        divisor, smoothed = f"{weight.name}_smoothing", f"{weight.name}_input"
-        graph.initializer.append(numpy_helper.from_array(1 / factors, divisor))
-        graph.node.insert(list(graph.node).index(node), helper.make_node("Mul", [activation, divisor], [smoothed]))
-        node.input[0] = smoothed
-
-
 def write_config(folder: Path, name: str) -> Config:
     config = Config(name, content_version(folder), DIMENSIONS, MAX_TOKENS, "Apache-2.0")
     (folder / CONFIG_FILE).write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
@@ -197,7 +163,9 @@ def export(folder: Path, calibration: list[str]) -> Config:
         export_fp32(work / "fp32.onnx")
         model = fuse(work / "fp32.onnx")
         quantize_word_table(model)
-        smooth(model, input_peaks(model, work, calibration))
+        inputs = sorted({node.input[0] for node in model.graph.node if node.op_type in MULTIPLIES})
+        values = activations(model, inputs, work / TOKENIZER_FILE, calibration)
+        smooth(model, {name: channel_peaks(each) for name, each in values.items()}, SMOOTHING)
         quantize_dynamic(
             model,
             folder / MODEL_FILE,
