@@ -10,6 +10,7 @@ from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from nlu_noise import Perturbation
 from nlu_scores import Reading, Span
@@ -111,16 +112,17 @@ def hold(
 
 def fitted(lesson: Lesson, encoder: Encoder, tell: Tell) -> Understander:
     """An understanding that was taught a lesson."""
-    return fit_nlu(
-        lesson.taught,
-        lesson.patterns,
-        encoder,
-        language=lesson.language,
-        entities=lesson.entities,
-        system=lesson.system,
-        out_of_scope=lesson.known_outside,
-        progress=tell,
-    ).understander
+    with threadpool_limits(1):  # on matrices of this size a second thread only spins
+        return fit_nlu(
+            lesson.taught,
+            lesson.patterns,
+            encoder,
+            language=lesson.language,
+            entities=lesson.entities,
+            system=lesson.system,
+            out_of_scope=lesson.known_outside,
+            progress=tell,
+        ).understander
 
 
 def readings(understander: Understander, encoder: Encoder, lesson: Lesson, trial: int, tell: Tell) -> list[Reading]:
