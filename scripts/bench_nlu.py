@@ -110,7 +110,11 @@ class Worker:
             text=True,
             env={**os.environ, **ONE_THREAD, "TOKENIZERS_PARALLELISM": "false"},
         )
-        self._read()  # it is ready
+        try:
+            self._read()  # it is ready
+        except BaseException:
+            self.__exit__()
+            raise
 
     def ask(self, *question: Any) -> Any:
         """Its answer to a question."""
