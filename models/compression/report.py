@@ -171,7 +171,9 @@ def draw(rows: Sequence[Row], path: Path) -> None:
 def _panel(axis: Any, rows: Sequence[Row], numbers: Mapping[str, int], cost: str, unit: float, label: str) -> None:
     front = sorted((row for row in rows if row.name in front_names(rows, cost)), key=lambda row: getattr(row, cost))
     corners = [(getattr(row, cost) * unit, row.accuracy) for row in front]
-    axis.plot(*zip(*corners, strict=True), color=_FRONT_COLOUR, label="Pareto front", zorder=1)
+    if corners:
+        ring = {"marker": "o", "markersize": 11, "markerfacecolor": "none", "markeredgewidth": 1.3}
+        axis.plot(*zip(*corners, strict=True), color=_FRONT_COLOUR, label="Pareto front", zorder=1, **ring)
     for step in dict.fromkeys(row.step for row in rows):
         colour, mark = _STYLES.get(step, _OTHER_STYLE)
         of_step = [row for row in rows if row.step == step]
