@@ -8,13 +8,14 @@ import pytest
 from parley.bots.bot import EntityPatterns
 from parley.bots.source import Faults
 from parley.bots.training import Example, parse_example
+from parley.nlu import tagger_fit
 from parley.nlu.encoder import OnnxEncoder
 from parley.nlu.patterns import Patterns
 from parley.nlu.tagger import Kind, Tagger, TaggerSpec, illegal, read_words, tagged_spans, windows
 from parley.nlu.tagger_fit import fit_tagger, likelihood_slopes
 from parley.ports import Encoded
 
-CITIES = ["London", "Paris", "Rome", "Berlin", "Madrid", "Vienna", "Oslo", "Dublin"]
+CITIES = ["London", "Paris", "Los Angeles", "Berlin", "San Francisco", "Vienna", "Oslo", "Buenos Aires"]
 TOLD = [
     "book a flight from {a} to {b}",
     "i want to fly to {b} from {a}",
@@ -81,11 +82,14 @@ def test_its_arrays_are_small_and_give_the_same_tagger(tagger: Tagger, encoder: 
     assert sum(array.nbytes for array in tagger.arrays().values()) < 3_000_000
 
 
-def test_it_learns_the_same_from_the_same(tagger: Tagger, encoder: OnnxEncoder) -> None:
-    again = fit_tagger(marked(), encoder.encode, EntityPatterns())
+def test_it_learns_the_same_from_the_same(encoder: OnnxEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tagger_fit, "STEPS", 30)
 
+    once, again = (fit_tagger(marked(), encoder.encode, EntityPatterns()) for _ in range(2))
+
+    assert once is not None
     assert again is not None
-    assert all(np.array_equal(again.arrays()[name], array) for name, array in tagger.arrays().items())
+    assert all(np.array_equal(again.arrays()[name], array) for name, array in once.arrays().items())
 
 
 def test_without_marks_there_is_no_tagger(encoder: OnnxEncoder) -> None:
@@ -105,7 +109,8 @@ def test_odd_and_long_texts_are_tagged_as_far_as_the_encoder_reads(
     assert all(entity.start < (encoded.offsets[-1][1] if encoded.offsets else 0) for entity in entities)
 
 
-def test_what_a_pattern_finds_is_a_feature(encoder: OnnxEncoder) -> None:
+def test_what_a_pattern_finds_is_a_feature(encoder: OnnxEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tagger_fit, "STEPS", 300)
     texts = ["use [{0}](code) now", "the thing is [{0}](code)", "apply [{0}](code) please", "[{0}](code) it is"]
     listed = ["sun", "rain", "snow", "wind", "mist", "frost"]
     others = ["bread", "milk", "salt", "rice", "soup", "tea"]

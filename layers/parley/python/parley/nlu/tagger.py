@@ -114,7 +114,9 @@ class Tagger:
             returns: (W, T)
         """
         weights = self._weights
-        letters = np.stack([weights["features"][rows].sum(axis=0) for rows in words.features])
+        rows = [row for of_word in words.features for row in of_word]
+        begins = np.cumsum([0, *map(len, words.features[:-1])])
+        letters = np.add.reduceat(weights["features"][rows], begins, axis=0)
         states = (words.states - weights["mean"]) / weights["scale"]
         hidden = windows(states, NEAR) @ weights["states"]
         hidden += windows(letters, NEIGHBOURS) @ weights["letters"]
@@ -124,26 +126,36 @@ class Tagger:
         return np.asarray(hidden @ weights["tags"] + weights["tags_bias"], dtype=np.float32)
 
     def _best_tags(self, scores: FloatArray) -> list[int]:
-        """The best sequence of tags (Viterbi), among the `BEST_TAGS` best of each word and "outside"."""
-        kept = _with_beginnings(np.argsort(-scores, axis=1)[:, :BEST_TAGS])
-        best = self._first[kept[0]] + scores[0, kept[0]]
+        """The best sequence of tags (Viterbi), among the likeliest of each word and what they need beside them."""
+        kept = _candidates(scores)
+        rows = np.arange(len(scores))[:, None]
+        of_kept = scores[rows, kept]
+        between = self._following[kept[:-1, :, None], kept[1:, None, :]]
+        best = self._first[kept[0]] + of_kept[0]
+        columns = np.arange(kept.shape[1])
         back = []
-        for before, here, of_here in zip(kept, kept[1:], scores[1:], strict=False):
-            ways = best[:, None] + self._following[before[:, None], here]
-            back.append(ways.argmax(axis=0))
-            best = ways.max(axis=0) + of_here[here]
+        for step, of_here in zip(between, of_kept[1:], strict=True):
+            ways = best[:, None] + step
+            pointers = ways.argmax(axis=0)
+            best = ways[pointers, columns] + of_here
+            back.append(pointers)
         place = int(best.argmax())
-        tags = [int(kept[-1][place])]
-        for pointers, before in zip(reversed(back), reversed(kept[:-1]), strict=True):
+        places = [place]
+        for pointers in reversed(back):
             place = int(pointers[place])
-            tags.append(int(before[place]))
-        return tags[::-1]
+            places.append(place)
+        return [int(tags[place]) for tags, place in zip(kept, reversed(places), strict=True)]
 
     def _entities(self, text: str, words: Words, scores: FloatArray, tags: list[int]) -> Iterator[Entity]:
-        for first, last, kind in tagged_spans(tags):
+        spans = list(tagged_spans(tags))
+        if not spans:
+            return
+        likely = np.exp(scores - scores.max(axis=1, keepdims=True))
+        of_tags = likely[np.arange(len(tags)), tags] / likely.sum(axis=1)
+        for first, last, kind in spans:
             start, end = words.spans[first][0], words.spans[last][1]
             span, of = text[start:end], self.spec.kinds[kind]
-            sure = min(_probability(scores[place], tags[place]) for place in range(first, last + 1))
+            sure = float(of_tags[first : last + 1].min())  # a span is as sure as its least sure word
             yield Entity(of.entity, span, start, end, span, of.role, of.group, "tagger", sure)
 
 
@@ -192,10 +204,11 @@ def read_words(text: str, encoded: Encoded, matches: list[Match], buckets: int) 
     pieces = np.array([start for start, _ in encoded.offsets])
     owner = np.searchsorted(begins, pieces, side="right") - 1  # the word in which a piece begins
     kept = int(owner[-1]) + 1
-    counts = np.bincount(owner.clip(min=0), minlength=kept).astype(np.float32)
+    owner = np.maximum(owner, 0)
+    first_pieces = np.flatnonzero(np.diff(owner, prepend=-1))
     states = np.zeros((kept, encoded.tokens.shape[1]), dtype=np.float32)
-    np.add.at(states, owner.clip(min=0), encoded.tokens)
-    states /= np.maximum(counts, 1)[:, None]
+    sums = np.add.reduceat(encoded.tokens, first_pieces, axis=0)
+    states[owner[first_pieces]] = sums / np.diff(first_pieces, append=len(owner))[:, None]
     features = [
         [crc32(feature.encode()) % buckets for feature in of_word]
         for of_word in word_features(text, spans[:kept], matches)
@@ -231,21 +244,14 @@ def word_features(text: str, spans: list[tuple[int, int]], matches: list[Match])
     return features
 
 
-def _with_beginnings(kept: IntArray) -> list[IntArray]:
-    """The tags to look at for each word: its best, "outside", and where one goes on, the one with which it begins.
+def _candidates(scores: FloatArray) -> IntArray:
+    """The tags to look at for each word: its best, "outside", and those with which what goes on here or next begins.
 
-    What goes on must have begun at the word before, so that one is kept there too.
+    Shapes:
+        scores: (W, T); returns: (W, 3 BEST_TAGS + 1), some of them twice
     """
-    rows = []
-    for place in range(len(kept)):
-        following = kept[place + 1] if place + 1 < len(kept) else kept[place][:0]
-        going_on = following[(following > 0) & (following % 2 == 0)]
-        own = kept[place][(kept[place] > 0) & (kept[place] % 2 == 0)]
-        rows.append(np.unique(np.concatenate([[OUTSIDE], kept[place], going_on - 1, own - 1])))
-    return rows
-
-
-def _probability(scores: FloatArray, tag: int) -> float:
-    """Softmax of one word's scores, at one tag."""
-    likely = np.exp(scores - scores.max())
-    return float(likely[tag] / likely.sum())
+    count = min(BEST_TAGS, scores.shape[1])
+    best = np.argpartition(-scores, count - 1, axis=1)[:, :count]
+    begins = best - ((best > 0) & (best % 2 == 0))
+    next_begins = np.concatenate([begins[1:], begins[-1:]])
+    return np.concatenate([best, begins, next_begins, np.full((len(best), 1), OUTSIDE)], axis=1)

@@ -35,12 +35,14 @@ from parley.ports import Encoded
 
 # Chosen on SNIPS `bio_valid` and on held-out parts of HWU64 `slots_train` with 5 to 20 spans of an entity.
 HIDDEN = 256
+HIDDEN_SMALL = 128  # for fewer sentences than `MANY`
+MANY = 2000
 LETTERS = 32  # dimensions of a hashed feature
 MAX_BUCKETS = 1 << 15
 LEARNING_RATE = 2e-3
 DROPOUT = 0.4
 FEATURE_DROPOUT = 0.3
-STEPS = 1500  # at least; more examples than these steps see are seen `EPOCHS` times
+STEPS = 1000  # at least; more examples than these steps see are seen `EPOCHS` times
 EPOCHS = 10
 BATCH = 64  # sentences at most; fewer where there are few examples
 AVERAGED = 0.3  # share of the last epochs whose weights are averaged
@@ -114,16 +116,17 @@ class _Training:
     def _noise(self, dimensions: int, tags: int, buckets: int) -> dict[str, FloatArray]:
         near, letters = (2 * NEAR + 1) * dimensions, (2 * NEIGHBOURS + 1) * LETTERS
         inputs = near + letters + dimensions
+        hidden = HIDDEN if len(self._sentences) >= MANY else HIDDEN_SMALL
         shapes = {
-            "states": (near, HIDDEN, inputs),
-            "letters": (letters, HIDDEN, inputs),
-            "sentence": (dimensions, HIDDEN, inputs),
-            "around": (3 * HIDDEN, HIDDEN, 3 * HIDDEN),
-            "tags": (HIDDEN, tags, HIDDEN),
+            "states": (near, hidden, inputs),
+            "letters": (letters, hidden, inputs),
+            "sentence": (dimensions, hidden, inputs),
+            "around": (3 * hidden, hidden, 3 * hidden),
+            "tags": (hidden, tags, hidden),
         }
         weights = {name: self._uniform(rows, columns, fan_in**-0.5) for name, (rows, columns, fan_in) in shapes.items()}
         weights["features"] = (self._random.standard_normal((buckets, LETTERS)) * 0.05).astype(np.float32)
-        zeros = {"hidden_bias": HIDDEN, "around_bias": HIDDEN, "tags_bias": tags, "first": tags}
+        zeros = {"hidden_bias": hidden, "around_bias": hidden, "tags_bias": tags, "first": tags}
         weights |= {name: np.zeros(size, np.float32) for name, size in zeros.items()}
         return weights | {"following": np.zeros((tags, tags), np.float32)}
 
@@ -164,34 +167,36 @@ class _Training:
         w, sentences = self._weights, [self._sentences[place] for place in chosen]
         tags = np.stack([sentence.tags for sentence in sentences])
         size, length = tags.shape
-        states = np.stack([self._states[place] for place in chosen])
+        states: FloatArray = np.stack([self._states[place] for place in chosen])
         states *= self._kept(states.shape)
-        whole = np.stack([sentence.sentence for sentence in sentences]) * np.float32(states.shape[2] ** 0.5)
+        whole: FloatArray = np.stack([sentence.sentence for sentence in sentences])
+        whole *= np.float32(states.shape[2] ** 0.5)
         whole *= self._kept(whole.shape)
         rows, chooser = self._chooser(sentences)
         letters_kept = self._kept((size, length, LETTERS))
-        letters = (chooser @ w["features"][rows]).reshape(size, length, LETTERS) * letters_kept
+        letters = np.asarray(chooser @ w["features"][rows], dtype=np.float32).reshape(letters_kept.shape) * letters_kept
 
         near, beside = windows(states, NEAR), windows(letters, NEIGHBOURS)
-        below = near @ w["states"] + beside @ w["letters"] + (whole @ w["sentence"])[:, None] + w["hidden_bias"]
-        lower_kept = self._kept(below.shape) * (below > 0)
-        lower = below * lower_kept
+        below: FloatArray = near @ w["states"] + beside @ w["letters"]
+        below += (whole @ w["sentence"])[:, None] + w["hidden_bias"]
+        lower_kept = self._kept(below.shape) * (below > 0).astype(np.float32)
+        lower: FloatArray = below * lower_kept
         around = windows(lower, 1)
-        above = around @ w["around"] + w["around_bias"]
+        above: FloatArray = around @ w["around"] + w["around_bias"]
         upper_kept = self._kept(above.shape)
-        upper = (lower + np.maximum(above, 0)) * upper_kept
-        scores = upper @ w["tags"] + w["tags_bias"]
+        upper: FloatArray = (lower + np.maximum(above, 0)) * upper_kept
+        scores: FloatArray = upper @ w["tags"] + w["tags_bias"]
 
         slopes = {}
         of_scores, slopes["first"], slopes["following"] = likelihood_slopes(
             scores, tags, w["first"] + self._begins, w["following"] + self._follows
         )
         slopes["tags"], slopes["tags_bias"] = _product(upper, of_scores), of_scores.sum(axis=(0, 1))
-        of_upper = (of_scores @ w["tags"].T) * upper_kept
-        of_above = of_upper * (above > 0)
+        of_upper: FloatArray = (of_scores @ w["tags"].T) * upper_kept
+        of_above: FloatArray = of_upper * (above > 0).astype(np.float32)
         slopes["around"], slopes["around_bias"] = _product(around, of_above), of_above.sum(axis=(0, 1))
-        of_lower = of_upper + _unwindowed(of_above @ w["around"].T, 1)
-        of_below = of_lower * lower_kept
+        of_lower: FloatArray = of_upper + _unwindowed(of_above @ w["around"].T, 1)
+        of_below: FloatArray = of_lower * lower_kept
         slopes["states"], slopes["letters"] = _product(near, of_below), _product(beside, of_below)
         slopes["sentence"] = whole.T @ of_below.sum(axis=1)
         slopes["hidden_bias"] = of_below.sum(axis=(0, 1))
