@@ -13,6 +13,7 @@ import hashlib
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -40,7 +41,7 @@ def bundle_of(bot: Path, *, out: Path = BUNDLES, encoder: Path = ENCODER) -> Pat
 
 def _fingerprint(bot: Path, encoder: Path) -> str:
     files = [(bot, path) for path in sorted(bot.rglob("*")) if "tests" not in path.relative_to(bot).parts]
-    files += [(PACKAGE, path) for path in sorted(PACKAGE.rglob("*.py"))]
+    files += [(PACKAGE, path) for path in sorted(PACKAGE.rglob("*")) if path.suffix in (".py", ".txt")]
     files += [(encoder, encoder / name) for name in ENCODER_FILES]
     digest = hashlib.sha256()
     for root, path in files:
@@ -55,18 +56,26 @@ def _compile(bot: Path, out: Path, encoder: Path) -> Path:
     from parley.nlu.encoder import OnnxEncoder
 
     begun = time.perf_counter()
-    compiled = compile_bot(bot, OnnxEncoder(encoder))
+    compiled = compile_bot(bot, OnnxEncoder(encoder), _progress())
     out.mkdir(parents=True, exist_ok=True)
     path = out / f"{compiled.bot.name}-{compiled.bot.version}.zip"
     path.write_bytes(compiled.content)
-    fit = compiled.fit
+    fit = compiled.fit.intents
     print(
         f"{compiled.bot.name} {compiled.bot.version}: {compiled.examples} examples of {len(fit.head.intents)} intents, "
         f"{compiled.passages} passages, {len(compiled.content) / 1e6:.1f} MB, {time.perf_counter() - begun:.1f} s\n"
-        f"  of examples held out, {fit.right:.1%} ranked right and {fit.kept:.1%} were not taken for out of scope",
+        f"  of examples held out, {fit.right:.1%} ranked right and {fit.kept:.1%} were not taken for out of scope; "
+        f"of foreign utterances, {fit.refused:.1%} were",
         file=sys.stderr,
     )
     return path
+
+
+def _progress() -> Callable[[str], None] | None:
+    """Tells on one line what is being done, where somebody looks on."""
+    if not sys.stderr.isatty():
+        return None
+    return lambda news: print(f"\r\033[K{news}", end="\r", file=sys.stderr, flush=True)
 
 
 def main() -> int:

@@ -17,8 +17,6 @@ from parley.errors import BadBot
 from parley.loaded import LoadedBot
 from parley.nlu.encoder import OnnxEncoder
 from parley.nlu.entities import EntityFinder
-from parley.nlu.fit import fit_head
-from parley.nlu.intents import IntentHead
 from parley.turn import Services
 
 BOT_YML = """
@@ -427,24 +425,3 @@ def test_spans_that_overlap_are_taken_as_the_rule_says() -> None:
     finder = EntityFinder(EntityPatterns(regexes={"span": tuple(spans)}))
 
     assert [entity.text for entity in finder.find("abcdef")] == ["a", "bcd", "ef"]
-
-
-def test_a_head_learns_its_intents_and_refuses_the_rest(encoder: OnnxEncoder) -> None:
-    taught = {
-        "greet": ["hello", "hi there", "good morning", "hey", "good evening", "hello bot"],
-        "order": ["where is my parcel", "track my order", "order status", "has it shipped", "my parcel is late"],
-        "thank": ["thank you", "thanks a lot", "cheers", "many thanks", "thank you so much"],
-        "stop": ["stop it", "never mind", "forget it", "cancel that", "please stop"],
-    }
-    examples = [(text, intent) for intent, texts in taught.items() for text in texts]
-
-    head = fit_head(encoder.embed([text for text, _ in examples]), [intent for _, intent in examples]).head
-
-    def read(text: str, head: IntentHead) -> str | None:
-        vector = encoder.embed([text])[0]
-        best = head.rank(vector)[0]
-        return best.name if head.knows(vector, best.confidence) else None
-
-    assert read("where is my order?", head) == "order"
-    assert read("thanks!", head) == "thank"
-    assert read("the mitochondria is the powerhouse of the cell", head) is None

@@ -93,6 +93,17 @@ class EntityPatterns:
 
 
 @dataclass(frozen=True, slots=True)
+class SystemSettings:
+    """How a bot reads dates, amounts and phone numbers that are ambiguous; None: as is usual in its language."""
+
+    language: str = "en"
+    region: str | None = None  # ISO 3166: whose phone numbers need no country code, whose dollar `$` is
+    time_zone: str = "UTC"  # of the people who talk, as in the tz database
+    day_first: bool | None = None  # 5/6/2026 is the 5th of June
+    prefer: Literal["future", "past"] = "future"  # which Friday "friday" is
+
+
+@dataclass(frozen=True, slots=True)
 class GenerationSettings:
     """How this bot uses the generator."""
 
@@ -122,6 +133,12 @@ class Bot:
     generation: GenerationSettings
     small_talk: tuple[str, ...] = ()  # intents for which the generator may speak when unsure
     suggestions: tuple[str, ...] = ()  # first questions to offer
+    entity_names: tuple[str, ...] = ()  # those of the domain; some may be system entities, such as `time`
+    reading: SystemSettings = field(default_factory=SystemSettings)
+
+    def can_say(self, response: str) -> bool:
+        """Whether there is a response of this name, or one for parts of a retrieval intent: `utter_faq/hours`."""
+        return response in self.responses or any(name.startswith(f"{response}/") for name in self.responses)
 
     def initial_slots(self) -> dict[str, str]:
         """The slots with which a conversation begins."""

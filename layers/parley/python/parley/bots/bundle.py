@@ -1,7 +1,7 @@
 """The bundle: a compiled bot as one file, and the way back.
 
 A zip of `bot.json` (the `Bot`), `encoder.json` (the version of the encoder that made
-the vectors), `intents.json` + `intents.npz` (the intent head) and `knowledge.json` +
+the vectors), a NAME.json and a NAME.npz for each trained part, and `knowledge.json` +
 `knowledge.npy` (the passages and their vectors). Knows how the parts are packed, not
 what the models mean.
 """
@@ -9,7 +9,9 @@ what the models mean.
 import hashlib
 import io
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -23,13 +25,20 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)  # the same content gives the same bytes on any d
 
 
 @dataclass(frozen=True, slots=True)
+class Trained:
+    """One trained part, in a form that its module understands."""
+
+    about: Any  # what JSON can hold
+    arrays: Mapping[str, NDArray[np.generic]]
+
+
+@dataclass(frozen=True, slots=True)
 class Bundle:
     """A bot with its trained parts."""
 
     bot: Bot
     encoder: str  # the version that made all vectors
-    head: dict[str, NDArray[np.float32]]  # `nlu.intents` knows the names and shapes
-    intents: tuple[str, ...]
+    trained: Mapping[str, Trained]  # by name
     passages: tuple[Citation, ...]
     passage_vectors: NDArray[np.float32]  # (P, 384), rows of unit length
 
@@ -58,25 +67,35 @@ def unpack(content: bytes) -> Bundle:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             bot = msgspec.json.decode(archive.read("bot.json"), type=Bot)
             encoder = msgspec.json.decode(archive.read("encoder.json"), type=str)
-            intents = msgspec.json.decode(archive.read("intents.json"), type=tuple[str, ...])
             passages = msgspec.json.decode(archive.read("knowledge.json"), type=tuple[Citation, ...])
-            with np.load(io.BytesIO(archive.read("intents.npz")), allow_pickle=False) as arrays:
-                head = dict(arrays)
+            trained = {name: _unpack_trained(archive, name) for name in _names_of_trained(archive)}
             vectors = np.load(io.BytesIO(archive.read("knowledge.npy")), allow_pickle=False)
     except (zipfile.BadZipFile, KeyError, ValueError, msgspec.MsgspecError) as error:
         raise BadBot(f"this is not a bot bundle that this version can read: {error}; compile the bot again") from error
-    return Bundle(bot, encoder, head, intents, passages, vectors)
+    return Bundle(bot, encoder, trained, passages, vectors)
+
+
+def _names_of_trained(archive: zipfile.ZipFile) -> list[str]:
+    return [name.removesuffix(".npz") for name in archive.namelist() if name.endswith(".npz")]
+
+
+def _unpack_trained(archive: zipfile.ZipFile, name: str) -> Trained:
+    with np.load(io.BytesIO(archive.read(f"{name}.npz")), allow_pickle=False) as arrays:
+        return Trained(msgspec.json.decode(archive.read(f"{name}.json")), dict(arrays))
 
 
 def _files(bundle: Bundle) -> dict[str, bytes]:
-    head, vectors = io.BytesIO(), io.BytesIO()
-    np.savez(head, **bundle.head)  # type: ignore[arg-type]  # numpy's stub takes the names for its own options
-    np.save(vectors, bundle.passage_vectors)
-    return {
+    files = {
         "bot.json": msgspec.json.encode(bundle.bot, order="deterministic"),
         "encoder.json": msgspec.json.encode(bundle.encoder),
-        "intents.json": msgspec.json.encode(bundle.intents),
-        "intents.npz": head.getvalue(),
         "knowledge.json": msgspec.json.encode(bundle.passages),
-        "knowledge.npy": vectors.getvalue(),
     }
+    vectors = io.BytesIO()
+    np.save(vectors, bundle.passage_vectors)
+    files["knowledge.npy"] = vectors.getvalue()
+    for name, trained in sorted(bundle.trained.items()):
+        arrays = io.BytesIO()
+        np.savez(arrays, **trained.arrays)  # type: ignore[arg-type]  # numpy's stub takes the names for its own options
+        files[f"{name}.json"] = msgspec.json.encode(trained.about, order="deterministic")
+        files[f"{name}.npz"] = arrays.getvalue()
+    return files

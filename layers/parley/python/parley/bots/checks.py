@@ -55,8 +55,9 @@ def _check_examples(examples: Iterable[Example], places: Places, faults: Faults)
     taught: dict[str, str] = {}
     untaught = dict(places.intents)
     for example in examples:
-        untaught.pop(example.intent, None)
-        _check_intent(example.intent, example.place, places, faults)
+        family = example.intent.partition("/")[0]  # `faq/hours` is one part of the retrieval intent `faq`
+        untaught.pop(family, None)
+        _check_intent(family, example.place, places, faults)
         known = taught.setdefault(example.text.lower(), example.intent)
         if known != example.intent:
             faults.add(example.place, f"{example.text!r} is an example of `{example.intent}` and of `{known}`")
@@ -127,7 +128,7 @@ def _rule_faults(rule: Rule, bot: Bot, places: Places) -> Iterator[str]:
         if slot not in places.slots:
             yield f"slot `{slot}` is not in `slots`"
     for action in rule.actions:
-        if action not in bot.responses and action not in bot.forms and action not in BUILT_IN_ACTIONS:
+        if not bot.can_say(action) and action not in bot.forms and action not in BUILT_IN_ACTIONS:
             yield f"`{action}` is neither a response, nor a form, nor an action that this version has"
     if ACTION_LISTEN in rule.actions[:-1]:
         yield f"nothing that follows `{ACTION_LISTEN}` is done"

@@ -20,6 +20,7 @@ from parley.bots.bot import (
     FormSlot,
     Slot,
     SlotMapping,
+    SystemSettings,
     Variation,
 )
 from parley.bots.rules import read_rules
@@ -88,6 +89,8 @@ def read_bot(folder: Path) -> ReadBot:
         generation=settings.generation,
         small_talk=settings.small_talk,
         suggestions=settings.suggestions,
+        entity_names=tuple(entities),
+        reading=SystemSettings(settings.language, *msgspec.structs.astuple(settings.reading)),
     )
     places = checks.Places(
         intents=intents,

@@ -33,6 +33,15 @@ class KnowledgeSettings(Shape, frozen=True):
     documents: str = "documents"
 
 
+class ReadingSettings(Shape, frozen=True):
+    """How dates, amounts and phone numbers are read where they are ambiguous."""
+
+    region: Annotated[str, Meta(pattern=r"^[A-Z]{2}\Z")] | None = None
+    time_zone: str = "UTC"
+    day_first: bool | None = None
+    prefer: Literal["future", "past"] = "future"
+
+
 class BotSettings(Shape, frozen=True):
     """`bot.yml`: what Rasa has no word for."""
 
@@ -48,6 +57,7 @@ class BotSettings(Shape, frozen=True):
     small_talk: tuple[str, ...] = ()
     forms: Mapping[str, Mapping[str, SlotCheck]] = {}
     knowledge: KnowledgeSettings = KnowledgeSettings()
+    reading: ReadingSettings = ReadingSettings()
 
 
 class IntentOptions(Shape, frozen=True):

@@ -91,6 +91,8 @@ class EntityBody(BaseModel):
     start: int
     end: int
     text: str
+    role: str | None = None
+    group: str | None = None
 
 
 class UnderstandingBody(BaseModel):
@@ -99,6 +101,7 @@ class UnderstandingBody(BaseModel):
     intent: str | None
     confidence: float
     entities: list[EntityBody]
+    language: str = Field(description="ISO 639-1; where it is not the bot's, `intent` is null.")
 
 
 class IntentBody(BaseModel):
@@ -112,7 +115,8 @@ class FullUnderstandingBody(UnderstandingBody):
     """An understanding with its ranking."""
 
     ranking: list[IntentBody]
-    language: str
+    in_scope: float = Field(description="How likely it is that the bot was taught this, 0 to 1.")
+    retrieval_intent: str | None = Field(None, description="`faq/hours`, where the intent is `faq` and has such parts.")
 
 
 class ChatReply(BaseModel):
@@ -258,9 +262,20 @@ def render_understanding(understanding: Understanding) -> dict[str, Any]:
         "intent": understanding.intent,
         "confidence": round(understanding.confidence, 4),
         "entities": [
-            {"name": found.name, "value": found.value, "start": found.start, "end": found.end, "text": found.text}
+            without_nothing(
+                {
+                    "name": found.name,
+                    "value": found.value,
+                    "start": found.start,
+                    "end": found.end,
+                    "text": found.text,
+                    "role": found.role,
+                    "group": found.group,
+                }
+            )
             for found in understanding.entities
         ],
+        "language": understanding.language,
     }
 
 
@@ -270,7 +285,13 @@ def render_full_understanding(understanding: Understanding) -> dict[str, Any]:
         {"name": score.name, "confidence": round(score.confidence, 4)}
         for score in understanding.ranking[:RANKED_INTENTS]
     ]
-    return {**render_understanding(understanding), "ranking": ranking, "language": understanding.language}
+    full = {
+        **render_understanding(understanding),
+        "ranking": ranking,
+        "in_scope": round(understanding.in_scope, 4),
+        "retrieval_intent": understanding.retrieval_intent,
+    }
+    return without_nothing(full) | {"intent": understanding.intent}
 
 
 def render_reply(recorded: RecordedTurn) -> dict[str, Any]:

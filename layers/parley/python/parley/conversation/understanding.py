@@ -43,6 +43,7 @@ class Understanding:
     entities: tuple[Entity, ...]  # in the order of the text, never overlapping
     language: str  # ISO 639-1, of the utterance
     in_scope: float = 1.0  # 0..1, how likely it is that the bot was taught this; 1 where it was not asked
+    retrieval_intent: str | None = None  # `faq/hours`, where the best intent is `faq` and has such parts
 
     @property
     def nearest_intent(self) -> str | None:

@@ -47,11 +47,24 @@ def decide(bot: Bot, session: Session, understanding: Understanding, text: str) 
     if rule is None and state.form is not None:
         return _decision(_reject(bot, state, state.form), f"form {state.form.name}: not understood")
     if rule is not None:
-        state = _perform(bot, state, rule.actions)
+        state = _perform(bot, state, _retrieving(bot, rule.actions, understanding))
         if session.form is not None and state.form == session.form and not _asks(bot, session.form, state):
             state = state.saying(Say(forms.ask(bot, session.form)))
         return _decision(state, f"rule {rule.name}")
     return _decision(state.saying(_when_unsure(bot, understanding)), "unsure")
+
+
+def _retrieving(bot: Bot, actions: tuple[str, ...], understanding: Understanding) -> tuple[str, ...]:
+    """The actions of a rule, where `utter_faq` stands for the response of the part that was meant: `utter_faq/hours`.
+
+    A part without a response of its own is declined.
+    """
+    meant = f"utter_{understanding.retrieval_intent}"
+    whole = meant.partition("/")[0]
+    if understanding.retrieval_intent is None or whole in bot.responses:
+        return actions
+    answered = meant if meant in bot.responses else bot.declined
+    return tuple(answered if action == whole else action for action in actions)
 
 
 def _decision(state: _State, because: str) -> Decision:

@@ -1,66 +1,66 @@
-"""Training the intent head when a bot is compiled: seconds, on CPU.
+"""Training all of a bot's understanding, when it is compiled or measured."""
 
-Multinomial logistic regression on frozen embeddings, and a test on examples held out.
-"""
-
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
 
-from parley.nlu.intents import IntentHead
-
-FloatArray = NDArray[np.float32]
-IntArray = NDArray[np.int64]
-
-REGULARISATION = 10.0  # sklearn's C; models/encoder/README.md, "Thresholds"
-FOLDS = 5
+from parley.bots.bot import EntityPatterns, SystemSettings
+from parley.bots.training import Example
+from parley.nlu.entities import EntityFinder
+from parley.nlu.intents_fit import FittedIntents, fit_intents
+from parley.nlu.system_entities import SystemEntities
+from parley.nlu.tagger import Tagger
+from parley.nlu.tagger_fit import fit_tagger
+from parley.nlu.understand import Understander
+from parley.ports import Encoded, Encoder
 
 
 @dataclass(frozen=True, slots=True)
-class Fit:
-    """A trained head, and how well it did on examples it had not seen."""
+class Fitted:
+    """A trained understanding, and how well its like did on examples held out."""
 
-    head: IntentHead
-    right: float  # share of held-out examples whose intent ranked first
-    kept: float  # share of held-out examples that were not taken for out of scope
+    understander: Understander
+    intents: FittedIntents
+    tagger: Tagger | None
 
 
-def fit_head(vectors: FloatArray, intents: Sequence[str]) -> Fit:
-    """The head for a bot's examples.
+class _Once:
+    """An encoder that encodes each text once."""
 
-    Shapes:
-        vectors: (N, D) float32, rows of unit length; intents: N names, at least two different ones
+    def __init__(self, encoder: Encoder) -> None:
+        self.version = encoder.version
+        self._encoder = encoder
+        self._known: dict[str, Encoded] = {}
+
+    def encode(self, text: str) -> Encoded:
+        if text not in self._known:
+            self._known[text] = self._encoder.encode(text)
+        return self._known[text]
+
+
+def fit_nlu(
+    examples: Sequence[Example],
+    patterns: EntityPatterns,
+    encoder: Encoder,
+    *,
+    language: str = "en",
+    entities: Collection[str] = (),
+    system: SystemSettings | None = None,
+    out_of_scope: Sequence[str] = (),
+    progress: Callable[[str], None] | None = None,
+) -> Fitted:
+    """The understanding that a bot's examples, of at least two intents, teach.
+
+    `entities` are the names of the bot's domain, some of which may be system entities; `out_of_scope` are utterances
+    known to be foreign to the bot; `progress` is told what is being done.
     """
-    labels = np.array(intents)
-    within = _number_within_intent(labels)
-    right, kept = 0, 0
-    for fold in range(FOLDS):
-        held_out = (within % FOLDS == fold) & (within > 0)  # the first example of an intent is always taught
-        head = _trained(vectors[~held_out], labels[~held_out])
-        for vector, intent in zip(vectors[held_out], labels[held_out], strict=True):
-            ranking = head.rank(vector)
-            right += ranking[0].name == intent
-            kept += head.knows(vector, ranking[0].confidence)
-    tested = max(1, int((within > 0).sum()))
-    return Fit(_trained(vectors, labels), right / tested, kept / tested)
-
-
-def _number_within_intent(labels: NDArray[np.str_]) -> IntArray:
-    seen: dict[str, int] = {}
-    numbers = np.zeros(len(labels), dtype=np.int64)
-    for position, label in enumerate(labels):
-        numbers[position] = seen.get(label, 0)
-        seen[label] = numbers[position] + 1
-    return numbers
-
-
-def _trained(vectors: FloatArray, labels: NDArray[np.str_]) -> IntentHead:
-    model = LogisticRegression(C=REGULARISATION, max_iter=1000).fit(vectors, labels)
-    weights, bias = model.coef_.astype(np.float32), model.intercept_.astype(np.float32)
-    if len(model.classes_) == 2:  # sklearn gives one row of log-odds for two classes
-        half = np.float32(0.5)
-        weights, bias = np.concatenate([-weights, weights]) * half, np.concatenate([-bias, bias]) * half
-    return IntentHead(tuple(map(str, model.classes_)), weights, bias, vectors)
+    tell = progress or (lambda _: None)
+    once = _Once(encoder)
+    with threadpool_limits(1):  # on matrices of this size a second thread mostly spins
+        intents = fit_intents(examples, once.encode, out_of_scope=out_of_scope, progress=tell)
+        tell("training the tagger")
+        tagger = fit_tagger(examples, once.encode, patterns)
+    found = SystemEntities(entities, system or SystemSettings(language))
+    finder = EntityFinder(patterns, tagger=tagger, system=found)
+    return Fitted(Understander(intents.head, finder, language), intents, tagger)

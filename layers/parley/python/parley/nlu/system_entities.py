@@ -19,14 +19,14 @@ default by language or region.
 
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from parley.bots.bot import SystemSettings
 from parley.conversation import Entity
 from parley.nlu import contacts, quantities
 from parley.nlu.numbers import Found, digested, word_set
-from parley.nlu.times import Prefer, When, durations, times
+from parley.nlu.times import When, durations, times
 
 KINDS = {
     "number": "number",
@@ -81,21 +81,10 @@ _REGIONS |= {"sv": "SE", "no": "NO", "fi": "FI", "cs": "CZ", "ru": "RU", "ja": "
 _MONTH_FIRST_REGIONS = frozenset({"US", "PH", "PW", "FM"})
 
 
-@dataclass(frozen=True, slots=True)
-class SystemSettings:
-    """How a bot reads what is ambiguous; None takes the language's or the region's usual way."""
-
-    language: str = "en"
-    region: str | None = None  # ISO 3166: whose phone numbers need no country code, whose dollar `$` is
-    time_zone: str = "UTC"  # of the people who talk, as in the tz database
-    day_first: bool | None = None  # 5/6/2026 is the 5th of June
-    prefer: Prefer = "future"
-
-
 class SystemEntities:
     """Finds the system entities that one bot uses."""
 
-    def __init__(self, names: Collection[str], settings: SystemSettings = SystemSettings()) -> None:
+    def __init__(self, names: Collection[str], settings: SystemSettings) -> None:
         """`names` are the entities of the bot's domain; those that are none of the system's are passed over.
 
         Raises:
