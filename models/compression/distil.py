@@ -8,7 +8,7 @@ with its share of every batch. Knows nothing of where texts come from. Needs tor
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -74,6 +74,7 @@ class Distillation:
         *,
         teacher: Teacher | None = None,
         labels: Labels | None = None,
+        masks: Mapping[str, NDArray[np.bool_]] | None = None,
     ) -> None:
         if recipe.hidden and teacher is None:
             raise ValueError("hidden states can be matched only while the teacher is there")
@@ -93,6 +94,11 @@ class Distillation:
         self._parameters = [each for each in [*student.parameters(), *self._extra.parameters()] if each.requires_grad]
         self._optimizer = torch.optim.AdamW(self._parameters, lr=recipe.rate, weight_decay=recipe.decay)
         self._losses: dict[str, float] = {}
+        modules = student.modules()
+        self._masks = [  # of pruned weights: what is zero stays zero
+            (modules[name.removesuffix(".weight")].get_parameter("weight"), torch.from_numpy(mask))
+            for name, mask in (masks or {}).items()
+        ]
 
     @property
     def steps_per_epoch(self) -> int:
@@ -139,6 +145,9 @@ class Distillation:
         _average([each for each in self._parameters if each.grad is not None])
         torch.nn.utils.clip_grad_norm_(self._parameters, CLIP)
         self._optimizer.step()
+        with torch.no_grad():
+            for weight, mask in self._masks:
+                weight.mul_(mask)
         for name, value in losses.items():
             weight = getattr(self.recipe, name)
             known = self._losses.get(name, value.item() / weight)
@@ -228,6 +237,10 @@ class Distillation:
         self._optimizer.load_state_dict(state["optimizer"])
         self._losses = state["losses"]
         return int(state["step"])
+
+
+def use_threads(count: int) -> None:
+    torch.set_num_threads(count)
 
 
 def join_processes() -> None:

@@ -60,6 +60,10 @@ class Student:
     def parameters(self) -> list[torch.nn.Parameter]:
         return list(self._model.parameters())
 
+    def modules(self) -> dict[str, torch.nn.Module]:
+        """The encoder's modules by the names that its file uses."""
+        return dict(self._model.encoder.named_modules())
+
     def freeze_words(self, frozen: bool) -> None:
         self._model.encoder.get_input_embeddings().weight.requires_grad_(not frozen)
 
