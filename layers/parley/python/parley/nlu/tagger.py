@@ -86,7 +86,7 @@ class Tagger:
         self._first = first
 
     @classmethod
-    def from_arrays(cls, spec: TaggerSpec, arrays: Mapping[str, NDArray[np.floating]], patterns: Patterns) -> Self:
+    def from_arrays(cls, spec: TaggerSpec, arrays: Mapping[str, NDArray[np.generic]], patterns: Patterns) -> Self:
         """The tagger as `arrays` gave it; `patterns` are those that it was trained with."""
         return cls(spec, {name: values.astype(np.float32) for name, values in arrays.items()}, patterns)
 
