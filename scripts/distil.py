@@ -28,7 +28,7 @@ from models.compression import measure, report
 from models.compression.distil import Distillation, Recipe, join_processes, use_threads
 from models.compression.distil_cache import Mismatch, teacher_rows
 from models.compression.distil_head import teacher_head
-from models.compression.distil_student import Student, keep_layers
+from models.compression.distil_student import Student, blend, keep_layers
 from models.compression.distil_teacher import BadTeacher, Teacher, model_folder
 from models.compression.read_texts import read_texts
 
@@ -72,6 +72,8 @@ def _distil(arguments: argparse.Namespace) -> None:
     labels = teacher_head(rows_in, rows) if arguments.labels else None
     run = Distillation(Student(start), texts, rows, recipe, teacher=teacher if recipe.hidden else None, labels=labels)
     losses = run.run(arguments.out)
+    if arguments.blend is not None:
+        blend(model_folder(start), arguments.out / "student", arguments.blend, arguments.out / "blend")
     print(f"{arguments.out / 'student'}: " + ", ".join(f"{name} {value:.4f}" for name, value in losses.items()))
 
 
@@ -106,6 +108,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=defaults.batch)
     parser.add_argument("--epochs", type=int, default=defaults.epochs)
     parser.add_argument("--seed", type=int, default=defaults.seed)
+    parser.add_argument("--blend", type=float, help="also write DIR/blend: this share of the way from start to student")
     parser.add_argument("--learn-words", action="store_true", help="train the word table too")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seconds-between-saves", type=float, default=defaults.seconds_between_saves)

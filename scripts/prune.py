@@ -36,6 +36,8 @@ from models.compression.read_texts import read_texts
 
 Masks = dict[str, NDArray[np.bool_]]
 
+JUDGED_ON = 1000  # texts from which importances are found; more change little
+
 
 def main() -> None:
     arguments = _arguments()
@@ -57,7 +59,8 @@ def _prune(source: Path, arguments: argparse.Namespace) -> None:
         config = read_config(source)
         heads = arguments.heads or config["num_attention_heads"]
         neurons = arguments.neurons or config["intermediate_size"]
-        prune.prune_structure(source, target, _texts(arguments), heads, neurons, by_activation=arguments.by_activation)
+        texts = _texts(arguments)[:JUDGED_ON]
+        prune.prune_structure(source, target, texts, heads, neurons, by_activation=arguments.by_activation)
         _fine_tune(arguments, target, {}, arguments.out / "tuned")
         return
     steps = arguments.steps if arguments.share is not None and arguments.epochs else 1

