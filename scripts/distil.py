@@ -17,6 +17,7 @@ appended; --baseline, --train and --valid say against what.
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def main() -> None:
     try:
         join_processes()
         _distil(arguments)
-        if arguments.report is not None:
+        if arguments.report is not None and os.environ.get("RANK", "0") == "0":  # one row, however many processes
             _measure(arguments)
     except (BadTeacher, Mismatch, ValueError, FileNotFoundError) as reason:
         raise Stop(str(reason)) from reason
