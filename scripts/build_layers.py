@@ -43,7 +43,9 @@ NOT_AT_RUN_TIME = (
     "numpy/_core/_simd.*",  # for numpy's own tests
     "numpy/_core/include",
     "numpy/_core/lib",
+    "numpy/distutils",  # there until Python 3.12
     "numpy/f2py",
+    "numpy/random",
     "onnxruntime/backend",
     "onnxruntime/datasets",
     "onnxruntime/quantization",
@@ -58,7 +60,8 @@ NOT_AT_RUN_TIME = (
 _PROOF = f"""
 import aws_lambda_powertools.event_handler, aws_lambda_powertools.event_handler.openapi.params
 import aws_lambda_powertools.logging, aws_lambda_powertools.metrics, aws_lambda_powertools.utilities.batch
-import boto3, msgspec, numpy.typing, onnxruntime, pydantic, pynamodb.models, pynamodb.transactions, tokenizers
+import boto3, msgspec, numpy.typing, onnxruntime, phonenumbers, pydantic, pynamodb.models, pynamodb.transactions
+import text_to_num, tokenizers, tzdata
 for service in {AWS_SERVICES!r}:
     boto3.client(service, region_name="us-east-1", aws_access_key_id="none", aws_secret_access_key="none")
 tokenizers.Tokenizer.from_file({str(ENCODER / "tokenizer.json")!r}).encode("hello")
