@@ -15,7 +15,6 @@ from parley.bots.reader import read_bot
 from parley.compile import Compiled
 from parley.errors import BadBot
 from parley.loaded import LoadedBot
-from parley.nlu.encoder import OnnxEncoder
 from parley.nlu.entities import EntityFinder
 from parley.turn import Services
 
