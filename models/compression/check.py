@@ -1,4 +1,4 @@
-"""Try distillation and pruning end to end on a tiny random BERT; the parts that need torch, which CI has not.
+"""Try distillation and pruning end to end on a tiny random BERT and Llama; the parts that need torch, which CI has not.
 
     python models/compression/check.py
 
@@ -17,20 +17,25 @@ from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # models/ is no package that could be installed
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "generator"))  # whose scripts import one another
 
 import numpy as np
 import torch
+from convert import build, onnx_logits, torch_logits
 from tokenizers import Tokenizer, normalizers, pre_tokenizers, processors
 from tokenizers.models import WordLevel
-from transformers import BertConfig, BertModel
+from transformers import BertConfig, BertModel, LlamaConfig, LlamaForCausalLM
 
-from models.compression import prune
+from models.compression import distil_generator_plan, prune
 from models.compression.bert_folder import read_config
 from models.compression.distil import Distillation, Recipe
 from models.compression.distil_cache import teacher_rows
+from models.compression.distil_generator import Figures, distil_folder
+from models.compression.distil_generator_plan import BadInput, Mismatch, read_conversations
 from models.compression.distil_head import teacher_head
 from models.compression.distil_student import Student, keep_layers
 from models.compression.distil_teacher import Teacher
+from models.generator.tokens import END, SPECIAL, save_tokenizer, special_id, train_tokenizer
 
 WORDS = [f"word{number}" for number in range(60)]
 SEED = 5
@@ -117,18 +122,24 @@ def distillation(bench: Bench) -> None:
 
 def kill(bench: Bench) -> None:
     """SIGKILL in the middle, then go on: the same weights as of the run that nobody disturbed."""
-    process = multiprocessing.get_context("fork").Process(target=_quietly, args=(lambda: bench.run("killed"),))
-    process.start()
-    while not (bench.folder / "killed/checkpoint.pt").exists():
-        time.sleep(0.05)
-    time.sleep(0.5)
-    os.kill(process.pid or 0, signal.SIGKILL)
-    process.join()
+    _kill(lambda: bench.run("killed"), bench.folder / "killed/checkpoint.pt", 0.5)
     stopped = torch.load(bench.folder / "killed/checkpoint.pt", weights_only=True)["step"]
     bench.run("killed")
     whole, again = (Student(str(bench.folder / name / "student")).state() for name in ("whole", "killed"))
     worst = max(float((whole[name].float() - again[name].float()).abs().max()) for name in whole)
     fact("a killed run goes on to the same weights", worst < 1e-5, f"killed at step {stopped}, difference {worst:.1e}")
+
+
+def _kill(run: Callable[[], object], sign: Path, seconds: float) -> None:
+    """Run in a process of its own and kill that, so many seconds after the file `sign` has something in it."""
+    process = multiprocessing.get_context("fork").Process(target=_quietly, args=(run,))
+    process.start()
+    while process.is_alive() and not (sign.exists() and sign.stat().st_size):
+        time.sleep(0.01)
+    time.sleep(seconds)
+    fact("it was still running when it was killed", process.is_alive())
+    os.kill(process.pid or 0, signal.SIGKILL)
+    process.join()
 
 
 def _quietly(run: Callable[[], object]) -> None:
@@ -164,6 +175,116 @@ def pruning(bench: Bench) -> None:
         )
 
 
+class GeneratorBench:
+    """A Llama of 4 layers with a tokenizer of the chat format, and conversations of random words."""
+
+    recipe = distil_generator_plan.Recipe(steps=60, rate=3e-3, row_tokens=96, reply_tokens=16)
+    written = replace(recipe, replies=100, hard=1.0)
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.teacher = folder, folder / "teacher"
+        texts = random_texts(1200)
+        tokenizer = train_tokenizer(texts, 400)
+        self.windows = [texts[place : place + 4] for place in range(0, len(texts), 4)]
+        self.write_llama(self.teacher, tokenizer, tokenizer.get_vocab_size())
+
+    def write_llama(self, folder: Path, tokenizer: Tokenizer, vocabulary: int) -> None:
+        torch.manual_seed(SEED)
+        ids = {
+            f"{name}_token_id": special_id(token) for name, token in zip(("pad", "bos", "eos"), SPECIAL, strict=False)
+        }
+        config = LlamaConfig(
+            vocab_size=vocabulary,
+            hidden_size=64,
+            intermediate_size=128,
+            num_hidden_layers=4,
+            num_attention_heads=2,
+            max_position_embeddings=128,
+            initializer_range=0.2,
+            tie_word_embeddings=True,
+            **ids,
+        )
+        model = LlamaForCausalLM(config)
+        model.model.embed_tokens.weight.data[special_id(END)] *= 4  # or else hardly a reply of random weights would end
+        model.save_pretrained(folder)
+        save_tokenizer(tokenizer, folder, 128)
+
+    def run(self, out: str, recipe: distil_generator_plan.Recipe = recipe, **more: object) -> Figures:
+        held_out, learnt = self.windows[:40], self.windows[40:]
+        where = self.folder / out
+        return distil_folder(self.teacher, learnt, held_out, where, recipe, seconds_between_saves=0.0, **more)  # type: ignore[arg-type]
+
+    def refused(self, kind: type[ValueError], out: str, recipe: distil_generator_plan.Recipe, **more: object) -> str:
+        """In which words it was; none if it was not."""
+        try:
+            self.run(out, recipe, **more)
+        except kind as reason:
+            return str(reason)
+        return ""
+
+    def difference(self, one: str, other: str) -> float:
+        """The greatest between the weights of two students."""
+        first, second = (
+            LlamaForCausalLM.from_pretrained(self.folder / name / "student").state_dict() for name in (one, other)
+        )
+        return max(float((first[name] - second[name]).abs().max()) for name in first)
+
+
+def generator(bench: GeneratorBench) -> None:
+    got = bench.run("logits")
+    figures = f"{got.divergence_before:.3f} -> {got.divergence_after:.3f}"
+    fact(
+        "a Llama of half the layers comes nearer to its teacher", got.divergence_after < got.divergence_before, figures
+    )
+    bench.run("replies", bench.written)
+    count = len(read_conversations([bench.folder / "replies/replies.jsonl"]))
+    fact("so many replies of the teacher were written as were asked for", count == 100, str(count))
+    build(bench.folder / "logits/student", bench.folder / "artefact", "int8")
+    ids = np.arange(20)[None]
+    ours, served = (
+        each(ids).ravel()
+        for each in (torch_logits(bench.folder / "logits/student"), onnx_logits(bench.folder / "artefact"))
+    )
+    alike = float(np.corrcoef(ours, served)[0, 1])
+    fact("convert.py takes the student", alike > 0.99, f"correlation of logits {alike:.4f}")
+
+
+def generator_kill(bench: GeneratorBench) -> None:
+    _kill(lambda: bench.run("killed", bench.recipe), bench.folder / "killed/checkpoint.pt", 0.3)
+    stopped = torch.load(bench.folder / "killed/checkpoint.pt", weights_only=True)["step"]
+    said = bench.refused(Mismatch, "killed", replace(bench.recipe, temperature=5.0, hard=0.1))
+    named = "temperature was 2.0 and is now 5.0" in said and "hard was 0.5 and is now 0.1" in said
+    fact("a run that was begun refuses other settings by name", named, said)
+    bench.run("killed", bench.recipe)
+    worst = bench.difference("logits", "killed")
+    fact("a killed generator goes on to the same weights", worst < 1e-6, f"killed at step {stopped}: {worst:.1e}")
+    replies = bench.folder / "half/replies.jsonl"
+    _kill(lambda: bench.run("half", bench.written), replies, 0.0)
+    begun = replies.read_bytes()
+    bench.run("half", bench.written)
+    same = replies.read_bytes() == (bench.folder / "replies/replies.jsonl").read_bytes()
+    fact(
+        "replies that a killed teacher wrote are kept, the rest comes out the same",
+        same and len(begun) < len(replies.read_bytes()) and bench.difference("replies", "half") < 1e-6,
+        f"killed after {begun.count(b'{')} of 100",
+    )
+    unchanged = replies.stat().st_mtime_ns
+    bench.run("half", bench.written)
+    fact("a run that is through writes none again", replies.stat().st_mtime_ns == unchanged)
+
+
+def generator_refusals(bench: GeneratorBench) -> None:
+    other = bench.folder / "other"
+    bench.write_llama(other, train_tokenizer(["other words", "of another tokenizer"], 400), 300)
+    for what, words, more in (
+        ("layers that the teacher lacks", "layers 0 to 3", {"layers": [0, 4]}),
+        ("a student of another vocabulary", "different vocabularies", {"student_folder": other}),
+        ("a student that is not there", "no config.json", {"student_folder": bench.folder / "nothing"}),
+    ):
+        said = bench.refused(BadInput, "refused", bench.recipe, **more)
+        fact(f"refused: {what}", words in said, said)
+
+
 def main() -> None:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as scratch:
@@ -171,6 +292,11 @@ def main() -> None:
         distillation(bench)
         kill(bench)
         pruning(bench)
+        (Path(scratch) / "generator").mkdir()
+        llama = GeneratorBench(Path(scratch) / "generator")
+        generator(llama)
+        generator_kill(llama)
+        generator_refusals(llama)
 
 
 if __name__ == "__main__":
