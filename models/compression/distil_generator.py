@@ -132,7 +132,7 @@ def distil_folder(
     )
     write_folder(student, teacher_folder, out / "student")
     (out / "student" / "distillation.json").write_text(
-        json.dumps({**settings, **asdict(figures)}, indent=2) + "\n", encoding="utf-8"
+        json.dumps({"settings": settings, "figures": asdict(figures)}, indent=2) + "\n", encoding="utf-8"
     )
     return figures
 
