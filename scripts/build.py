@@ -1,6 +1,7 @@
 """Build everything that CDK uploads: the chat page, the layers, the example bot.
 
-Knows the order. Each part knows by itself whether it is already made.
+Knows the order, and which encoder is deployed: the one that ships, or the folder that PARLEY_ENCODER in the environment
+names (as scripts/fine_tune.py makes one). Each part knows by itself whether it is already made.
 """
 
 import os
@@ -9,11 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from build_layers import build_layers, target
+from build_layers import ENCODER, ENCODER_FILES, build_layers, target
 from setup import VENV
-from steps import PARLEY, ROOT, Step, run
+from steps import PARLEY, ROOT, Step, Stop, run
 
 BOTS = ROOT / "models" / "bots"
+ENCODER_VARIABLE = "PARLEY_ENCODER"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,20 +32,35 @@ class Built:
 
 
 def build(target_name: str) -> Built:
-    """The page, the layers for `local` or `lambda`, and a bundle for each bot.
+    """The page, the layers for `local` or `lambda`, and a bundle for each bot, all with one encoder.
 
     Raises:
         Stop: a part could not be built
     """
+    encoder = chosen_encoder(os.environ)
     with Step("page") as step:
         run([VENV / "bin" / "npm", "run", "build"], log="page", step=step, env=node_environment())
         step.say("")
     with Step("layers") as step:
-        layers = build_layers(target(target_name), step)
+        layers = build_layers(target(target_name), step, encoder)
     with Step("bot") as step:
-        bundles = tuple(_compiled(bot, step) for bot in sorted(BOTS.iterdir()) if (bot / "bot.yml").is_file())
+        bots = [bot for bot in sorted(BOTS.iterdir()) if (bot / "bot.yml").is_file()]
+        bundles = tuple(_compiled(bot, encoder, step) for bot in bots)
         step.say(", ".join(bundle.stem for bundle in bundles))
     return Built(layers, bundles)
+
+
+def chosen_encoder(environment: Mapping[str, str]) -> Path:
+    """The folder of the encoder that functions get and bots are compiled with.
+
+    Raises:
+        Stop: there is no encoder
+    """
+    folder = Path(environment.get(ENCODER_VARIABLE) or ENCODER).resolve()
+    missing = [name for name in ENCODER_FILES if not (folder / name).is_file()]
+    if missing:
+        raise Stop(f"{folder} is no encoder: it has no {', '.join(missing)}.")
+    return folder
 
 
 def node_environment(base: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -51,7 +68,7 @@ def node_environment(base: Mapping[str, str] = os.environ) -> dict[str, str]:
     return {**base, "PATH": f"{VENV / 'bin'}{os.pathsep}{base['PATH']}"}
 
 
-def _compiled(bot: Path, step: Step) -> Path:
+def _compiled(bot: Path, encoder: Path, step: Step) -> Path:
     program = ROOT / "scripts" / "compile_bot.py"
-    printed = run([sys.executable, program, bot, "--out", PARLEY / "bundles"], log=f"bot-{bot.name}", step=step)
-    return Path(printed.strip())
+    command: list[str | Path] = [sys.executable, program, bot, "--out", PARLEY / "bundles", "--encoder", encoder]
+    return Path(run(command, log=f"bot-{bot.name}", step=step).strip())

@@ -91,7 +91,7 @@ def target(name: str) -> Target:
     return Target("lambda", tuple(options), _python_of_lambda())
 
 
-def build_layers(target: Target, step: Step) -> Path:
+def build_layers(target: Target, step: Step, encoder: Path = ENCODER) -> Path:
     """The folder with a folder for each layer, built where its sources have changed.
 
     Raises:
@@ -100,7 +100,8 @@ def build_layers(target: Target, step: Step) -> Path:
     layers = PARLEY / "layers" / target.name
     made_from = (LOCK.read_bytes(), Path(__file__).read_bytes(), str(target).encode(), sys.version.encode())
     _keep(layers / "dependencies", made_from, lambda folder: _dependencies(folder, target, step))
-    _keep(layers / "encoder", [(ENCODER / name).read_bytes() for name in ENCODER_FILES], _encoder)
+    files = {name: (encoder / name).read_bytes() for name in ENCODER_FILES}
+    _keep(layers / "encoder", files.values(), lambda folder: _encoder(folder, files))
     weights = {name: megabytes(layers / name) for name in ("dependencies", "encoder")} | {"parley": megabytes(PACKAGE)}
     check_budget(weights)
     step.say(", ".join(f"{name} {weight:.0f} MB" for name, weight in weights.items()))
@@ -149,10 +150,10 @@ def _keep(folder: Path, made_from: Iterable[bytes], make: Callable[[Path], None]
     stamp.write_text(mark)
 
 
-def _encoder(folder: Path) -> None:
+def _encoder(folder: Path, files: Mapping[str, bytes]) -> None:
     (folder / "encoder").mkdir()
-    for name in ENCODER_FILES:
-        shutil.copyfile(ENCODER / name, folder / "encoder" / name)
+    for name, content in files.items():
+        (folder / "encoder" / name).write_bytes(content)
 
 
 def _dependencies(folder: Path, target: Target, step: Step) -> None:

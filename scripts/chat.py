@@ -1,6 +1,6 @@
 """Talk to a bot in the terminal, in one process, with the in-memory adapters.
 
-    python scripts/chat.py [BOT_DIR]
+    python scripts/chat.py [BOT_DIR] [--encoder DIR]
 
 The same turn function, models and generator as the deployed stack. After each reply a line
 says where it came from. /restart begins again, /quit (or Ctrl-D) ends.
@@ -108,10 +108,11 @@ def main() -> int:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bot", type=Path, nargs="?", default=ROOT / "models/bots/support", help="the bot's folder")
+    parser.add_argument("--encoder", type=Path, default=ENCODER, help="the encoder's folder")
     options = parser.parse_args()
     try:
-        encoder = OnnxEncoder(ENCODER)
-        loaded = load(unpack(bundle_of(options.bot).read_bytes()), encoder)
+        encoder = OnnxEncoder(options.encoder)
+        loaded = load(unpack(bundle_of(options.bot, encoder=options.encoder).read_bytes()), encoder)
         services = Services(
             bots=lambda _: loaded,
             encoder=encoder,

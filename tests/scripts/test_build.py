@@ -1,0 +1,74 @@
+"""The build: which encoder the functions get, and that every bot is compiled with the same."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import build
+import build_layers
+from build import chosen_encoder
+from steps import Step, Stop
+
+FILES = ("model.onnx", "tokenizer.json", "config.json")
+
+
+@pytest.fixture
+def encoder(tmp_path: Path) -> Path:
+    """The folder of an encoder of a bot's own."""
+    folder = tmp_path / "tuned"
+    folder.mkdir()
+    for name in FILES:
+        (folder / name).write_text(f"{name} of my own")
+    return folder
+
+
+def test_without_a_word_on_it_the_encoder_that_ships_is_deployed() -> None:
+    assert chosen_encoder({}) == chosen_encoder({"PARLEY_ENCODER": ""}) == build_layers.ENCODER
+
+
+def test_a_folder_that_is_no_encoder_is_refused_with_what_it_lacks(encoder: Path) -> None:
+    (encoder / "config.json").unlink()
+
+    with pytest.raises(Stop, match=r"no encoder: it has no config\.json"):
+        chosen_encoder({"PARLEY_ENCODER": str(encoder)})
+
+
+def test_layer_and_bots_are_made_with_the_encoder_that_is_named(
+    encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands: list[list[str]] = []
+
+    def run(command: Sequence[str | Path], **_: Any) -> str:
+        commands.append([str(word) for word in command])
+        return str(tmp_path / "support-0.zip")
+
+    for module in (build, build_layers):
+        monkeypatch.setattr(module, "run", run)
+    monkeypatch.setattr(build_layers, "PARLEY", tmp_path / "built")
+    monkeypatch.setattr(build_layers, "_dependencies", lambda *_: None)
+    monkeypatch.setenv("PARLEY_ENCODER", str(encoder))
+
+    built = build.build("local")
+
+    assert [(built.layers / "encoder/encoder" / name).read_text() for name in FILES] == [
+        f"{name} of my own" for name in FILES
+    ]
+    compiling = [command for command in commands if any(word.endswith("compile_bot.py") for word in command)]
+    assert compiling
+    assert all(command[-2:] == ["--encoder", str(encoder)] for command in compiling)
+
+
+def test_another_encoder_takes_the_place_of_the_one_before(
+    encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build_layers, "PARLEY", tmp_path / "built")
+    monkeypatch.setattr(build_layers, "_dependencies", lambda *_: None)
+    with Step("layers") as step:
+        build_layers.build_layers(build_layers.target("local"), step, encoder)
+        (encoder / "model.onnx").write_text("tuned again")
+
+        layers = build_layers.build_layers(build_layers.target("local"), step, encoder)
+
+    assert (layers / "encoder/encoder/model.onnx").read_text() == "tuned again"
