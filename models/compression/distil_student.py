@@ -46,7 +46,8 @@ class Student:
         """Unit vectors (B, D) and, if wanted, the hidden states of all layers, (B, T, D) each."""
         if not hidden:
             return self._model(tokens, mask)[0], ()
-        return self._model(tokens, mask)[0], self._model.encoder(tokens, mask, output_hidden_states=True).hidden_states
+        vectors, states = self._model.with_layers(tokens, mask)
+        return vectors, states
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """The unit vectors of the texts, (N, D), as they are now."""

@@ -25,12 +25,22 @@ class SentenceEncoder(torch.nn.Module):
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The unit vectors (B, D) and the last hidden state (B, T, D)."""
         hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        return self._pooled(hidden, attention_mask), hidden
+
+    def with_layers(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor
+    ) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
+        """The unit vectors (B, D) and the hidden states of all layers, (B, T, D) each; the first are the embeddings."""
+        states = self.encoder(input_ids, attention_mask, output_hidden_states=True).hidden_states
+        return self._pooled(states[-1], attention_mask), states
+
+    def _pooled(self, hidden: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         if self._first_token:
             pooled = hidden[:, 0]
         else:
             weights = attention_mask.unsqueeze(-1).to(hidden.dtype)
             pooled = (hidden * weights).sum(1) / weights.sum(1).clamp(min=1.0)
-        return pooled / pooled.norm(dim=1, keepdim=True).clamp(min=1e-12), hidden
+        return pooled / pooled.norm(dim=1, keepdim=True).clamp(min=1e-12)
 
 
 def load_sentence_encoder(folder: Path) -> SentenceEncoder:
