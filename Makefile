@@ -1,6 +1,7 @@
 # Parley's commands. `make` alone lists them.
 
 STAGE ?= dev
+DATA ?= $(wildcard ../shared/data)# labelled utterances, for bench-nlu
 
 # The first interpreter that is new enough; a pyenv shim that only prints an error is passed over.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -8,10 +9,10 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run chat bench test lint format synth deploy lock clean
+.PHONY: help setup run chat bench bench-nlu test lint format synth deploy lock clean
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## make .venv from requirements.lock and node_modules from package-lock.json
 	@if [ -z "$(PYTHON)" ]; then echo "Parley needs Python 3.11 or newer, and no such python3 is on the PATH." >&2; exit 1; fi
@@ -25,6 +26,9 @@ chat: setup ## talk to the example bot in the terminal
 
 bench: setup ## time and memory of a turn in one process
 	@$(VENV)/python scripts/bench_turn.py
+
+bench-nlu: setup ## time, memory and, with DATA=folder of labelled utterances, quality of the understanding
+	@$(VENV)/python scripts/bench_nlu.py $(if $(DATA),--data $(DATA))
 
 test: lint ## everything that needs no AWS account
 	@$(VENV)/python -m pytest

@@ -23,7 +23,7 @@ class Encoded:
 
     Shapes:
         vector: (D,) float32, unit length
-        tokens: (T, D) float32, the last hidden state of each word piece
+        tokens: (T, D) float32, the hidden state of each word piece two thirds of the way through the encoder
     """
 
     vector: NDArray[np.float32]

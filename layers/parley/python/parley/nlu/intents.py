@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 
 from parley.conversation import IntentScore
 from parley.nlu.lexical import Vocabulary
+from parley.ports import Encoded
 
 FloatArray = NDArray[np.float32]
 
+NEARER_THE_WORDS = 0.5  # of a middle layer's mean beside the sentence's vector; models/encoder/README.md, "Intents"
 RANKED = 10  # the intents that a ranking names, as Rasa's
 IN_SCOPE = 0.5  # the least `in_scope` of what counts as taught; `fit` lays the scale so that this is the best divide
 
@@ -58,7 +60,7 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class IntentHead:
-    """What was learned from a bot's examples, for C intents and embeddings of D numbers."""
+    """What was learned from a bot's examples, for C intents and senses of D numbers."""
 
     intents: tuple[str, ...]
     meaning: FloatArray  # (C, D)
@@ -102,28 +104,40 @@ class IntentHead:
             "platt": np.array([self.scope.slope, self.scope.offset], np.float32),
         }
 
-    def read(self, text: str, embedding: FloatArray) -> tuple[tuple[IntentScore, ...], float]:
-        """The likeliest intents, best first, and how likely it is that `text` has an intent that was taught.
-
-        Shapes:
-            embedding: (D,) float32, unit length: the encoder's vector of `text`
-        """
-        meaning, wording = self.judge(text, embedding)
+    def read(self, text: str, encoded: Encoded) -> tuple[tuple[IntentScore, ...], float]:
+        """The likeliest intents, best first, and how likely it is that `text` has an intent that was taught."""
+        sensed = sense(encoded)
+        meaning, wording = self.judge(text, sensed)
         probabilities = softmax(self.trust[0] * meaning + self.trust[1] * wording)
         best = np.argsort(-probabilities, kind="stable")[:RANKED]
         ranking = tuple(IntentScore(self.intents[i], float(probabilities[i])) for i in best)
-        return ranking, float(self.scope.probability(evidence(meaning, wording, (self.prototypes @ embedding).max())))
+        return ranking, float(self.scope.probability(evidence(meaning, wording, (self.prototypes @ sensed).max())))
 
-    def judge(self, text: str, embedding: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def judge(self, text: str, sensed: FloatArray) -> tuple[FloatArray, FloatArray]:
         """What the meaning and what the words say for each intent.
 
         Shapes:
-            embedding: (D,) float32, unit length
+            sensed: (D,) float32, unit length
             returns: twice (C,) float32, the second about -1 to 1
         """
         features, weights = self.vocabulary.weigh(text)
         wording = weights @ self.wording[features].astype(np.float32) + self.wording_bias
-        return self.meaning @ embedding + self.meaning_bias, wording
+        return self.meaning @ sensed + self.meaning_bias, wording
+
+
+def sense(encoded: Encoded) -> FloatArray:
+    """What a text means, and a little of how it is said: its vector beside the mean of its word pieces.
+
+    The encoder was trained to bring together what means the same; what it has before its last layers keeps
+    intents apart that differ in a nuance only.
+
+    Shapes:
+        returns: (2 E,) float32, unit length, for an encoder of E dimensions
+    """
+    mean = encoded.tokens.sum(axis=0)
+    length = max(float(np.linalg.norm(mean)), 1e-9)
+    together = np.concatenate([encoded.vector, mean * np.float32(NEARER_THE_WORDS / length)])
+    return np.asarray(together / np.linalg.norm(together), dtype=np.float32)
 
 
 def evidence(meaning: FloatArray, wording: FloatArray, near: FloatArray) -> FloatArray:

@@ -24,7 +24,7 @@ class Understander:
         it nor the encoder was taught that language.
         """
         language = detect_language(text, self.language)
-        labels, in_scope = self.head.read(text, encoded.vector)
+        labels, in_scope = self.head.read(text, encoded)
         if language != self.language:
             in_scope = 0.0
         ranking = _families(labels)
