@@ -22,6 +22,7 @@ from steps import ROOT, Stop, finish
 sys.path.insert(0, str(ROOT))  # models/ is no package that could be installed
 
 from models.compression import measure, report
+from models.compression.model_place import model_path
 
 
 def main() -> None:
@@ -37,9 +38,9 @@ def main() -> None:
 
 def _measure(arguments: argparse.Namespace) -> None:
     row = measure.measure(
-        arguments.model,
+        model_path(arguments.model),
         arguments.tokenizer,
-        arguments.baseline,
+        model_path(arguments.baseline) if arguments.baseline else None,
         name=arguments.name,
         step=arguments.step,
         settings=dict(_setting(each) for each in arguments.settings),
@@ -75,14 +76,14 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     measuring = commands.add_parser("measure", help="append a row")
-    measuring.add_argument("model", type=Path)
+    measuring.add_argument("model", help="file, folder or package:NAME")
     measuring.add_argument("--report", type=Path, required=True)
     measuring.add_argument("--name", required=True)
     measuring.add_argument("--step", required=True, help="original, export, distil, prune or quantize")
     measuring.add_argument("--settings", nargs="*", default=[], metavar="KEY=VALUE")
     measuring.add_argument("--parent", help="the name of the row that this model was made from")
     measuring.add_argument("--tokenizer", type=Path, help="default: tokenizer.json beside the model")
-    measuring.add_argument("--baseline", type=Path)
+    measuring.add_argument("--baseline", help="likewise")
     measuring.add_argument("--train", type=Path)
     measuring.add_argument("--valid", type=Path)
     drawing = commands.add_parser("draw", help="print the table, write the picture")

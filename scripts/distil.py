@@ -21,16 +21,17 @@ import os
 import sys
 from pathlib import Path
 
+import report_row
 from steps import ROOT, Stop, finish
 
 sys.path.insert(0, str(ROOT))  # models/ is no package that could be installed
 
-from models.compression import measure, report
 from models.compression.distil import Distillation, Recipe, join_processes, use_threads
-from models.compression.distil_cache import Mismatch, teacher_rows
+from models.compression.distil_cache import teacher_rows
 from models.compression.distil_head import teacher_head
 from models.compression.distil_student import Student, blend, keep_layers
-from models.compression.distil_teacher import BadTeacher, Teacher, model_folder
+from models.compression.distil_teacher import Teacher
+from models.compression.model_place import model_folder
 from models.compression.read_texts import read_texts
 
 
@@ -41,7 +42,7 @@ def main() -> None:
         _distil(arguments)
         if arguments.report is not None and os.environ.get("RANK", "0") == "0":  # one row, however many processes
             _measure(arguments)
-    except (BadTeacher, Mismatch, ValueError, FileNotFoundError) as reason:
+    except (ValueError, FileNotFoundError) as reason:
         raise Stop(str(reason)) from reason
 
 
@@ -81,17 +82,8 @@ def _distil(arguments: argparse.Namespace) -> None:
 def _measure(arguments: argparse.Namespace) -> None:
     student = arguments.out / "student"
     settings = json.loads((student / "distillation.json").read_text(encoding="utf-8"))
-    row = measure.measure(
-        student,
-        baseline=arguments.baseline,
-        name=arguments.name or arguments.out.name,
-        step="distil",
-        settings={key: value for key, value in settings.items() if not isinstance(value, dict)},
-        parent=arguments.parent,
-        train=arguments.train,
-        valid=arguments.valid,
-    )
-    report.append(row, arguments.report)
+    plain = {key: value for key, value in settings.items() if not isinstance(value, dict)}
+    report_row.append(arguments, student, "distil", plain)
 
 
 def _arguments() -> argparse.Namespace:
@@ -113,12 +105,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--learn-words", action="store_true", help="train the word table too")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seconds-between-saves", type=float, default=defaults.seconds_between_saves)
-    parser.add_argument("--report", type=Path, help="append a row to this report")
-    parser.add_argument("--name", help="of the row; without it, the name of --out")
-    parser.add_argument("--parent", help="the row that this one was made from")
-    parser.add_argument("--baseline", type=Path, help="what the row is compared with")
-    parser.add_argument("--train", type=Path, help="labelled texts for the row's accuracy")
-    parser.add_argument("--valid", type=Path, help="likewise, held out")
+    report_row.add_options(parser)
     return parser.parse_args()
 
 

@@ -18,6 +18,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import report_row
 from steps import ROOT, Stop, finish
 
 sys.path.insert(0, str(ROOT))  # models/ is no package that could be installed
@@ -25,12 +26,13 @@ sys.path.insert(0, str(ROOT))  # models/ is no package that could be installed
 import numpy as np
 from numpy.typing import NDArray
 
-from models.compression import measure, prune, report
+from models.compression import prune
 from models.compression.bert_folder import read_config
 from models.compression.distil import Distillation, Recipe, use_threads
 from models.compression.distil_cache import teacher_rows
 from models.compression.distil_student import Student
-from models.compression.distil_teacher import BadTeacher, Teacher, model_folder
+from models.compression.distil_teacher import Teacher
+from models.compression.model_place import model_folder
 from models.compression.prune_plan import share_at
 from models.compression.read_texts import read_texts
 
@@ -47,7 +49,7 @@ def main() -> None:
         _prune(source, arguments)
         if arguments.report is not None:
             _measure(arguments)
-    except (BadTeacher, ValueError, FileNotFoundError) as reason:
+    except (ValueError, FileNotFoundError) as reason:
         raise Stop(str(reason)) from reason
 
 
@@ -101,17 +103,8 @@ def _texts(arguments: argparse.Namespace) -> list[str]:
 
 def _measure(arguments: argparse.Namespace) -> None:
     kept = ("share", "threshold", "two_of_four", "neurons", "heads", "by_activation", "epochs", "steps")
-    row = measure.measure(
-        arguments.out / "pruned",
-        baseline=arguments.baseline,
-        name=arguments.name or arguments.out.name,
-        step="prune",
-        settings={name: getattr(arguments, name) for name in kept if getattr(arguments, name)},
-        parent=arguments.parent,
-        train=arguments.train,
-        valid=arguments.valid,
-    )
-    report.append(row, arguments.report)
+    settings = {name: getattr(arguments, name) for name in kept if getattr(arguments, name)}
+    report_row.append(arguments, arguments.out / "pruned", "prune", settings)
 
 
 def _arguments() -> argparse.Namespace:
@@ -132,12 +125,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=Recipe().batch)
     parser.add_argument("--rate", type=float, default=Recipe().rate)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--report", type=Path, help="append a row to this report")
-    parser.add_argument("--name", help="of the row; without it, the name of --out")
-    parser.add_argument("--parent", help="the row that this one was made from")
-    parser.add_argument("--baseline", type=Path, help="what the row is compared with")
-    parser.add_argument("--train", type=Path, help="labelled texts for the row's accuracy")
-    parser.add_argument("--valid", type=Path, help="likewise, held out")
+    report_row.add_options(parser)
     arguments = parser.parse_args()
     chosen = [arguments.share, arguments.threshold, arguments.neurons, arguments.heads, arguments.two_of_four or None]
     if all(value is None for value in chosen):

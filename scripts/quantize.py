@@ -2,8 +2,9 @@
 
     python scripts/quantize.py MODEL --out OUT [--method int8|int4|kmeans|log] [options]
 
-MODEL is an ONNX file, a folder with model.onnx, or a Hugging Face folder of a sentence encoder (which is written as
-ONNX first). OUT becomes a folder with model.onnx and tokenizer.json, or only the ONNX file if its name ends in .onnx.
+MODEL is an ONNX file, a folder with model.onnx, a Hugging Face folder of a sentence encoder (which is written as ONNX
+first), or package:NAME of an installed package that brings one. OUT becomes a folder with model.onnx and
+tokenizer.json, or only the ONNX file if its name ends in .onnx.
 
     int8     linear, 8 bits; dynamic, or with --static calibrated on --calibration, a text file with a sentence a line.
              --smooth 0.75 moves outliers from activations into weights (SmoothQuant). --engine onnxruntime quantizes
@@ -26,6 +27,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import report_row
 from steps import ROOT, Stop, finish
 
 sys.path.insert(0, str(ROOT))  # models/ is no package that could be installed
@@ -42,11 +44,12 @@ from models.compression import (
     report,
 )
 from models.compression.embedders import MODEL_FILE, TOKENIZER_FILE, onnx_file, tokenizer_file
+from models.compression.model_place import model_path
 
 
 def main() -> None:
-    arguments = _arguments()
     try:
+        arguments = _arguments()
         _quantize(arguments)
         if arguments.report is not None:
             _measure(arguments)
@@ -166,18 +169,7 @@ def _tell(model: Path, out: Path) -> None:
 
 
 def _measure(arguments: argparse.Namespace) -> None:
-    row = measure.measure(
-        arguments.out,
-        _needed_tokenizer(arguments),
-        arguments.baseline,
-        name=arguments.name or arguments.out.name,
-        step="quantize",
-        settings=_settings(arguments),
-        parent=arguments.parent,
-        train=arguments.train,
-        valid=arguments.valid,
-    )
-    report.append(row, arguments.report)
+    row = report_row.append(arguments, arguments.out, "quantize", _settings(arguments), _needed_tokenizer(arguments))
     print(report.markdown([row]), end="")
 
 
@@ -188,7 +180,7 @@ def _settings(arguments: argparse.Namespace) -> dict[str, report.Setting]:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", type=Path)
+    parser.add_argument("model", help="file, folder or package:NAME")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--method", choices=METHODS, default="int8")
     parser.add_argument("--format", choices=("onnx", "safetensors"), default="onnx")
@@ -212,14 +204,10 @@ def _arguments() -> argparse.Namespace:
     levels.add_argument("--start", choices=quantize_codebook.STARTS, default="density", help="of k-means")
     levels.add_argument("--groups", type=int, default=1, help="codebooks per tensor")
     levels.add_argument("--no-scales", action="store_true", help="no scale per row or column")
-    rows = parser.add_argument_group("report")
-    rows.add_argument("--report", type=Path, help="append a row to this JSONL file")
-    rows.add_argument("--name", help="of the row; default: OUT's name")
-    rows.add_argument("--parent", help="the row that MODEL is")
-    rows.add_argument("--baseline", type=Path, help="what cosine and time are compared to")
-    rows.add_argument("--train", type=Path, help="JSONL of text and intent")
-    rows.add_argument("--valid", type=Path, help="JSONL of text and intent")
-    return parser.parse_args()
+    report_row.add_options(parser)
+    arguments = parser.parse_args()
+    arguments.model = model_path(arguments.model)
+    return arguments
 
 
 if __name__ == "__main__":

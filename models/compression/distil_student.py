@@ -17,8 +17,9 @@ from safetensors.torch import load_file, save_file
 
 from models.compression.bert_folder import CONFIG_FILE, WEIGHTS_FILE, read_config, without_prefix
 from models.compression.distil_plan import batches_by_length
-from models.compression.distil_teacher import model_folder, padded, padding_id
+from models.compression.distil_teacher import padded, padding_id
 from models.compression.embedders import TOKENIZER_FILE, plain_tokenizer
+from models.compression.model_place import model_folder
 from models.compression.torch_encoder import load_sentence_encoder
 
 BATCH_TOKENS = 1024

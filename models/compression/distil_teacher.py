@@ -4,7 +4,6 @@ Knows where teachers come from and how many texts are worth putting through at a
 """
 
 import hashlib
-import importlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,27 +14,10 @@ from tokenizers import Tokenizer
 
 from models.compression.distil_plan import batches_by_length
 from models.compression.embedders import TOKENIZER_FILE, plain_tokenizer
+from models.compression.model_place import model_folder
 from models.compression.torch_encoder import load_sentence_encoder
 
-PACKAGE = "package:"
 BATCH_TOKENS = 1024  # more gains nothing on a CPU and leaves the cache
-
-
-class BadTeacher(ValueError):
-    """What was named is no teacher; says why."""
-
-
-def model_folder(name: str) -> Path:
-    """The Hugging Face folder that `name` means: a path, or `package:NAME` for a package with a MODEL_DIR."""
-    if name.startswith(PACKAGE):
-        try:
-            return Path(importlib.import_module(name.removeprefix(PACKAGE)).MODEL_DIR)
-        except (ImportError, AttributeError) as error:
-            raise BadTeacher(f"{name}: no such package, or it has no MODEL_DIR") from error
-    folder = Path(name)
-    if not (folder / "config.json").exists():
-        raise BadTeacher(f"{folder} has no config.json: no Hugging Face folder")
-    return folder
 
 
 def weights_hash(folder: Path) -> str:
