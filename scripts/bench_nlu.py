@@ -166,7 +166,7 @@ def _loaded(bundle: Path) -> tuple[Any, Any]:
 
     encoder = OnnxEncoder(ENCODER)
     nlu = load(unpack(bundle.read_bytes()), encoder).nlu
-    return encoder, lambda text: nlu.understand(text, encoder.encode(text))
+    return encoder, lambda text: nlu.understand(text, nlu.hear(text, encoder))
 
 
 def cold_start(bundle: Path, began: float) -> dict[str, float]:

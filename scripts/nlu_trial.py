@@ -40,6 +40,10 @@ class RememberingEncoder:
             self._known[text] = self.encoder.encode(text)
         return self._known[text]
 
+    def knows(self, word: str) -> bool:
+        """See `ports.Encoder.knows`."""
+        return self.encoder.knows(word)
+
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """See `ports.Encoder.embed`."""
         return np.stack([self.encode(text).vector for text in texts])
@@ -139,7 +143,7 @@ def readings(understander: Understander, encoder: Encoder, lesson: Lesson, trial
 
 def reading(understander: Understander, encoder: Encoder, example: Example, wanted: str | None, trial: int) -> Reading:
     """What is made of one utterance."""
-    understood = understander.understand(example.text, encoder.encode(example.text))
+    understood = understander.understand(example.text, understander.hear(example.text, encoder))
     return Reading(
         text=example.text,
         place=example.place,
@@ -171,6 +175,6 @@ def _timed(understander: Understander, encoder: Encoder, texts: Sequence[str]) -
     times = []
     for text in texts[:TIMED_UTTERANCES]:
         begun = time.perf_counter()
-        understander.understand(text, encoder.encode(text))
+        understander.understand(text, understander.hear(text, encoder))
         times.append((time.perf_counter() - begun) * 1e3)
     return times

@@ -10,7 +10,7 @@ from parley.nlu.patterns import Match
 from parley.nlu.system_entities import SystemEntities, SystemSettings
 from parley.ports import Encoded
 
-NOTHING_ENCODED = Encoded(np.zeros(3, np.float32), np.zeros((0, 3), np.float32), ())
+NOTHING_ENCODED = Encoded("", np.zeros(3, np.float32), np.zeros((0, 3), np.float32), ())
 TUESDAY = 1_795_516_200.0  # 2026-11-24 10:30 UTC
 
 

@@ -98,7 +98,7 @@ def test_a_head_says_the_same_after_its_way_through_a_bundle(fitted: Fitted, enc
     back = IntentHead.from_arrays(head.intents, head.arrays())
 
     encoded = encoder.encode("where is my parcel")
-    (before, scope_before), (after, scope_after) = (each.read("where is my parcel", encoded) for each in (head, back))
+    (before, scope_before), (after, scope_after) = (each.read(encoded) for each in (head, back))
     assert [score.name for score in after] == [score.name for score in before]
     assert after[0].confidence == pytest.approx(before[0].confidence, abs=0.01)
     assert scope_after == pytest.approx(scope_before, abs=0.01)

@@ -194,7 +194,7 @@ def test_windows_hold_the_neighbours_and_zeros_beyond_the_ends() -> None:
 
 def test_pieces_of_one_word_count_as_their_mean() -> None:
     tokens = np.array([[1.0], [3.0], [5.0]], dtype=np.float32)
-    encoded = Encoded(np.ones(1, np.float32), tokens, ((0, 2), (2, 5), (6, 7)))
+    encoded = Encoded("", np.ones(1, np.float32), tokens, ((0, 2), (2, 5), (6, 7)))
 
     words = read_words("hello 5kg beyond", encoded, [], 64)
 

@@ -8,9 +8,6 @@ import logging
 import time
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from parley.caching.eligibility import is_shareable
 from parley.caching.recall import CACHEABLE_SOURCES
 from parley.conversation import Message, RecordedTurn, Reply, Session, Source, Turn
@@ -20,6 +17,7 @@ from parley.errors import GenerationBusy, GenerationFailed
 from parley.generation.guard import clean
 from parley.generation.prompt import compose
 from parley.loaded import LoadedBot
+from parley.ports import Encoded
 from parley.services import Services
 
 logger = logging.getLogger(__name__)
@@ -32,7 +30,7 @@ class Actor:
     turn: Turn
     session: Session
     decision: Decision
-    embedding: NDArray[np.float32]
+    heard: Encoded
     loaded: LoadedBot
     services: Services
     deadline: float  # of the generator, on the monotonic clock
@@ -82,7 +80,7 @@ class Actor:
             case Say():
                 return self._say(step)
             case Answer():
-                passage = self.loaded.knowledge.answer(self.turn.text, self.embedding)
+                passage = self.loaded.knowledge.answer(self.heard.text, self.heard.vector)
                 return (Message(passage.text, citations=(passage,)), "knowledge") if passage else None
             case Generate():
                 text = self._generate()

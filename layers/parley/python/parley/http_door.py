@@ -56,8 +56,8 @@ class HttpDoor:
     def understand(self, request: http.UnderstandRequest) -> Response[Any]:
         """What a bot makes of an utterance."""
         loaded = self.services.bots(request.bot or self.default_bot)
-        encoded = self.services.encoder.encode(request.message)
-        return json_response(200, http.render_full_understanding(loaded.nlu.understand(request.message, encoded)))
+        heard = loaded.hear(request.message, self.services.encoder)
+        return json_response(200, http.render_full_understanding(loaded.nlu.understand(request.message, heard)))
 
     def history(self, conversation_id: str, authorization: str | None, limit: int, before: int | None) -> Response[Any]:
         """The latest turns of a conversation."""

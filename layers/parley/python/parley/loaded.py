@@ -14,7 +14,7 @@ from parley.nlu.patterns import Patterns
 from parley.nlu.system_entities import SystemEntities
 from parley.nlu.tagger import Tagger, TaggerSpec
 from parley.nlu.understand import Understander
-from parley.ports import Encoder
+from parley.ports import Encoded, Encoder
 
 INTENTS, TAGGER = "intents", "tagger"  # the names of the trained parts in a bundle
 
@@ -26,6 +26,10 @@ class LoadedBot:
     bot: Bot
     nlu: Understander
     knowledge: Snapshot
+
+    def hear(self, text: str, encoder: Encoder) -> Encoded:
+        """What somebody typed, as the encoder reads what was meant."""
+        return self.nlu.hear(text, encoder, self.knowledge.postings)
 
 
 def load(bundle: Bundle, encoder: Encoder) -> LoadedBot:

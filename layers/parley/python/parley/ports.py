@@ -26,9 +26,10 @@ class Encoded:
         tokens: (T, D) float32, the hidden state of each word piece two thirds of the way through the encoder
     """
 
+    text: str  # as the encoder read it, which may be better spelt than what somebody typed
     vector: NDArray[np.float32]
     tokens: NDArray[np.float32]
-    offsets: tuple[tuple[int, int], ...]  # where each word piece stands: first character, and the one after the last
+    offsets: tuple[tuple[int, int], ...]  # where each word piece was typed: first character, and the one after the last
 
 
 class Encoder(Protocol):
@@ -38,6 +39,9 @@ class Encoder(Protocol):
 
     def encode(self, text: str) -> Encoded:
         """One text as a vector, and as a vector for each of its word pieces."""
+
+    def knows(self, word: str) -> bool:
+        """Whether a word was frequent in what the encoder learned from; of others it knows the pieces only."""
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """The meaning of each text as a vector.

@@ -61,8 +61,8 @@ def answer(turn: Turn, services: Services, *, opened: Opened | None = None) -> A
     watch.lap("open")
     if found.recorded is not None:
         return Answered(found.recorded, "answered before", watch.timings_ms())
-    encoded = services.encoder.encode(turn.text)
-    understanding = loaded.nlu.understand(turn.text, encoded, now=turn.sent_at)
+    heard = loaded.hear(turn.text, services.encoder)
+    understanding = loaded.nlu.understand(turn.text, heard, now=turn.sent_at)
     watch.lap("understand")
     for _ in range(MAX_RACES):
         session = found.session
@@ -70,7 +70,7 @@ def answer(turn: Turn, services: Services, *, opened: Opened | None = None) -> A
             raise NotFound(f"there is no conversation {turn.conversation_id!r}, or it was erased")
         decision = decide(loaded.bot, session, understanding, turn.text)
         watch.lap("decide")
-        reply = Actor(turn, session, decision, encoded.vector, loaded, services, deadline).reply()
+        reply = Actor(turn, session, decision, heard, loaded, services, deadline).reply()
         watch.lap("act")
         after = replace(session, version=session.version + 1, slots=decision.slots, form=decision.form)
         recorded = RecordedTurn(turn.id, after.version, turn.text, turn.channel, turn.sent_at, reply, understanding)

@@ -49,7 +49,11 @@ class OnnxEncoder:
         ids = np.array([encoding.ids], dtype=np.int64)
         feed = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
         vectors, tokens = self._session.run(["sentence_embedding", "token_embeddings"], feed)
-        return Encoded(vectors[0], tokens[0, 1:-1], tuple(encoding.offsets[1:-1]))  # without [CLS] and [SEP]
+        return Encoded(text, vectors[0], tokens[0, 1:-1], tuple(encoding.offsets[1:-1]))  # without [CLS] and [SEP]
+
+    def knows(self, word: str) -> bool:
+        """Whether a word is a piece of its own; of others the encoder knows their pieces only."""
+        return self._tokenizer.token_to_id(self._tokenizer.normalizer.normalize_str(word)) is not None
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """The meaning of each text as a vector; what lies beyond the model's window does not count.

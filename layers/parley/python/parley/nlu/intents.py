@@ -104,10 +104,10 @@ class IntentHead:
             "platt": np.array([self.scope.slope, self.scope.offset], np.float32),
         }
 
-    def read(self, text: str, encoded: Encoded) -> tuple[tuple[IntentScore, ...], float]:
-        """The likeliest intents, best first, and how likely it is that `text` has an intent that was taught."""
+    def read(self, encoded: Encoded) -> tuple[tuple[IntentScore, ...], float]:
+        """The likeliest intents, best first, and how likely it is that the text has an intent that was taught."""
         sensed = sense(encoded)
-        meaning, wording = self.judge(text, sensed)
+        meaning, wording = self.judge(encoded.text, sensed)
         probabilities = softmax(self.trust[0] * meaning + self.trust[1] * wording)
         best = np.argsort(-probabilities, kind="stable")[:RANKED]
         ranking = tuple(IntentScore(self.intents[i], float(probabilities[i])) for i in best)

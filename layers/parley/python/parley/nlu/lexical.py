@@ -11,7 +11,7 @@ import re
 import unicodedata
 import zlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Self
@@ -56,6 +56,16 @@ class Vocabulary:
         hashes = np.array(sorted(kept), dtype=np.uint32)
         texts_with = np.array([having[int(hash_)] for hash_ in hashes], dtype=np.float32)
         return cls(hashes, np.log((1 + total) / (1 + texts_with)).astype(np.float32) + 1)
+
+    def rarity_of(self, words: Sequence[str]) -> FloatArray:
+        """How rare whole words in lower case are; infinite where there is no such feature.
+
+        Shapes:
+            returns: (W,) float32
+        """
+        hashes = np.fromiter((zlib.crc32(word.encode(), _WHOLE) for word in words), np.uint32, len(words))
+        places = np.minimum(np.searchsorted(self.hashes, hashes), len(self.hashes) - 1)
+        return np.where(self.hashes[places] == hashes, self.rarity[places], np.float32(np.inf))
 
     def weigh(self, text: str) -> tuple[IntArray, FloatArray]:
         """Which features `text` has, and how much each weighs in it.

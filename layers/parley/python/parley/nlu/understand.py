@@ -1,12 +1,17 @@
 """From words to an understanding: the parts of NLU, put together for one bot."""
 
-from dataclasses import dataclass
+import math
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, replace
 
 from parley.conversation import IntentScore, Understanding
 from parley.nlu.entities import EntityFinder
+from parley.nlu.hearing import mend
 from parley.nlu.intents import IN_SCOPE, IntentHead
 from parley.nlu.language import detect_language
-from parley.ports import Encoded
+from parley.ports import Encoded, Encoder
+
+BESIDE = 1e6  # the rarity of a word that no example holds: any of the examples' words is likelier
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,14 +22,35 @@ class Understander:
     entities: EntityFinder
     language: str  # that the bot was taught in, ISO 639-1
 
+    def hear(self, text: str, encoder: Encoder, beside: Container[str] = ()) -> Encoded:
+        """`text` as the encoder reads it where typing errors are mended and emoji left out.
+
+        `beside` are words, in lower case, that are right although no example holds them: those of the documents.
+        """
+
+        def rarity(words: Sequence[str]) -> list[float]:
+            of_examples = self.head.vocabulary.rarity_of(words).tolist()
+            return [
+                BESIDE if rare == math.inf and word in beside else rare
+                for word, rare in zip(words, of_examples, strict=True)
+            ]
+
+        mended = mend(text, encoder.knows, rarity)
+        if mended is None:
+            return encoder.encode(text)
+        encoded = encoder.encode(mended.text)
+        return replace(encoded, offsets=tuple(mended.place(start, end) for start, end in encoded.offsets))
+
     def understand(self, text: str, encoded: Encoded, *, now: float | None = None) -> Understanding:
-        """What the bot makes of `text`; "tomorrow" counts from `now`, in seconds since the Unix epoch, UTC.
+        """What the bot makes of `text`, which it has heard as `encoded`.
+
+        "tomorrow" counts from `now`, in seconds since the Unix epoch, UTC.
 
         An utterance in another language than the bot's is out of scope, whatever it looks like to the head: neither
         it nor the encoder was taught that language.
         """
         language = detect_language(text, self.language)
-        labels, in_scope = self.head.read(text, encoded)
+        labels, in_scope = self.head.read(encoded)
         if language != self.language:
             in_scope = 0.0
         ranking = _families(labels)
