@@ -5,7 +5,7 @@ import math
 import pytest
 
 from parley.nlu.encoder import OnnxEncoder
-from parley.nlu.hearing import Mended, mend
+from parley.nlu.hearing import MOST_ERRORS, Mended, mend
 
 BOT = {"where": 2.0, "order": 1.0, "older": 3.0, "parcel": 2.0, "track": 2.0, "delivery": 2.0, "secateurs": 4.0}
 LANGUAGE = {"with", "from", "this", "please", "sharp", "oder"}
@@ -49,6 +49,8 @@ def test_an_error_is_mended_and_emoji_are_left_out(typed: str, meant: str) -> No
         "wer is it",  # three letters
         "WB-20451 ordr-7 x@ordr.com ordr.com http://ordr",  # parts of codes and addresses
         "ordr's",
+        "ordr " * (MOST_ERRORS + 1),  # too many to be slips
+        "ordr" * 1000,  # too long to be a word
         "👍",  # nothing else was said
         "❤️ 🔥",
         "20°C ± 2 § ^ ` ©",  # signs that are no pictures

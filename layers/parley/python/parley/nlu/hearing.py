@@ -24,7 +24,8 @@ import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-_WORD = re.compile(r"(?<![\w'’.@/-])[^\W\d_]{4,}(?!['’-]?\w|[@/]|\.\w)")
+_WORD = re.compile(r"(?<![\w'’.@/-])[^\W\d_]{4,24}(?!['’-]?\w|[@/]|\.\w)")
+MOST_ERRORS = 20  # in one text; with more it was not typed by somebody who meant the bot's words
 _PICTURES = frozenset({"So", "Sk"})  # Unicode's "other symbols", and the colours of skin ...
 _FIRST_PICTURE = "\u2000"  # ... from here on: before it are signs like that of degrees
 _JOINERS = "\u200d\ufe0f\u20e3"  # what puts emoji together
@@ -72,7 +73,7 @@ def _pictures(text: str) -> Iterator[tuple[int, int, str]]:
 
 def _errors(text: str, knows: Knows, rarity: Rarity) -> Iterator[tuple[int, int, str]]:
     strange = [match for match in _WORD.finditer(text) if not knows(match.group())]
-    if not strange:
+    if not 0 < len(strange) <= MOST_ERRORS:
         return
     words = [match.group().lower() for match in strange]
     for match, word, rare in zip(strange, words, rarity(words), strict=True):
