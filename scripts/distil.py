@@ -1,9 +1,10 @@
 """Teach a small sentence encoder what a larger one says.
 
-    python scripts/distil.py TEACHER STUDENT --texts FILE --out DIR [--layers 0 2 5] [options]
+    python scripts/distil.py TEACHER STUDENT --texts FILE --out DIR [--layers 0 2 5] [--width 192] [options]
 
 TEACHER and STUDENT are Hugging Face folders or package:NAME of an installed package with a MODEL_DIR. FILE is JSON
-lines with `text`, or plain lines. --layers keeps only these layers of STUDENT to begin with.
+lines with `text`, or plain lines. --layers keeps only these layers of STUDENT to begin with, --width only so many
+channels of its hidden states, those in which words differ most.
 
 What the teacher says is computed once, into DIR/teacher; the student learns in DIR, checkpoints included. A command
 that was killed goes on where it was when it is given again. DIR/student becomes an ordinary folder. Under torchrun,
@@ -29,7 +30,7 @@ sys.path.insert(0, str(ROOT))  # models/ is no package that could be installed
 from models.compression.distil import Distillation, Recipe, join_processes, use_threads
 from models.compression.distil_cache import teacher_rows
 from models.compression.distil_head import teacher_head
-from models.compression.distil_student import Student, blend, keep_layers
+from models.compression.distil_student import Student, blend, keep_layers, keep_width
 from models.compression.distil_teacher import Teacher
 from models.compression.model_place import model_folder
 from models.compression.read_texts import read_texts
@@ -69,8 +70,13 @@ def _distil(arguments: argparse.Namespace) -> None:
     rows = teacher_rows(arguments.out / "teacher", texts, teacher.width, teacher.name, teacher.embed)
     start = arguments.student
     if arguments.layers:
-        start = str(arguments.out / "start")
-        keep_layers(model_folder(arguments.student), Path(start), arguments.layers)
+        shallower = arguments.out / "start"
+        keep_layers(model_folder(start), shallower, arguments.layers)
+        start = str(shallower)
+    if arguments.width:
+        narrower = arguments.out / "narrow"
+        keep_width(model_folder(start), narrower, arguments.width)
+        start = str(narrower)
     labels = teacher_head(rows_in, rows) if arguments.labels else None
     run = Distillation(Student(start), texts, rows, recipe, teacher=teacher if recipe.hidden else None, labels=labels)
     losses = run.run(arguments.out)
@@ -94,6 +100,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--texts", type=Path, required=True, help="what both are shown")
     parser.add_argument("--out", type=Path, required=True, help="where everything goes")
     parser.add_argument("--layers", type=int, nargs="+", help="keep only these layers of the student, from 0")
+    parser.add_argument("--width", type=int, help="keep only so many hidden channels of the student, in whole heads")
     parser.add_argument("--labels", action="store_true", help="the texts have intents: distil a head too")
     for name in ("vector", "relation", "similarity", "hidden", "temperature", "rate"):
         parser.add_argument(f"--{name}", type=float, default=getattr(defaults, name), help="see models/compression")

@@ -33,7 +33,7 @@ from models.compression.distil_cache import teacher_rows
 from models.compression.distil_generator import Figures, distil_folder
 from models.compression.distil_generator_plan import BadInput, Mismatch, read_conversations
 from models.compression.distil_head import teacher_head
-from models.compression.distil_student import Student, keep_layers
+from models.compression.distil_student import Student, keep_layers, keep_width
 from models.compression.distil_teacher import Teacher
 from models.generator.tokens import END, SPECIAL, save_tokenizer, special_id, train_tokenizer
 
@@ -89,8 +89,8 @@ class Bench:
         self.folder = folder
         self.texts = random_texts(640)
         write_bert(folder / "big", 4, 32)
-        write_bert(folder / "narrow", 2, 16)
         keep_layers(folder / "big", folder / "small", [0, 3])
+        keep_width(folder / "small", folder / "narrow", 16)
         self.teacher = Teacher(str(folder / "big"))
         self.rows = teacher_rows(folder / "cache", self.texts, 32, self.teacher.name, self.teacher.embed)
 

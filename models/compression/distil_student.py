@@ -20,6 +20,7 @@ from models.compression.distil_plan import batches_by_length
 from models.compression.distil_teacher import padded, padding_id
 from models.compression.embedders import TOKENIZER_FILE, plain_tokenizer
 from models.compression.model_place import model_folder
+from models.compression.narrow import narrowed
 from models.compression.torch_encoder import load_sentence_encoder
 
 BATCH_TOKENS = 1024
@@ -122,6 +123,20 @@ def keep_layers(source: Path, target: Path, layers: Sequence[int]) -> None:
     copy_beside(source, target)
     save_weights(kept, target)
     write_config(target, {"num_hidden_layers": len(layers)})
+
+
+def keep_width(source: Path, target: Path, width: int) -> None:
+    """Write a folder of only `width` hidden channels: the usual start of a narrower student.
+
+    Raises:
+        ValueError: so many channels are no whole number of heads, or there are not so many.
+    """
+    tensors = {name: value for name, value in without_prefix(load_file(source / WEIGHTS_FILE)).items() if value.dim()}
+    floats = {name: value.float().numpy() for name, value in tensors.items() if value.is_floating_point()}
+    kept, heads = narrowed(floats, int(read_config(source)["num_attention_heads"]), width)
+    copy_beside(source, target)
+    save_weights({name: torch.from_numpy(np.ascontiguousarray(values)) for name, values in kept.items()}, target)
+    write_config(target, {"hidden_size": width, "num_attention_heads": heads})
 
 
 def blend(start: Path, student: Path, share: float, target: Path) -> None:
