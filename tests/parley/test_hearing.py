@@ -5,7 +5,7 @@ import math
 import pytest
 
 from parley.nlu.encoder import OnnxEncoder
-from parley.nlu.hearing import MOST_ERRORS, Mended, mend
+from parley.nlu.hearing import MOST_ERRORS, Mended, is_english, mend
 
 BOT = {"where": 2.0, "order": 1.0, "older": 3.0, "parcel": 2.0, "track": 2.0, "delivery": 2.0, "secateurs": 4.0}
 LANGUAGE = {"with", "from", "this", "please", "sharp", "oder"}
@@ -44,7 +44,8 @@ def test_an_error_is_mended_and_emoji_are_left_out(typed: str, meant: str) -> No
         "where is my parcel",
         "sharp secateurs, please",  # words of the language
         "oder",  # one of them although the bot has one near it
-        "prcl",  # two errors
+        "parzzl",  # two errors
+        "ordx",  # a letter mistaken, of four
         "sarcel",  # another first letter
         "wer is it",  # three letters
         "WB-20451 ordr-7 x@ordr.com ordr.com http://ordr",  # parts of codes and addresses
@@ -87,6 +88,11 @@ def test_a_piece_within_a_mended_word_lies_within_what_was_typed() -> None:
 
     assert found.place(4, 6) == (4, 5)
     assert found.place(3, 3) == (0, 0)
+
+
+def test_words_of_english_that_neither_bot_nor_encoder_has_are_words() -> None:
+    assert all(map(is_english, ["secateurs", "Vegan", "sharpen"]))
+    assert not any(map(is_english, ["anwser", "recieve", "parcle", ""]))
 
 
 def test_the_encoder_knows_whole_words_in_any_case_and_with_accents(encoder: OnnxEncoder) -> None:

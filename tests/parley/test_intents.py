@@ -180,3 +180,10 @@ def test_evidence_is_energy_the_best_word_score_and_nearness() -> None:
 
 def test_softmax_stands_large_numbers() -> None:
     assert softmax(np.array([1e4, 0.0], np.float32)) == pytest.approx([1, 0])
+
+
+def test_a_word_is_never_taken_for_a_piece_of_another() -> None:
+    vocabulary = Vocabulary.of(["british cuisine"])
+
+    assert np.isfinite(vocabulary.rarity_of(["british", "cuisine"])).all()
+    assert np.isinf(vocabulary.rarity_of(["criti", "brit", "uisine", "ritis"])).all()

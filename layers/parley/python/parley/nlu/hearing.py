@@ -6,12 +6,12 @@ intents than all else that people do to a sentence (`scripts/evaluate_nlu.py --n
 What somebody typed is what entities, slots and the language model get; only the encoder
 and the intent head hear the mended words.
 
-A word is mended if it is of no use as it stands (neither the bot nor the encoder has it)
-and one letter swapped, left out, put in or mistaken makes it one of the bot's own, of its
-examples or documents; of several, the one that the bot has most often. Words of the
-language at large are no goal: "sharpen" would become "sharpe". The first letter stays, as
-it does in nine of ten errors; words of three letters stay, because an error makes others
-of them, and so does whatever is part of a code, a number or an address.
+A word is mended if it is none (neither the bot nor the encoder nor English has it) and one
+letter swapped, left out, put in or mistaken makes it one of the bot's own, of its examples
+or documents; of several, the one that the bot has most often. The first letter stays, as it
+does in nine of ten errors. Short words stay, because an error makes others of them: of
+three letters all, of four those in which a letter was mistaken. So does whatever is part of
+a code, a number or an address.
 
 Sources: Damerau 1964, doi.org/10.1145/363958.363994 (four kinds of error make four in
 five); Norvig, https://norvig.com/spell-correct.html (all words at one error's distance)
@@ -21,14 +21,23 @@ import math
 import re
 import string
 import unicodedata
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 _WORD = re.compile(r"(?<![\w'’.@/-])[^\W\d_]{4,24}(?!['’-]?\w|[@/]|\.\w)")
+SHORTEST_MISTAKEN = 5
 MOST_ERRORS = 20  # in one text; with more it was not typed by somebody who meant the bot's words
 _PICTURES = frozenset({"So", "Sk"})  # Unicode's "other symbols", and the colours of skin ...
 _FIRST_PICTURE = "\u2000"  # ... from here on: before it are signs like that of degrees
 _JOINERS = "\u200d\ufe0f\u20e3"  # what puts emoji together
+
+ENGLISH = Path(__file__).with_name("english_words.npy")  # hashes of words; models/encoder/english_words.py writes it
 
 Knows = Callable[[str], bool]  # whether something is a word, bot or no bot
 Rarity = Callable[[Sequence[str]], Sequence[float]]  # how rare words in lower case are in the bot; infinite: not there
@@ -44,6 +53,23 @@ class Mended:
     def place(self, start: int, end: int) -> tuple[int, int]:
         """Where the characters from `start` to `end` stood."""
         return (self.origins[start], self.origins[end - 1] + 1) if end > start else (0, 0)
+
+
+def word_hash(word: str) -> int:
+    """The number by which a word in lower case is kept."""
+    return zlib.crc32(word.encode())
+
+
+def is_english(word: str) -> bool:
+    """Whether a word is in the dictionary; once in 50,000 words that are not, it says so too."""
+    known, wanted = _english(), word_hash(word.lower())
+    place = int(np.searchsorted(known, np.uint32(wanted)))
+    return place < len(known) and int(known[place]) == wanted
+
+
+@cache
+def _english() -> NDArray[np.uint32]:
+    return np.asarray(np.load(ENGLISH, allow_pickle=False), np.uint32)
 
 
 def mend(text: str, knows: Knows, rarity: Rarity) -> Mended | None:
@@ -94,6 +120,7 @@ def _one_error_away(word: str) -> Iterator[str]:
         yield from (before + letter + behind for letter in string.ascii_lowercase)
         if behind:
             yield before + behind[1:]
-            yield from (before + letter + behind[1:] for letter in string.ascii_lowercase)
+            if len(word) >= SHORTEST_MISTAKEN:
+                yield from (before + letter + behind[1:] for letter in string.ascii_lowercase)
         if len(behind) > 1:
             yield before + behind[1] + behind[0] + behind[2:]

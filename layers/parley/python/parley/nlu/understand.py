@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from parley.conversation import IntentScore, Understanding
 from parley.nlu.entities import EntityFinder
-from parley.nlu.hearing import mend
+from parley.nlu.hearing import is_english, mend
 from parley.nlu.intents import IN_SCOPE, IntentHead
 from parley.nlu.language import detect_language
 from parley.ports import Encoded, Encoder
@@ -35,7 +35,7 @@ class Understander:
                 for word, rare in zip(words, of_examples, strict=True)
             ]
 
-        mended = mend(text, encoder.knows, rarity)
+        mended = mend(text, lambda word: encoder.knows(word) or is_english(word), rarity)
         if mended is None:
             return encoder.encode(text)
         encoded = encoder.encode(mended.text)
