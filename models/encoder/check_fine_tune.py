@@ -129,7 +129,7 @@ def going_on(bench: Bench) -> None:
     bench.kill("killed", checkpoint, 0.3)
     stopped = torch.load(checkpoint, weights_only=True)["step"]
     refused = bench.run("killed", "--near", "7").stderr
-    fact("what was begun is refused another recipe", "near was 1.0 and is now 7.0" in refused, refused.strip())
+    fact("what was begun is refused another recipe", "near was 5.0 and is now 7.0" in refused, refused.strip())
     bench.run("killed")
     worst = bench.difference("calm/weights", "killed/weights")
     fact("a killed run goes on to the same weights", worst == 0, f"killed after step {stopped}, difference {worst}")

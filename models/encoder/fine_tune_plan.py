@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 Setting = str | int | float
 
-SHARE = 0.5  # of the way from the untouched encoder to the tuned one; README.md, "Fine-tuned for one bot"
+SHARE = 1.0  # of the way from the untouched encoder to the tuned one; README.md, "Fine-tuned for one bot"
 
 
 class BadInput(ValueError):
@@ -27,7 +27,7 @@ class Recipe:
     batch: int = 32
     rate: float = 5e-5
     head_rate: float = 5e-3  # the head reads vectors of unit length, so its weights are large
-    near: float = 1.0  # weight of the loss that keeps sentence vectors where the untouched encoder has them
+    near: float = 5.0  # weight of the loss that keeps sentence vectors where the untouched encoder has them
     from_layer: int = 1  # the lowest layer that learns, counted from 1; a higher one costs less
     smoothing: float = 0.05  # of labels: Szegedy et al. 2016, arXiv:1512.00567
     warm_up: float = 0.1  # share of all steps
