@@ -9,6 +9,7 @@ from parley.conversation import Understanding
 from parley.nlu.encoder import OnnxEncoder
 from parley.nlu.fit import Fitted, fit_nlu
 from parley.nlu.intents import RANKED, IntentHead, evidence, softmax
+from parley.nlu.intents_fit import USUAL_TRUST
 from parley.nlu.lexical import MAX_FEATURES, Vocabulary, words_of
 
 TAUGHT = {
@@ -135,6 +136,10 @@ def test_the_same_examples_give_the_same_head(encoder: OnnxEncoder, fitted: Fitt
 
     for name, array in fitted.intents.head.arrays().items():
         assert np.array_equal(array, again[name]), name
+
+
+def test_how_far_each_model_is_trusted_is_learned(fitted: Fitted) -> None:
+    assert np.abs(fitted.intents.head.trust - USUAL_TRUST).max() > 0.05
 
 
 def test_a_ranking_names_the_first_ten(encoder: OnnxEncoder) -> None:

@@ -40,7 +40,7 @@ MEANT = 0.7
 FAMILIAR = 0.65  # likeness to an example from which on a general phrase may be something that the bot was taught
 USUAL_TRUST = (1.5, 1.7)  # in meaning and wording, of bots with ten examples of an intent
 LEAST_SPREAD = 0.05  # of evidence, lest three equal examples make the fourth a stranger
-CAUTION = 30.0  # so many examples held out weigh as much against the usual trust as it does
+CAUTION = 10.0  # so many examples held out weigh as much against the usual trust as it does
 
 # Things people say to any bot, written for this project: what is foreign to most.
 GENERAL_PHRASES = Path(__file__).with_name("general_phrases.txt")
@@ -254,7 +254,8 @@ def _trust(meanings: Sequence[FloatArray], wordings: Sequence[FloatArray], wante
             total -= float(np.log(np.maximum(chosen, 1e-9)).sum())
         return (total + CAUTION * float(((logs - usual) ** 2).sum())) / sum(map(len, wanted))
 
-    return np.asarray(np.exp(minimize(surprise, usual, method="L-BFGS-B").x), dtype=np.float32)
+    # A method without slopes: those of a surprise in 32 bits would be noise. Its first steps are shares of `usual`.
+    return np.asarray(np.exp(minimize(surprise, usual, method="Nelder-Mead", tol=1e-3).x), dtype=np.float32)
 
 
 def _near(taught: _Material, asked: _Material) -> FloatArray:
