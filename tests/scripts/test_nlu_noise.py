@@ -14,15 +14,15 @@ SENTENCE = "Hello, where's my order WB-204518 of 3.50 euros?"
 SEEDS = range(3)
 
 # The most that each may cost, as a share of the utterances that the bot's author wrote for testing. When this was
-# written, one typo cost 0.032, two 0.070, all of it 0.032, and the others nothing.
+# written, one typo cost 0.048, two 0.102, all of it 0.054, and the others nothing.
 MOST = {
-    "one typo": 0.06,
-    "two typos": 0.10,
+    "one typo": 0.08,
+    "two typos": 0.14,
     "no punctuation": 0.02,
     "upper case": 0.02,
     "lower case": 0.02,
     "an emoji": 0.02,
-    "all of it at once": 0.06,
+    "all of it at once": 0.09,
 }
 
 
