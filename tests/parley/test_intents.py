@@ -192,3 +192,9 @@ def test_a_word_is_never_taken_for_a_piece_of_another() -> None:
 
     assert np.isfinite(vocabulary.rarity_of(["british", "cuisine"])).all()
     assert np.isinf(vocabulary.rarity_of(["criti", "brit", "uisine", "ritis"])).all()
+
+
+def test_words_of_the_examples_are_in_their_language_and_others_are_asked_about(understand) -> None:
+    assert understand("late parcel").language == "en"
+    assert understand("¿dónde está mi paquete, por favor?").language == "es"
+    assert understand("¿dónde está mi paquete, por favor?").intent is None

@@ -4,11 +4,14 @@ import math
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from parley.conversation import IntentScore, Understanding
 from parley.nlu.entities import EntityFinder
 from parley.nlu.hearing import is_english, mend
 from parley.nlu.intents import IN_SCOPE, IntentHead
 from parley.nlu.language import detect_language
+from parley.nlu.lexical import words_of
 from parley.ports import Encoded, Encoder
 
 BESIDE = 1e6  # the rarity of a word that no example holds: any of the examples' words is likelier
@@ -41,6 +44,11 @@ class Understander:
         encoded = encoder.encode(mended.text)
         return replace(encoded, offsets=tuple(mended.place(start, end) for start, end in encoded.offsets))
 
+    def _holds(self, text: str) -> bool:
+        """Whether the bot's examples have all words of a text: then it is in their language, and no model is asked."""
+        words = words_of(text)
+        return bool(words) and bool(np.isfinite(self.head.vocabulary.rarity_of(words)).all())
+
     def understand(self, text: str, encoded: Encoded, *, now: float | None = None) -> Understanding:
         """What the bot makes of `text`, which it has heard as `encoded`.
 
@@ -49,7 +57,7 @@ class Understander:
         An utterance in another language than the bot's is out of scope, whatever it looks like to the head: neither
         it nor the encoder was taught that language.
         """
-        language = detect_language(text, self.language)
+        language = self.language if self._holds(encoded.text) else detect_language(text, self.language)
         labels, in_scope = self.head.read(encoded)
         if language != self.language:
             in_scope = 0.0
