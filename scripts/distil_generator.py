@@ -28,7 +28,8 @@ sys.path.insert(0, str(ROOT))  # models/ is no package that could be installed
 
 from models.compression import report
 from models.compression.distil_generator import Figures, distil_folder, load_llama, use_threads
-from models.compression.distil_generator_plan import BadInput, Mismatch, Recipe, read_conversations
+from models.compression.distil_generator_plan import BadInput, Recipe, read_conversations
+from models.compression.run_settings import Mismatch
 
 
 def main() -> None:

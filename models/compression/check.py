@@ -31,10 +31,11 @@ from models.compression.bert_folder import read_config
 from models.compression.distil import Distillation, Recipe
 from models.compression.distil_cache import teacher_rows
 from models.compression.distil_generator import Figures, distil_folder
-from models.compression.distil_generator_plan import BadInput, Mismatch, read_conversations
+from models.compression.distil_generator_plan import BadInput, read_conversations
 from models.compression.distil_head import teacher_head
 from models.compression.distil_student import Student, keep_layers, keep_width
 from models.compression.distil_teacher import Teacher
+from models.compression.run_settings import Mismatch
 from models.generator.tokens import END, SPECIAL, save_tokenizer, special_id, train_tokenizer
 
 WORDS = [f"word{number}" for number in range(60)]

@@ -36,21 +36,17 @@ from tqdm import tqdm
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
 
 from models.compression.distil_generator_plan import (
-    CHECKPOINT,
-    REPLIES,
     Answer,
     BadInput,
     Lesson,
     Recipe,
     Reply,
-    Setting,
     Told,
     Window,
     half_of,
     known_layers,
     lesson,
     prompts_of,
-    remember,
     rows_of_step,
     to_learn,
     windows_hash,
@@ -58,6 +54,7 @@ from models.compression.distil_generator_plan import (
 )
 from models.compression.distil_losses import logit_loss
 from models.compression.distil_plan import rate_share
+from models.compression.run_settings import CHECKPOINT, REPLIES, Setting, remember
 from models.generator.tokens import ASSISTANT, END, PAD, SPECIAL, Rows, conversation_tokens, pack, special_id
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja")

@@ -1,12 +1,12 @@
-"""What a generator's distillation decides before it computes, and what its folder remembers.
+"""What a generator's distillation decides before it computes.
 
-Knows which layers a student keeps, which prompts the teacher answers, which tokens are learnt at which step, and how a
-folder tells a run that goes on from one with other settings. Needs numpy only; knows nothing of torch.
+Knows which layers a student keeps, which prompts the teacher answers, which tokens are learnt at which step, and how
+the replies that were written are read again after a kill. Needs numpy only; knows nothing of torch.
 """
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -14,22 +14,16 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-Setting = str | int | float
 Window = list[str]  # turns, the user's at even places, replies at odd ones
 Answer = Callable[[Sequence[Window], int], list["Reply"]]  # (conversations that end with the user, chunk's seed)
 
 Told = Literal["everything", "replies", "last replies"]  # which tokens of conversations are learnt or judged
 
-REPLIES, CHECKPOINT = "replies.jsonl", "checkpoint.pt"  # of a folder, beside its settings
 CHUNK = 32  # replies between two saves: what a kill costs at most
 
 
 class BadInput(ValueError):
     """What was given cannot be distilled; says why."""
-
-
-class Mismatch(ValueError):
-    """The folder was begun with other settings; names them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,36 +195,11 @@ def windows_hash(windows: Sequence[Window]) -> str:
     return hashlib.sha256(json.dumps(list(windows)).encode()).hexdigest()[:16]
 
 
-def remember(folder: Path, settings: Mapping[str, Setting]) -> None:
-    """Note the settings of a run in its folder, or see that a run that was begun there had the same.
-
-    Raises:
-        Mismatch: it had others; says which.
-    """
-    path = folder / "settings.json"
-    if path.exists():
-        begun = json.loads(path.read_text(encoding="utf-8"))
-        others = [
-            f"{name} was {begun.get(name)} and is now {settings.get(name)}"
-            for name in {**begun, **settings}
-            if begun.get(name) != settings.get(name)
-        ]
-        if others:
-            raise Mismatch(f"{folder} was begun with other settings: {', '.join(others)}; give another folder")
-        return
-    if any((folder / name).exists() for name in (REPLIES, CHECKPOINT)):
-        raise Mismatch(f"{folder} holds a run whose settings are not known; give another folder")
-    folder.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_suffix(".new")
-    fresh.write_text(json.dumps(dict(settings), indent=2) + "\n", encoding="utf-8")
-    fresh.replace(path)  # a kill leaves all of it or nothing
-
-
 def written_replies(path: Path, prompts: Sequence[Window], seed: int, answer: Answer) -> Iterator[Reply]:
     """The teacher's reply to each prompt, from the file as far as it goes; the rest is asked for, chunk by chunk.
 
     A chunk is asked with a seed of its own, so that it comes out the same whether or not those before were read.
-    The folder's settings say whose replies they are: see `remember`.
+    The folder's settings say whose replies they are: see `run_settings.remember`.
     """
     known = _known_replies(path, len(prompts))
     yield from known

@@ -27,11 +27,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))  # whose scripts import
 from export import BASE, HERE, export
 
 from models.compression.distil_cache import teacher_rows
-from models.compression.distil_generator_plan import remember
 from models.compression.distil_plan import batches_by_length, rate_share
 from models.compression.distil_student import Student, blend
-from models.compression.distil_teacher import model_folder, padded, weights_hash
+from models.compression.distil_teacher import padded, weights_hash
+from models.compression.model_place import model_folder
 from models.compression.onnx_export import token_layer
+from models.compression.run_settings import remember
 from models.encoder.fine_tune_plan import (
     Lesson,
     Recipe,
@@ -178,7 +179,7 @@ def fine_tune(
 
     Raises:
         BadInput: `start` has not the layers that the recipe names.
-        BadTeacher: `start` is no such folder.
+        NoModel: `start` is no such folder.
         Mismatch: the folder was begun with other examples, another start or another recipe.
     """
     source, student = model_folder(start), Student(start)

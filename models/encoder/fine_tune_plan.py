@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Setting = str | int | float
+from models.compression.run_settings import Setting
 
 SHARE = 1.0  # of the way from the untouched encoder to the tuned one; README.md, "Fine-tuned for one bot"
 

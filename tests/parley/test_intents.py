@@ -198,3 +198,9 @@ def test_words_of_the_examples_are_in_their_language_and_others_are_asked_about(
     assert understand("late parcel").language == "en"
     assert understand("¿dónde está mi paquete, por favor?").language == "es"
     assert understand("¿dónde está mi paquete, por favor?").intent is None
+
+
+def test_the_language_is_that_of_what_was_typed_not_of_what_was_mended(fitted: Fitted, encoder: OnnxEncoder) -> None:
+    typed, mended = "où est donc ma commande", encoder.encode("where is my parcel")
+
+    assert fitted.understander.understand(typed, mended).language == "fr"

@@ -10,7 +10,6 @@ import pytest
 from models.compression import distil_generator_plan
 from models.compression.distil_generator_plan import (
     BadInput,
-    Mismatch,
     Recipe,
     Reply,
     half_of,
@@ -18,12 +17,12 @@ from models.compression.distil_generator_plan import (
     lesson,
     prompts_of,
     read_conversations,
-    remember,
     rows_of_step,
     to_learn,
     windows_hash,
     written_replies,
 )
+from models.compression.run_settings import Mismatch, remember
 from models.generator.tokens import Rows, conversation_tokens, pack, train_tokenizer
 
 TALK = [

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.compression.distil_generator_plan import Mismatch, remember
+from models.compression.run_settings import Mismatch, remember
 from models.encoder.fine_tune_plan import (
     BadInput,
     Lesson,

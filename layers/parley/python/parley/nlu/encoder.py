@@ -53,7 +53,9 @@ class OnnxEncoder:
 
     def knows(self, word: str) -> bool:
         """Whether a word is a piece of its own; of others the encoder knows their pieces only."""
-        return self._tokenizer.token_to_id(self._tokenizer.normalizer.normalize_str(word)) is not None
+        normalizer = self._tokenizer.normalizer  # not every tokenizer has one
+        plain = normalizer.normalize_str(word) if normalizer else word
+        return self._tokenizer.token_to_id(plain) is not None
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """The meaning of each text as a vector; what lies beyond the model's window does not count.

@@ -57,7 +57,7 @@ class Understander:
         An utterance in another language than the bot's is out of scope, whatever it looks like to the head: neither
         it nor the encoder was taught that language.
         """
-        language = self.language if self._holds(encoded.text) else detect_language(text, self.language)
+        language = self.language if self._holds(text) else detect_language(text, self.language)
         labels, in_scope = self.head.read(encoded)
         if language != self.language:
             in_scope = 0.0
