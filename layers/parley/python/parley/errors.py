@@ -12,6 +12,7 @@
     │   └── Unavailable          a service that we stand on did not answer
     └── Broken      alarm, retrying will not help
         ├── GenerationFailed     the endpoint answered, but not with a reply
+        ├── ActionFailed         a custom action gave no usable answer
         ├── ModelUnavailable     a model file is missing or does not fit
         ├── BadBot               the bot's files do not make a bot
         └── BadSettings          the function's environment is not complete
@@ -67,6 +68,10 @@ class Broken(ParleyError):
 
 class GenerationFailed(Broken):
     """The generator answered, but not with a reply."""
+
+
+class ActionFailed(Broken):
+    """A custom action gave no usable answer: it cannot be reached, is too slow, or answers something else."""
 
 
 class ModelUnavailable(Broken):

@@ -5,13 +5,14 @@ Knows what is needed, not who gives it: `adapters/` has the real ones and, in
 (tests/contracts) holds both to the same behaviour.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from parley.actions.custom_actions import CustomActions
 from parley.conversation import RecordedTurn, Reply, Session, Turn, TurnProgress
 
 Clock = Callable[[], float]  # seconds since the Unix epoch, UTC
@@ -149,4 +150,33 @@ class TurnQueue(Protocol):
 
         Raises:
             Unavailable: the queue did not take it.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class ActionRequest:
+    """What a custom action is told."""
+
+    action: str
+    body: Mapping[str, Any]  # of Rasa's action-server protocol: next_action, sender_id, tracker, domain, version
+    slots: Mapping[str, Any]  # as they stand
+
+
+@dataclass(frozen=True, slots=True)
+class ActionAnswer:
+    """What a custom action answers: events and responses of Rasa's action-server protocol, not yet looked at."""
+
+    events: tuple[Mapping[str, Any], ...] = ()
+    responses: tuple[Mapping[str, Any], ...] = ()
+    rejected: bool = False  # the action does not want to be done now
+
+
+class Actions(Protocol):
+    """Custom actions, wherever a bot has them run."""
+
+    def run(self, where: CustomActions, request: ActionRequest, *, budget_seconds: float) -> ActionAnswer:
+        """What the action answers.
+
+        Raises:
+            ActionFailed: it gave no usable answer within the budget.
         """

@@ -3,12 +3,13 @@
 Held to the same contract suite as the real adapters, so that it cannot drift.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from parley.actions import CustomActions
 from parley.conversation import RecordedTurn, Reply, Session, Turn, TurnProgress
-from parley.errors import NotFound, ParleyError, SessionConflict
-from parley.ports import Clock, Opened, Prompt
+from parley.errors import ActionFailed, NotFound, ParleyError, SessionConflict
+from parley.ports import ActionAnswer, ActionRequest, Clock, Opened, Prompt
 
 
 @dataclass(slots=True)
@@ -139,3 +140,23 @@ class MemoryQueue:
     def send(self, turn: Turn) -> None:
         """See `ports.TurnQueue.send`."""
         self.sent.append(replace(turn))
+
+
+class MemoryActions:
+    """`ports.Actions` that answers, by the action's name, as a test wants it to: nothing, if nothing is said."""
+
+    def __init__(self, answers: Mapping[str, ActionAnswer | ParleyError] | None = None) -> None:
+        self.requests: list[ActionRequest] = []
+        self._answers = answers or {}
+
+    def run(self, where: CustomActions, request: ActionRequest, *, budget_seconds: float) -> ActionAnswer:
+        """See `ports.Actions.run`."""
+        if not where.serves(request.action):
+            raise ActionFailed(f"{request.action}: nobody runs it")
+        if budget_seconds <= 0:
+            raise ActionFailed(f"{request.action}: no time was left for it")
+        self.requests.append(request)
+        answer = self._answers.get(request.action, ActionAnswer())
+        if isinstance(answer, ParleyError):
+            raise answer
+        return answer
