@@ -24,8 +24,9 @@ run: setup ## the whole stack on this machine, until Ctrl-C
 chat: setup ## talk to the example bot in the terminal
 	@$(VENV)/python scripts/chat.py
 
-bench: setup ## time and memory of a turn in one process
+bench: setup ## time and memory of a turn in one process; decisions a second; long conversations
 	@$(VENV)/python scripts/bench_turn.py
+	@$(VENV)/python scripts/bench_dialogue.py
 
 bench-nlu: setup ## time, memory and, with DATA=folder of labelled utterances, quality of the understanding
 	@$(VENV)/python scripts/bench_nlu.py $(if $(DATA),--data $(DATA))

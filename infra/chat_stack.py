@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, cast
 
-from aws_cdk import CfnOutput, Duration, RemovalPolicy, Stack
+from aws_cdk import ArnFormat, CfnOutput, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_apigatewayv2 as apigw
 from aws_cdk import aws_apigatewayv2_integrations as integrations
 from aws_cdk import aws_iam as iam
@@ -23,7 +23,7 @@ from constructs import Construct
 
 from infra.nag import NO_TLS, accept
 from infra.observability import Alarms
-from infra.packaging import Build, function_code, package_layer
+from infra.packaging import Build, function_code, needs_of, package_layer
 from infra.stage import FunctionSize, Stage
 from infra.state_stack import StateStack
 
@@ -77,6 +77,8 @@ class ChatStack(Stack):
             state.grant_conversing(answering)
             self._grant_reading(bundles, answering)
             self._grant_generating(answering)
+            self._grant_custom_actions(build, answering)
+        state.grant_knowing_operators(chat)
         turns.grant_send_messages(chat)
         worker.add_event_source(
             event_sources.SqsEventSource(
@@ -99,6 +101,8 @@ class ChatStack(Stack):
         CfnOutput(self, "HttpApiId", value=api.api_id)
         CfnOutput(self, "ChatFunction", value=chat.function_name)
         CfnOutput(self, "WorkerFunction", value=worker.function_name)
+        CfnOutput(self, "OperatorKeySecret", value=state.operator_key_arn)
+        CfnOutput(self, "AnnouncementsBus", value=state.bus.event_bus_name)
         CfnOutput(self, "ConversationsTable", value=state.conversations.table_name)
         CfnOutput(self, "RepliesTable", value=state.replies.table_name)
         CfnOutput(self, "TurnsQueue", value=turns.queue_url)
@@ -143,6 +147,10 @@ class ChatStack(Stack):
             "ENCODER_DIR": "/opt/encoder",
             "GENERATOR_ENDPOINT": self._stage.generator_endpoint,
             "CACHE_KEY_SECRET": state.cache_key_arn,
+            "EVENT_BUS": state.bus.event_bus_name,
+            "OPERATOR_KEY_SECRET": state.operator_key_arn,
+            "ACTION_SECRETS": self._secrets_prefix,
+            "EXPLAINS": str(self._stage.explains).lower(),
             "RETENTION_DAYS": str(self._stage.retention_days),
             "CACHE_TTL_SECONDS": str(self._stage.cache_ttl_seconds),
             # One utterance is a dozen tokens: a second thread costs more than it brings, and Lambda has no core for it.
@@ -217,6 +225,40 @@ class ChatStack(Stack):
             actions=["sagemaker:InvokeEndpoint", "sagemaker:InvokeEndpointWithResponseStream"],
             resource_arns=[endpoint],
         )
+
+    @property
+    def _secrets_prefix(self) -> str:
+        """What the names of custom actions' secrets begin with in Secrets Manager."""
+        return f"parley/{self._stage.name}/"
+
+    def _grant_custom_actions(self, build: Build, grantee: lambda_.Function) -> None:
+        """Read the secrets and call the functions that the bots' custom actions name, and no others."""
+        needs = [needs_of(bundle) for bundle in build.bundles.values()]
+        secrets = sorted({name for need in needs for name in need.secrets})
+        functions = sorted({name for need in needs for name in need.functions})
+        if secrets:
+            # Secrets Manager ends every ARN with six characters of its own.
+            arns = [
+                self.format_arn(
+                    service="secretsmanager",
+                    resource="secret",
+                    resource_name=f"{self._secrets_prefix}{name}-??????",
+                    arn_format=ArnFormat.COLON_RESOURCE_NAME,
+                )
+                for name in secrets
+            ]
+            iam.Grant.add_to_principal(grantee=grantee, actions=["secretsmanager:GetSecretValue"], resource_arns=arns)
+        if functions:
+            arns = [
+                self.format_arn(
+                    service="lambda",
+                    resource="function",
+                    resource_name=name,
+                    arn_format=ArnFormat.COLON_RESOURCE_NAME,
+                )
+                for name in functions
+            ]
+            iam.Grant.add_to_principal(grantee=grantee, actions=["lambda:InvokeFunction"], resource_arns=arns)
 
     def _api(self, *, chat: lambda_.IFunction, web: lambda_.IFunction) -> apigw.HttpApi:
         api = apigw.HttpApi(

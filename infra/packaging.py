@@ -3,6 +3,8 @@
 Knows paths. Builds nothing itself: scripts/build_layers.py and scripts/compile_bot.py do, before CDK runs.
 """
 
+import json
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +32,21 @@ class Build:
     def layer(self, name: str) -> lambda_.Code:
         """The files of one built layer."""
         return lambda_.Code.from_asset(str(self.layers / name))
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a bot's custom actions use in the account, by name."""
+
+    secrets: tuple[str, ...]
+    functions: tuple[str, ...]
+
+
+def needs_of(bundle: Path) -> Needs:
+    """What the bot in a bundle says that it needs."""
+    with zipfile.ZipFile(bundle) as archive:
+        said = json.loads(archive.read("needs.json"))
+    return Needs(tuple(said["secrets"]), tuple(said["functions"]))
 
 
 def bot_name(bundle: Path) -> str:

@@ -38,6 +38,7 @@ class Stage:
     generator: GeneratorSize | None  # None: a server on this machine stands in, outside of CDK
     requests_per_second: int  # past this, API Gateway answers 429
     burst_requests: int
+    explains: bool  # the API tells anybody who asks why the bot did what it did; operators it always tells
     tls: bool  # queues and topics refuse plain HTTP
     keeps_data: bool  # tables outlive the stack and refuse to be deleted
     customer_key: bool  # data is encrypted under a key of the account's own, 1 USD a month
@@ -86,6 +87,7 @@ STAGES = {
             generator=None,
             requests_per_second=1000,
             burst_requests=1000,
+            explains=True,
             tls=False,
             keeps_data=False,
             customer_key=False,
@@ -103,6 +105,7 @@ STAGES = {
             generator=_SMALL_GENERATOR,
             requests_per_second=50,
             burst_requests=100,
+            explains=True,
             tls=True,
             keeps_data=False,
             customer_key=False,
@@ -129,6 +132,7 @@ STAGES = {
             # at 2 s for each generated reply it is reached when every tenth turn is generated and all else is quick.
             requests_per_second=2000,
             burst_requests=4000,
+            explains=False,
             tls=True,
             keeps_data=True,
             customer_key=True,

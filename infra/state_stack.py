@@ -1,4 +1,4 @@
-"""What must outlive a deployment: conversations, shared replies, the secret that keys them, and who hears alarms.
+"""What must outlive a deployment: conversations, shared replies, secrets, and who hears of what happens.
 
 Knows how data is kept, and lends it out as verbs. Does not know who borrows it.
 """
@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from aws_cdk import RemovalPolicy, Stack
 from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_secretsmanager as secrets
@@ -32,12 +33,14 @@ _USE_OF_KEY = (
 
 
 class StateStack(Stack):
-    """Tables, the cache key, and the topic of alarms.
+    """Tables, keys, the bus of announcements, and the topic of alarms.
 
     Attributes:
         conversations: an item for each turn, one `state` item for each conversation
         replies: the reply cache
         cache_key_arn: the secret that keys the hashes in `replies`
+        operator_key_arn: the secret whose bearer takes conversations over
+        bus: where hand-offs are announced
         alarms: the topic that every alarm is told to
     """
 
@@ -55,10 +58,12 @@ class StateStack(Stack):
         )
         self.replies = self._table("Replies")
         self.cache_key_arn = self._cache_key_arn()
+        self.operator_key_arn = self._operator_key_arn()
+        self.bus = events.EventBus(self, "Announcements", description="What happens in conversations: hand-offs.")
         self.alarms = self._alarms()
 
     def grant_conversing(self, grantee: iam.IGrantable) -> None:
-        """Keep conversations, share replies, and read the key that the shared ones are hashed with."""
+        """Keep conversations, share replies, read the key that these are hashed with, and announce hand-offs."""
         _allow(
             grantee,
             self.conversations.table_arn,
@@ -73,8 +78,13 @@ class StateStack(Stack):
         )
         _allow(grantee, self.replies.table_arn, "dynamodb:GetItem", "dynamodb:PutItem")
         _allow(grantee, self.cache_key_arn, "secretsmanager:GetSecretValue")
+        _allow(grantee, self.bus.event_bus_arn, "events:PutEvents")
         if self._key is not None:
             _allow(grantee, self._key.key_arn, *_USE_OF_KEY)
+
+    def grant_knowing_operators(self, grantee: iam.IGrantable) -> None:
+        """Read the key by which an operator is known."""
+        _allow(grantee, self.operator_key_arn, "secretsmanager:GetSecretValue")
 
     def _table(self, id: str, *, sort_key: str | None = None) -> dynamodb.Table:
         return dynamodb.Table(
@@ -93,20 +103,30 @@ class StateStack(Stack):
         )
 
     def _cache_key_arn(self) -> str:
+        return self._secret_arn(
+            "CacheKey",
+            "Keys the hashes that replies are shared under, so that the table tells nobody what was asked.",
+            "It opens nothing: it only salts the names of cache entries. A new one empties the cache, which is done "
+            "by hand when the old one may be known.",
+        )
+
+    def _operator_key_arn(self) -> str:
+        return self._secret_arn(
+            "OperatorKey",
+            "Whoever bears it takes conversations over, reads them, and is told why the bot did what it did.",
+            "A desk that people work at holds a copy: it is changed by hand, there and here together.",
+        )
+
+    def _secret_arn(self, id: str, description: str, why_not_rotated: str) -> str:
         secret = secrets.Secret(
             self,
-            "CacheKey",
-            description="Keys the hashes that replies are shared under, so that the table tells nobody what was asked.",
+            id,
+            description=description,
             generate_secret_string=secrets.SecretStringGenerator(password_length=64, exclude_punctuation=True),
             encryption_key=self._key,
             removal_policy=self._removal_policy(),
         )
-        accept(
-            secret,
-            "AwsSolutions-SMG4",
-            "It opens nothing: it only salts the names of cache entries. A new one empties the cache, which is done "
-            "by hand when the old one may be known.",
-        )
+        accept(secret, "AwsSolutions-SMG4", why_not_rotated)
         # Both `Ref` and `Id` are its ARN, but the local AWS gives the bare name for `Ref`.
         return cast(secrets.CfnSecret, secret.node.default_child).attr_id
 

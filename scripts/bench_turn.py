@@ -87,7 +87,13 @@ def measure(act: Callable[[int], object], turns: int) -> dict[str, float]:
 
 def make_services(bundle: Path, *, cache_seconds: int = 3600) -> "Services":
     """The services of a turn, in memory but for the models."""
-    from parley.adapters.memory import MemoryConversations, MemoryGenerator, MemoryReplies
+    from parley.adapters.memory import (
+        MemoryActions,
+        MemoryAnnouncements,
+        MemoryConversations,
+        MemoryGenerator,
+        MemoryReplies,
+    )
     from parley.bots.bundle import unpack
     from parley.caching.recall import ReplyCache
     from parley.loaded import load
@@ -102,6 +108,8 @@ def make_services(bundle: Path, *, cache_seconds: int = 3600) -> "Services":
         conversations=MemoryConversations(time.time),
         cache=ReplyCache(MemoryReplies(time.time), lambda: b"bench", ttl_seconds=cache_seconds, clock=time.time),
         generator=MemoryGenerator("Quite well, thank you."),
+        actions=MemoryActions(),
+        announcements=MemoryAnnouncements(),
         clock=time.time,
     )
 
@@ -123,6 +131,7 @@ def answer_request(services: "Services") -> None:
     from parley.adapters.memory import MemoryQueue
     from parley.http_api import HttpApi
     from parley.http_door import HttpDoor
+    from parley.rasa_door import RasaDoor
 
     event = {
         "headers": {},
@@ -130,7 +139,8 @@ def answer_request(services: "Services") -> None:
         "rawPath": "/v1/chat",
         "body": '{"message": "hello"}',
     }
-    response = HttpApi(HttpDoor(services, MemoryQueue(), "support", "bench"))(event, None)
+    door = HttpDoor(services, MemoryQueue(), lambda: b"bench", "support", "bench")
+    response = HttpApi(door, RasaDoor(services, lambda: b"bench", "support"))(event, None)
     if response["statusCode"] != 200:
         raise SystemExit(f"the chat function answered {response}: nothing was measured")
 

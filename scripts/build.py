@@ -1,4 +1,4 @@
-"""Build everything that CDK uploads: the chat page, the layers, the example bot.
+"""Build everything that CDK uploads: the chat page, the layers, the example bots.
 
 Knows the order, and which encoder is deployed: the one that ships, or the folder that PARLEY_ENCODER in the environment
 names (as scripts/fine_tune.py makes one). Each part knows by itself whether it is already made.
@@ -15,6 +15,7 @@ from setup import VENV
 from steps import PARLEY, ROOT, Step, Stop, run
 
 BOTS = ROOT / "models" / "bots"
+DEFAULT_BOT = "support"
 ENCODER_VARIABLE = "PARLEY_ENCODER"
 
 
@@ -43,8 +44,8 @@ def build(target_name: str) -> Built:
         step.say("")
     with Step("layers") as step:
         layers = build_layers(target(target_name), step, encoder)
-    with Step("bot") as step:
-        bots = [bot for bot in sorted(BOTS.iterdir()) if (bot / "bot.yml").is_file()]
+    with Step("bots") as step:
+        bots = sorted((bot for bot in BOTS.iterdir() if (bot / "bot.yml").is_file()), key=_default_first)
         bundles = tuple(_compiled(bot, encoder, step) for bot in bots)
         step.say(", ".join(bundle.stem for bundle in bundles))
     return Built(layers, bundles)
@@ -66,6 +67,11 @@ def chosen_encoder(environment: Mapping[str, str]) -> Path:
 def node_environment(base: Mapping[str, str] = os.environ) -> dict[str, str]:
     """`base`, with the node that set-up installed before any other on the path."""
     return {**base, "PATH": f"{VENV / 'bin'}{os.pathsep}{base['PATH']}"}
+
+
+def _default_first(bot: Path) -> tuple[bool, str]:
+    """The order of the bots: the first is the one of those who name none."""
+    return bot.name != DEFAULT_BOT, bot.name
 
 
 def _compiled(bot: Path, encoder: Path, step: Step) -> Path:

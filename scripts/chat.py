@@ -3,26 +3,31 @@
     python scripts/chat.py [BOT_DIR] [--encoder DIR]
 
 The same turn function, models and generator as the deployed stack. After each reply a line
-says where it came from. /restart begins again, /quit (or Ctrl-D) ends.
+says where it came from. /explain tells from then on why the bot did what it did, /slots shows
+what it remembers and where it stands, /restart begins again, /quit (or Ctrl-D) ends; other
+messages with a slash are intents, such as /greet or /order{"size": "xl"}.
 """
 
 import argparse
 import io
+import os
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 # The scripts' folder is on the path, and compile_bot puts our package there: it must be imported before `parley`.
 from compile_bot import ENCODER, ROOT, bundle_of
-from parley.adapters.memory import MemoryConversations, MemoryReplies
+from parley.adapters.actions import RemoteActions
+from parley.adapters.memory import MemoryAnnouncements, MemoryConversations, MemoryReplies
 from parley.bots.bundle import unpack
 from parley.caching.recall import ReplyCache
+from parley.channels.http import render_explanation
 from parley.conversation import Session, Turn
-from parley.errors import ParleyError
+from parley.errors import ParleyError, Unavailable
 from parley.loaded import LoadedBot, load
 from parley.nlu.encoder import OnnxEncoder
 from parley.ports import Prompt
@@ -67,13 +72,21 @@ def talk(loaded: LoadedBot, services: Services, *, styled: bool) -> None:
         sys.stdin.reconfigure(
             errors="replace"
         )  # what is not UTF-8 is asked as a question mark, which any model can read
-    session = _begin(loaded, services)
-    print(f"{bold}{loaded.bot.title}{plain}  {dim}/restart, /quit; try: {' · '.join(loaded.bot.suggestions)}{plain}")
+    session, explains = _begin(loaded, services), False
+    commands = "/explain, /slots, /restart, /quit"
+    print(f"{bold}{loaded.bot.title}{plain}  {dim}{commands}; try: {' · '.join(loaded.bot.suggestions)}{plain}")
     while (text := _read()) is not None:
         if text in ("/quit", "/exit"):
             return
         if text == "/restart":
             session = _begin(loaded, services)
+            continue
+        if text == "/slots":
+            _show_slots(services, session)
+            continue
+        if text == "/explain":
+            explains = not explains
+            print(f"{dim}  {'each reply is explained' if explains else 'no explanations any more'}{plain}")
             continue
         if not text:
             continue
@@ -88,10 +101,54 @@ def talk(loaded: LoadedBot, services: Services, *, styled: bool) -> None:
         understood, source = answered.turn.understanding, answered.turn.reply.source
         intent = f"{understood.intent or 'out of scope'} {understood.confidence:.2f}"
         print(f"{dim}  {source} · {intent} · {answered.because} · {answered.timings_ms['total']:.1f} ms{plain}")
+        if answered.is_handed_off:
+            print(f"{dim}  a person has the conversation now, and there is none here: /restart begins again{plain}")
+        if explains:
+            told = render_explanation(
+                answered.turn, before=answered.before, after=answered.after, timings_ms=answered.timings_ms
+            )
+            print("\n".join(f"{dim}  {line}{plain}" for line in _explained(told)))
+
+
+def _explained(told: Mapping[str, Any]) -> Iterator[str]:
+    """An explanation as lines."""
+    understood = told["understanding"]
+    ranking = ", ".join(f"{each['name']} {each['confidence']:.2f}" for each in understood["ranking"])
+    yield f"understood  {ranking}; in scope {understood['in_scope']:.2f}"
+    for entity in understood["entities"]:
+        role = f" ({entity['role']})" if "role" in entity else ""
+        yield f"entity      {entity['name']}{role} = {entity['value']!r}"
+    for step in told["steps"]:
+        yield f"{'rejected' if step['rejected'] else 'did':<11} {step['action']}  [{step['policy']}: {step['because']}]"
+    for slot in told["slots"]:
+        yield f"slot        {slot['name']}: {slot['before']!r} -> {slot['after']!r}"
+    if told["form"]:
+        yield f"form        {told['form']['name']} asks for {told['form']['requested_slot']}"
+    for cited in told["knowledge"]:
+        yield f"document    {cited['document']}: {cited['section']}"
+    yield "took        " + ", ".join(f"{step} {spent:.1f} ms" for step, spent in told["timings_ms"].items())
+
+
+def _show_slots(services: Services, session: Session) -> None:
+    now = services.conversations.open(session.conversation_id).session
+    if now is None or now.dialogue is None:
+        print("  nothing has been said yet")
+        return
+    for name, value in sorted(now.slots.items()):
+        print(f"  {name} = {value!r}")
+    print(f"  form: {now.form.name if now.form else 'none'}; last action: {now.dialogue.now.action}")
+
+
+def _secret(name: str) -> str:
+    """A secret of custom actions, from the environment: `PARLEY_SECRET_WEATHER_KEY` for `weather-key`."""
+    variable = f"PARLEY_SECRET_{name.upper().replace('-', '_')}"
+    if variable not in os.environ:
+        raise Unavailable(f"set {variable} to use the secret {name!r}")
+    return os.environ[variable]
 
 
 def _begin(loaded: LoadedBot, services: Services) -> Session:
-    session = Session(uuid.uuid4().hex, loaded.bot.name, "", time.time(), slots=loaded.bot.initial_slots())
+    session = Session(uuid.uuid4().hex, loaded.bot.name, "", time.time())
     services.conversations.start(session)
     return session
 
@@ -119,6 +176,8 @@ def main() -> int:
             conversations=MemoryConversations(time.time),
             cache=ReplyCache(MemoryReplies(time.time), lambda: b"terminal", ttl_seconds=3600, clock=time.time),
             generator=LocalGenerator(),
+            actions=RemoteActions(_secret),
+            announcements=MemoryAnnouncements(),
             clock=time.time,
         )
     except ParleyError as error:

@@ -2,9 +2,10 @@
 
     python scripts/compile_bot.py models/bots/support --out .parley/bundles
 
-Reads the Rasa files, bot.yml and documents, trains the intent head, and writes one file
-NAME-VERSION.zip; its path is the only thing on standard output. Faults in the files are
-listed with file and line, all of them at once, and nothing is written. A bot that has not
+Reads the Rasa files, bot.yml and documents, learns rules and stories, trains the intent head,
+and writes one file NAME-VERSION.zip; its path is the only thing on standard output. Faults in
+the files are listed with file and line, all of them at once, and nothing is written; what is
+taken although nothing acts on it, or it is probably not meant, is named. A bot that has not
 changed since is not compiled again.
 """
 
@@ -68,6 +69,8 @@ def _compile(bot: Path, out: Path, encoder: Path) -> Path:
         f"of foreign utterances, {fit.refused:.1%} were",
         file=sys.stderr,
     )
+    for note in compiled.notes:
+        print(f"  {note}", file=sys.stderr)
     return path
 
 

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from parley.bots.bot import EntityPatterns
+from parley.bots.bot import BUILT_IN_ACTIONS, EntityPatterns
+from parley.bots.flows import Flow, FlowReader
 from parley.bots.source import BotSource, Faults, Placed, read_source
 from parley.bots.training import Example, read_training_data
 
-_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+_PLACEHOLDER = re.compile(r"\{([\w.-]+)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +30,41 @@ class Draft:
     slots: Mapping[str, Placed]
     responses: Mapping[str, Placed]
     forms: Mapping[str, Placed]
-    rules: tuple[Placed, ...]
+    actions: Mapping[str, str]
+    rules: tuple[Placed, ...]  # and stories, as they are written
+    flows: tuple[Flow, ...]  # what these tell of
+    triggers: Mapping[str, str]  # Rasa 2: intent -> the action that always follows
+    policies: tuple[Any, ...]  # of config.yml
+    language: Placed | None
     settings: Mapping[str, Placed]
+
+    @property
+    def has_custom_actions(self) -> bool:
+        """Whether somebody's own actions may say things, and set and read slots, in ways that no file tells."""
+        named = (action for action in self.actions if not action.startswith("utter_"))
+        is_declared = any(name in self.settings for name in ("actions", "action_server"))
+        return is_declared or any(action not in BUILT_IN_ACTIONS for action in named)
+
+    def told(self, kind: str) -> set[str]:
+        """The names of this kind of event (user, action, slot) in rules and stories."""
+        names = {event.name for flow in self.flows for event in flow.events if event.kind == kind}
+        if kind == "slot":
+            names |= {slot for flow in self.flows for start in flow.starts for slot in start.slots}
+        return {name for name in names if name}
 
 
 def read_draft(folder: Path) -> Draft:
     """The draft of the bot in `folder`.
 
     Raises:
-        BadBot: there is no bot.yml.
+        BadBot: there is no bot here.
     """
     unheard = Faults()  # the compiler tells them
     source = read_source(folder, unheard)
     training = read_training_data(source, {}, unheard)
+    reader = FlowReader({}, unheard)
+    settings = source.settings or {}
+    languages = (*filter(None, [settings.get("language")]), *source.words["language"])
     return Draft(
         examples=training.examples,
         patterns=training.patterns,
@@ -51,8 +74,13 @@ def read_draft(folder: Path) -> Draft:
         slots=source.maps["slots"],
         responses=source.maps["responses"],
         forms=source.maps["forms"],
+        actions=dict(_declared(source.lists["actions"])),
         rules=(*source.lists["rules"], *source.lists["stories"]),
-        settings=source.settings or {},
+        flows=(*reader.rules(source.lists["rules"]), *reader.stories(source.lists["stories"])),
+        triggers=dict(_triggers(source.lists["intents"])),
+        policies=tuple(item.value for item in source.lists["policies"]),
+        language=next(iter(languages), None),
+        settings=settings,
     )
 
 
@@ -63,6 +91,13 @@ def _declared(items: tuple[Placed, ...]) -> Iterator[tuple[str, str]]:
                 yield name, item.place
             case dict() if item.value:
                 yield str(next(iter(item.value))), item.place
+
+
+def _triggers(items: tuple[Placed, ...]) -> Iterator[tuple[str, str]]:
+    for item in items:
+        for name, options in item.value.items() if isinstance(item.value, dict) else ():
+            if isinstance(options, dict) and isinstance(action := options.get("triggers"), str):
+                yield str(name), action
 
 
 def _pattern_lines(source: BotSource) -> Iterator[tuple[str, str, Placed]]:
@@ -130,11 +165,6 @@ def required_slots(form: Any) -> list[str]:
             return [str(slot) for slot in slots]
         case _:
             return []
-
-
-def rules_trees(draft: Draft) -> list[Any]:
-    """What stands in all rules."""
-    return [rule.value for rule in draft.rules]
 
 
 def settings_tree(draft: Draft) -> dict[str, Any]:

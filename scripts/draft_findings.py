@@ -15,11 +15,11 @@ from draft_bot import (
     names_of,
     placeholders,
     required_slots,
-    rules_trees,
     settings_tree,
     texts_of,
     values_of,
 )
+from parley.bots.bot import DEFAULT_INTENTS
 from parley.nlu.language import detect_language
 from parley.nlu.system_entities import KINDS
 
@@ -29,6 +29,9 @@ FOREIGN_SHARE = 0.2  # of the examples; of the support bot's 521, all English, t
 
 _BLANKS = re.compile(r"\s+")
 _BROKEN_MARK = re.compile(r"\]\s*[({]|[\[\]]")
+# What Rasa's own actions say; beside these, what forms ask with: `utter_ask_SLOT`, `utter_ask_FORM_SLOT`.
+_SAID_BY_RASA = frozenset({"utter_default", "utter_restart", "utter_back"})
+_ASKING = "utter_ask_"
 _TRIGGER = re.compile(r"^/([\w/+-]+)")
 
 
@@ -60,7 +63,6 @@ def findings_in(draft: Draft) -> Iterator[Finding]:
         ("unused-slot", _unused_slots(draft)),
         ("unused-response", _unused_responses(draft)),
         ("unused-form", _unused_forms(draft)),
-        ("placeholder", _wrong_placeholders(draft)),
         ("button", _wrong_buttons(draft)),
         ("pattern", _odd_patterns(draft)),
         ("synonym", _odd_synonyms(draft)),
@@ -137,66 +139,77 @@ def _uneven_marks(draft: Draft) -> Found:
 
 
 def _unused_intents(draft: Draft) -> Found:
-    used = names_of(rules_trees(draft), "intent") | names_of(settings_tree(draft), "small_talk")
-    for slot in draft.slots.values():
-        used |= names_of(slot.value, "intent")
+    used = draft.told("user") | names_of(settings_tree(draft), "small_talk") | draft.triggers.keys() | DEFAULT_INTENTS
+    for mapped in (*draft.slots.values(), *draft.forms.values()):
+        used |= names_of(mapped.value, "intent")
     for intent, place in draft.intents.items():
         if intent not in used:
-            yield place, f"nothing is done on intent `{intent}`: it stands in no rule"
+            yield place, f"nothing is done on intent `{intent}`: it stands in no rule or story"
 
 
 def _unused_entities(draft: Draft) -> Found:
     marked = {entity.name for example in draft.examples for entity in example.entities}
     sought = {name for kind, name, _ in draft.lines if kind in ("regex", "lookup")}
-    used = {name for slot in draft.slots.values() for name in names_of(slot.value, "entity")}
-    used |= {str(name) for rule in draft.rules for entities in values_of(rule.value, "entities") for name in entities}
+    used = {slot for slot in draft.slots if _is_filled_by_name(draft, slot)}
+    for mapped in (*draft.slots.values(), *draft.forms.values()):
+        used |= names_of(mapped.value, "entity")
+    used |= {entity.name for flow in draft.flows for event in flow.events for entity in event.entities}
     for entity, place in draft.entities.items():
         if entity not in marked | sought | KINDS.keys():
             yield place, f"entity `{entity}` is never found: no example marks it, no regex or lookup table seeks it"
-        if entity not in used:
+        if entity not in used and not draft.has_custom_actions:
             yield place, f"entity `{entity}` is never used: no slot takes it"
 
 
 def _unused_slots(draft: Draft) -> Found:
-    used = {slot for form in draft.forms.values() for slot in required_slots(form.value)}
-    used |= {name for response in draft.responses.values() for name in placeholders(response.value)}
-    for conditions in values_of(rules_trees(draft), "slot_was_set"):
-        for condition in conditions if isinstance(conditions, list) else ():
-            used |= set(condition) if isinstance(condition, dict) else {str(condition)}
+    if draft.has_custom_actions:
+        return
+    used = {slot for form in draft.forms.values() for slot in required_slots(form.value)} | draft.told("slot")
+    for response in draft.responses.values():
+        used |= placeholders(response.value) | names_of(list(values_of(response.value, "condition")), "name")
+    for placed in draft.slots.values():
+        used |= names_of(placed.value, "requested_slot")
     for slot, placed in draft.slots.items():
         settings = placed.value if isinstance(placed.value, dict) else {}
-        if not settings.get("mappings") and settings.get("initial_value") is None:
+        is_filled = settings.get("mappings") or settings.get("initial_value") is not None
+        if not is_filled and not _is_filled_by_name(draft, slot) and not _is_filled_by_form(draft, slot):
             yield placed.place, f"slot `{slot}` is never filled: it has neither `mappings` nor `initial_value`"
         if slot not in used:
-            yield placed.place, f"slot `{slot}` is never used: in no form, no rule and no response"
+            yield placed.place, f"slot `{slot}` is never used: in no form, no rule, no story and no response"
+
+
+def _is_filled_by_name(draft: Draft, slot: str) -> bool:
+    """Rasa 2: an entity fills the slot of its name."""
+    settings = draft.slots[slot].value
+    if not isinstance(settings, dict) or slot not in draft.entities:
+        return False
+    return settings.get("mappings") is None and settings.get("auto_fill") is not False
+
+
+def _is_filled_by_form(draft: Draft, slot: str) -> bool:
+    """Rasa 2: the mappings stand in the form."""
+    return any(isinstance(mappings, list) for form in draft.forms.values() for mappings in values_of(form.value, slot))
 
 
 def _unused_responses(draft: Draft) -> Found:
-    used = names_of(rules_trees(draft), "action") | set(texts_of(settings_tree(draft)))
-    for form, placed in draft.forms.items():
-        for slot in required_slots(placed.value):
-            own = f"utter_ask_{form}_{slot}"
-            used.add(own if own in draft.responses else f"utter_ask_{slot}")
+    if draft.has_custom_actions:
+        return
+    used = draft.told("action") | set(texts_of([settings_tree(draft), *draft.policies])) | set(draft.triggers.values())
     for response, placed in draft.responses.items():
-        if response not in used:
+        family = response.partition("/")[0]  # `utter_faq` says `utter_faq/hours`
+        if not used & {response, family} and response not in _SAID_BY_RASA and not response.startswith(_ASKING):
             yield placed.place, f"response `{response}` is never said"
 
 
 def _unused_forms(draft: Draft) -> Found:
-    begun = names_of(rules_trees(draft), "action")
+    begun = draft.told("action") | set(draft.triggers.values())
     for form, placed in draft.forms.items():
         if form not in begun:
-            yield placed.place, f"form `{form}` never begins: no rule has it as an action"
-
-
-def _wrong_placeholders(draft: Draft) -> Found:
-    for response, placed in draft.responses.items():
-        for name in sorted(placeholders(placed.value) - set(draft.slots)):
-            yield placed.place, f"response `{response}` fills in `{{{name}}}`, and there is no such slot"
+            yield placed.place, f"form `{form}` never begins: no rule or story has it as an action"
 
 
 def _wrong_buttons(draft: Draft) -> Found:
-    intents = set(draft.intents) | {example.intent for example in draft.examples}
+    intents = DEFAULT_INTENTS | set(draft.intents) | {example.intent for example in draft.examples}
     for response, placed in draft.responses.items():
         for payload in sorted(names_of(placed.value, "payload")):
             trigger = _TRIGGER.match(payload)
@@ -273,7 +286,7 @@ def _same_rules(draft: Draft) -> Found:
 
 
 def _other_language(draft: Draft) -> Found:
-    setting = draft.settings.get("language")
+    setting = draft.language
     spoken = str(setting.value) if setting else "en"
     other = Counter(detect_language(example.text, spoken) for example in draft.examples)
     del other[spoken]

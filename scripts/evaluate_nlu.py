@@ -32,6 +32,7 @@ from nlu_report import Evaluation, NoiseCost, as_json, as_markdown, summary, tim
 from nlu_scores import calibration, entity_scores, intent_scores, scope_scores, share
 from nlu_trial import Answers, Lesson, RememberingEncoder, Tell, hold
 from parley.bots.reader import read_bot
+from parley.bots.source import Faults
 from parley.bots.training import Example
 from parley.errors import ParleyError
 from parley.nlu.encoder import OnnxEncoder
@@ -58,7 +59,9 @@ def plan_bot(folder: Path, fold_count: int, oos_test: Path | None) -> Plan:
         Stop: the bot's files have faults, or there is nothing to hold out.
     """
     try:
-        read = read_bot(folder)
+        faults = Faults()
+        read = read_bot(folder, faults)
+        faults.raise_if_any()
     except ParleyError as error:
         raise Stop(str(error)) from error
     bot, examples = read.bot, read.training.examples

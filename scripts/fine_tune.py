@@ -20,6 +20,7 @@ from pathlib import Path
 from compile_bot import ROOT
 from nlu_data import read_utterances
 from parley.bots.reader import read_bot
+from parley.bots.source import Faults
 from parley.bots.training import Example
 from parley.errors import ParleyError
 from steps import Stop, finish
@@ -61,7 +62,9 @@ def taught_by(bot: Path | None, train: Path | None) -> tuple[str, list[Example]]
         assert train is not None  # noqa: S101  the parser wants one of them
         return train.name.split(".")[0], read_utterances(train)
     try:
-        read = read_bot(bot)
+        faults = Faults()
+        read = read_bot(bot, faults)
+        faults.raise_if_any()
     except ParleyError as error:
         raise Stop(str(error)) from error
     return read.bot.name, list(read.training.examples)

@@ -2,8 +2,8 @@
 
     python scripts/validate_bot.py models/bots/support [--strict] [--json] [--quick] [--ignore CHECK ...]
 
-Errors are what the compiler refuses, such as an intent without examples, one example in two intents, or a rule
-that contradicts another. Warnings are what it takes although it is probably not meant: too few or double examples;
+Errors are what the compiler refuses, such as a rule that contradicts another, or a story with an action that there is
+not. Warnings are what it takes although it is probably not meant: examples that are too few, or in two intents;
 entities, slots, responses, forms and intents that are never found, filled or used; marks that cut words; synonyms that
 mean two things; examples of two intents that are nearly the same; intents that a head confuses and examples that it
 misreads when it was not taught them. The last two train the bot once per fold, which takes about as long as compiling
@@ -15,11 +15,10 @@ there is an error, or with `--strict` a warning; 0 otherwise. `--json` prints th
 
 import argparse
 import json
-import re
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,10 +31,10 @@ from draft_findings import Finding, findings_in, plain
 from nlu_data import folds
 from nlu_scores import Reading
 from nlu_trial import Lesson, RememberingEncoder, Tell, hold
-from parley.bots.reader import read_bot
+from parley.bots.source import Faults
 from parley.bots.training import Example
-from parley.errors import ParleyError
-from parley.knowledge import chunks
+from parley.compile import read_whole
+from parley.errors import BadBot, ParleyError
 from parley.nlu.encoder import OnnxEncoder
 from parley.ports import Encoder
 from steps import Step, Stop, finish
@@ -50,8 +49,6 @@ FOLDS = 5
 CONFUSED_AT_LEAST = 3  # examples of an intent that were taken for the same other one, and ...
 CONFUSED_SHARE = 0.1  # ... which share of its examples; one in ten is what a reader of the report would look at first
 SURELY = 0.8  # confidence of a wrong intent above which the example, not the head, is probably wrong
-
-_FAULT = re.compile(r"^\s*(?P<place>\S.*?:\d+): (?P<message>.*)$")
 
 
 def validate(folder: Path, encoder: Encoder | None, tell: Tell = lambda _: None) -> list[Finding]:
@@ -74,20 +71,13 @@ def validate(folder: Path, encoder: Encoder | None, tell: Tell = lambda _: None)
 
 
 def refused(folder: Path) -> Iterator[Finding]:
-    """What the compiler refuses."""
-    try:
-        read = read_bot(folder)
-    except ParleyError as error:
-        for line in str(error).splitlines()[1:] or [str(error)]:
-            fault = _FAULT.match(line)
-            place, message = (fault["place"], fault["message"]) if fault else (folder.name, line.strip())
-            yield Finding(place, "error", "compiler", message)
-        return
-    if len({example.intent for example in read.training.examples}) < 2:
-        yield Finding("bot.yml:1", "error", "compiler", "a bot needs examples of at least two intents")
-    if not chunks.passages(read.documents):
-        place = f"{read.documents.relative_to(folder)}/" if read.documents.is_relative_to(folder) else "documents/"
-        yield Finding(place, "error", "compiler", "no Markdown document here; a bot answers from at least one")
+    """What the compiler refuses, and what it takes but names."""
+    faults = Faults()
+    with suppress(BadBot):  # the faults say why
+        read_whole(folder, faults)
+    for line in (*faults.lines, *faults.notes):
+        place, _, message = line.partition(": ")
+        yield Finding(place, "error" if line in faults.lines else "warning", "compiler", message)
 
 
 def near_duplicates(examples: Sequence[Example], encoder: Encoder) -> Iterator[Finding]:

@@ -12,14 +12,20 @@ from pathlib import Path
 import pytest
 
 from local_stack import LocalStack, free_ports
-from parley.adapters.memory import MemoryConversations, MemoryGenerator, MemoryReplies
+from parley.adapters.memory import (
+    MemoryActions,
+    MemoryAnnouncements,
+    MemoryConversations,
+    MemoryGenerator,
+    MemoryReplies,
+)
 from parley.bots.bundle import unpack
 from parley.caching.recall import ReplyCache
 from parley.compile import Compiled, compile_bot
 from parley.errors import NotFound
 from parley.loaded import LoadedBot, load
 from parley.nlu.encoder import OnnxEncoder
-from parley.ports import Conversations, Generator
+from parley.ports import Actions, Announcements, Conversations, Generator
 from parley.services import Services
 
 IN_CI = os.environ.get("CI") == "true"
@@ -52,6 +58,8 @@ def make_services(encoder: OnnxEncoder, support: LoadedBot) -> Callable[..., Ser
         generator: Generator | None = None,
         conversations: Conversations | None = None,
         clock: Callable[[], float] = time.time,
+        actions: Actions | None = None,
+        announcements: Announcements | None = None,
     ) -> Services:
         def bots(name: str) -> LoadedBot:
             if name != "support":
@@ -64,6 +72,8 @@ def make_services(encoder: OnnxEncoder, support: LoadedBot) -> Callable[..., Ser
             conversations=conversations or MemoryConversations(clock),
             cache=ReplyCache(MemoryReplies(clock), lambda: b"secret", ttl_seconds=3600, clock=clock),
             generator=generator or MemoryGenerator("Very well, ", "thank you. And"),
+            actions=actions or MemoryActions(),
+            announcements=announcements or MemoryAnnouncements(),
             clock=clock,
         )
 

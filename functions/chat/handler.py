@@ -3,13 +3,24 @@
 import os
 
 from parley.adapters.aws import connect
+from parley.adapters.secrets import secret_from
 from parley.adapters.sqs import SqsTurns
 from parley.http_api import HttpApi
 from parley.http_door import HttpDoor
 from parley.logs import log_as_json
+from parley.rasa_door import RasaDoor
 from parley.settings import read_settings
 
 log_as_json("chat")
 settings = read_settings(os.environ)
-door = HttpDoor(connect(settings), SqsTurns(settings.turns_queue_url), settings.default_bot, settings.parley_stage)
-handler = HttpApi(door)
+services = connect(settings)
+operator_key = secret_from(settings.operator_key_secret)
+door = HttpDoor(
+    services,
+    SqsTurns(settings.turns_queue_url),
+    operator_key,
+    settings.default_bot,
+    settings.parley_stage,
+    settings.explains,
+)
+handler = HttpApi(door, RasaDoor(services, operator_key, settings.default_bot))

@@ -1,5 +1,6 @@
-"""One database for the contract suite: DynamoDB as MiniStack serves it, on loopback, with the tables of the stack."""
+"""One AWS for the contract suite, as MiniStack serves it on loopback: the tables of the stack, and a bus."""
 
+import json
 import os
 import secrets
 import socket
@@ -52,19 +53,59 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
         log.close()
 
 
+@dataclass(frozen=True)
+class Bus:
+    """A bus that exists, and a queue in which what it carries arrives."""
+
+    name: str
+    queue: str
+    sqs: Any
+
+    def heard(self) -> list[dict[str, Any]]:
+        """The events that have arrived since it was last asked, one at least."""
+        found: list[dict[str, Any]] = []
+        while messages := self._next(wait_seconds=1 if found else 10):
+            found += messages
+        return found
+
+    def _next(self, *, wait_seconds: int) -> list[dict[str, Any]]:
+        answer = self.sqs.receive_message(QueueUrl=self.queue, WaitTimeSeconds=wait_seconds, MaxNumberOfMessages=10)
+        messages = answer.get("Messages", [])
+        for message in messages:
+            self.sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=message["ReceiptHandle"])
+        return [json.loads(message["Body"]) for message in messages]
+
+
 @pytest.fixture(scope="session")
 def tables(aws: dict[str, str]) -> Tables:
     """The tables as `infra/state_stack.py` declares them: the same keys."""
-    client = boto3.client(
-        "dynamodb",
+    client = _client("dynamodb", aws)
+    _create(client, "conversations", pk="HASH", sk="RANGE")
+    _create(client, "replies", pk="HASH")
+    return Tables("conversations", "replies")
+
+
+@pytest.fixture(scope="session")
+def bus(aws: dict[str, str]) -> Bus:
+    """A bus, and a rule by which all that Parley announces reaches a queue."""
+    events, sqs = _client("events", aws), _client("sqs", aws)
+    events.create_event_bus(Name="announcements")
+    queue = sqs.create_queue(QueueName="desk")["QueueUrl"]
+    asked = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
+    events.put_rule(Name="all", EventBusName="announcements", EventPattern='{"source": ["parley"]}')
+    target = {"Id": "desk", "Arn": asked["Attributes"]["QueueArn"]}
+    events.put_targets(Rule="all", EventBusName="announcements", Targets=[target])
+    return Bus("announcements", queue, sqs)
+
+
+def _client(service: str, aws: dict[str, str]) -> Any:
+    return boto3.client(
+        service,
         endpoint_url=aws["AWS_ENDPOINT_URL"],
         region_name=aws["AWS_DEFAULT_REGION"],
         aws_access_key_id=aws["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=aws["AWS_SECRET_ACCESS_KEY"],
     )
-    _create(client, "conversations", pk="HASH", sk="RANGE")
-    _create(client, "replies", pk="HASH")
-    return Tables("conversations", "replies")
 
 
 def _create(client: Any, name: str, **keys: str) -> None:

@@ -3,17 +3,32 @@
 import threading
 import time
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from parley.adapters.dynamodb import DynamoConversations
 from parley.adapters.memory import MemoryConversations
-from parley.conversation import ActiveForm, Session
+from parley.conversation import Button, Dialogue, Entity, Event, Loop, Message, Reply, Session, Situation
 from parley.conversation.session import GIVEN_UP_SECONDS
 from parley.errors import NotFound, SessionConflict
 from parley.ports import Conversations
 from tests.builders import a_recorded_turn, a_session, a_turn
 from tests.contracts.conftest import Tables
+
+SLOTS = {
+    "text": "größer",
+    "truth": True,
+    "lie": False,
+    "count": 7,
+    "share": 0.25,
+    "whole": 2.0,
+    "list": ["a", 1, None, ["b"]],
+    "object": {"city": {"name": "Köln", "at": [50.9, 6.9]}, "seen": None},
+    "empty text": "",
+    "empty list": [],
+    "empty object": {},
+}
 
 
 class Clock:
@@ -53,16 +68,34 @@ def test_an_unknown_conversation_opens_empty(conversations: Conversations) -> No
 
 
 def test_what_is_recorded_is_read_back_whole(conversations: Conversations) -> None:
-    session = a_session(
-        version=1, user_id="u1", slots={"order_number": "204518"}, form=ActiveForm("order_form", "order_number")
-    )
-    turn = a_recorded_turn(message="schön 😀")
+    size = Entity("size", "xl", 2, 8, "riesig", role="wanted", group="1", found_by="tagger", confidence=0.5)
+    heard = Event("user", "faq", value="faq/sizes", text="schön 😀", entities=(size,))
+    asked = Event("action", "order_form", hidden=True, policy="rule", because="rule `Order` at data/rules.yml:5")
+    now = Situation(SLOTS, Loop("order_form", interrupted=True, rejected=True), "order_form", heard, None, paused=True)
+    dialogue = Dialogue(now, Situation({"size": "s"}), (heard, asked), ("faq", None), heard_at=1_000.5)
+    session = a_session(version=1, user_id="u1", dialogue=dialogue, handed_off_at=1_001.5)
+    said = Message("Hm?", (Button("Yes", "/affirm"),), "https://x.example/i.png", (), {"type": "file"}, {"blocks": [1]})
+    turn = a_recorded_turn(message="schön 😀", reply=Reply((said,), "scripted"), events=(heard, asked))
 
     conversations.record(session, turn, begins=True)
 
     opened = conversations.open(session.conversation_id, turn.turn_id)
     assert opened.session == session
     assert opened.recorded == turn
+    assert conversations.history(session.conversation_id, limit=1) == (turn,)
+
+
+@pytest.mark.parametrize("value", [*SLOTS.values(), None], ids=str)
+def test_a_slot_keeps_a_value_of_any_type_of_json(conversations: Conversations, value: Any) -> None:
+    told = Event("slot", "any", value)
+    session = a_session(version=1, dialogue=Dialogue(now=Situation({"any": value}), trail=(told,)))
+
+    conversations.record(session, a_recorded_turn(events=(told,)), begins=True)
+
+    kept = conversations.open(session.conversation_id).session
+    assert kept is not None
+    assert repr(kept.slots) == repr(session.slots)  # 1 is not 1.0, nor True
+    assert kept == session
 
 
 def test_a_turn_that_nobody_recorded_is_not_found(conversations: Conversations) -> None:
@@ -89,7 +122,7 @@ def test_a_save_on_an_old_version_is_refused_and_changes_nothing(conversations: 
     late = a_recorded_turn(number=2, turn_id="late")
 
     with pytest.raises(SessionConflict):
-        conversations.record(replace(one_turn_on(session), slots={"order_number": "1"}), late)
+        conversations.record(replace(one_turn_on(session), dialogue=Dialogue(now=Situation({"size": "xl"}))), late)
 
     opened = conversations.open(session.conversation_id, "late")
     assert opened.session == one_turn_on(session)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import zipfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -46,5 +47,6 @@ def _build(folder: Path) -> dict[str, str]:
         (folder / layer).mkdir()
         (folder / layer / "something").write_text(layer)
     bundle = folder / "support-0.zip"
-    bundle.write_bytes(b"PK\5\6" + bytes(18))  # a zip with nothing in it
+    with zipfile.ZipFile(bundle, "w") as archive:
+        archive.writestr("needs.json", json.dumps({"secrets": ["weather-key"], "functions": ["payments"]}))
     return {"layers": str(folder), "bundles": str(bundle), "sagemaker_url": "http://127.0.0.1:1"}

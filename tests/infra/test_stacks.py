@@ -12,7 +12,7 @@ from tests.infra.template import Template
 
 STAGES = ("local", "dev", "prod")
 IN_AN_ACCOUNT = ("dev", "prod")
-DATA = ("dynamodb:", "s3:", "secretsmanager:", "sqs:", "sagemaker:", "kms:")
+DATA = ("dynamodb:", "s3:", "secretsmanager:", "sqs:", "sagemaker:", "kms:", "events:", "lambda:")
 
 # Actions for which AWS knows no resource, and what is asked of each beside it.
 ON_ANYTHING = {
@@ -89,6 +89,33 @@ def test_only_chat_may_send_turns_and_only_worker_may_take_them(stack_of: StackO
 
     assert {name for name in template.functions() if "sqs:SendMessage" in template.actions_of(name)} == {"chat"}
     assert {name for name in template.functions() if "sqs:ReceiveMessage" in template.actions_of(name)} == {"worker"}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_custom_actions_may_use_the_secrets_and_functions_that_bots_name_and_no_others(
+    stack_of: StackOf, stage: str
+) -> None:
+    statements = stack_of(stage).statements()
+
+    called = [each for each in statements if "lambda:InvokeFunction" in each.actions and "payments" in str(each)]
+    read = [each for each in statements if "weather-key" in json.dumps(each.resources)]
+
+    assert {each.role for each in (*called, *read)} == {
+        stack_of(stage).role_of("chat"),
+        stack_of(stage).role_of("worker"),
+    }
+    assert all(f"secret:parley/{stage}/weather-key-??????" in json.dumps(each.resources) for each in read)
+    assert all(json.dumps(each.resources).count("function:payments") == 1 for each in called)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_hand_offs_are_announced_by_who_answers_and_only_chat_knows_operators(stack_of: StackOf, stage: str) -> None:
+    template = stack_of(stage)
+    announcing = {name for name in template.functions() if "events:PutEvents" in template.actions_of(name)}
+    secret_readers = [each for each in template.statements() if "OperatorKey" in json.dumps(each.resources)]
+
+    assert announcing == {"chat", "worker"}
+    assert {each.role for each in secret_readers} == {template.role_of("chat")}
 
 
 @pytest.mark.parametrize("stage", STAGES)

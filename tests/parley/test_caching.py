@@ -7,9 +7,9 @@ from parley.bots.bot import GenerationSettings
 from parley.caching.eligibility import is_shareable
 from parley.caching.key import cache_key, normalise
 from parley.caching.recall import ReplyCache
-from parley.conversation import ActiveForm
+from parley.conversation import Event
 from parley.errors import Unavailable
-from tests.builders import a_bot, a_reply, a_session
+from tests.builders import a_bot, a_dialogue, a_reply, a_session
 
 
 @pytest.mark.parametrize(
@@ -39,16 +39,18 @@ def test_everything_a_reply_depends_on_is_in_its_key(part: str) -> None:
 
 def shareable(text: str = "what does it cost?", **session: object) -> bool:
     found = a_session(**session)
-    return is_shareable(a_bot(), found, found.slots, text, may_generate=True)
+    return is_shareable(a_bot(), found, found.slots, found.slots, text, may_generate=True)
 
 
 def test_a_plain_question_may_be_shared() -> None:
+    knowing = a_dialogue(a_bot(), Event("slot", "order_number", "204518"))
+
     assert shareable()
-    assert shareable(version=3, slots={"order_number": "204518"})
+    assert shareable(version=3, dialogue=knowing)
 
 
 def test_a_question_inside_a_form_is_not_shared() -> None:
-    assert not shareable(form=ActiveForm("order_form", "order_number"))
+    assert not shareable(dialogue=a_dialogue(a_bot(), Event("active_loop", "order_form")))
 
 
 @pytest.mark.parametrize("text", ["mail me at jo@example.com", "ring 020 915 0142", "my card is 4111-1111-1111"])
@@ -57,15 +59,18 @@ def test_a_question_that_holds_somebodys_own_data_is_not_shared(text: str) -> No
 
 
 def test_a_question_that_told_the_bot_something_is_not_shared() -> None:
-    assert not is_shareable(a_bot(), a_session(), {"order_number": "204518"}, "and this one?", may_generate=False)
+    told = {"order_number": "204518"}
+
+    assert not is_shareable(a_bot(), a_session(), {}, told, "and this one?", may_generate=False)
 
 
 def test_a_reply_that_depends_on_the_history_is_not_shared() -> None:
     bot = a_bot(generation=GenerationSettings("Be kind.", history_turns=4))
+    later = a_session(version=1)
 
-    assert is_shareable(bot, a_session(), {}, "how are you?", may_generate=True)
-    assert not is_shareable(bot, a_session(version=1), {}, "how are you?", may_generate=True)
-    assert is_shareable(bot, a_session(version=1), {}, "what does it cost?", may_generate=False)
+    assert is_shareable(bot, a_session(), {}, {}, "how are you?", may_generate=True)
+    assert not is_shareable(bot, later, {}, {}, "how are you?", may_generate=True)
+    assert is_shareable(bot, later, {}, {}, "what does it cost?", may_generate=False)
 
 
 class Away:

@@ -13,13 +13,15 @@ LAYERS = [
     {"conversation", "actions"},
     {"ports", "settings", "logs"},
     {"bots"},
-    {"nlu", "dialogue", "knowledge", "caching", "generation", "channels"},
+    {"nlu", "dialogue", "knowledge", "caching", "generation"},
+    {"channels"},
     {"loaded"},
-    {"services"},
+    {"services", "handoff"},
     {"act", "compile"},
     {"turn"},
-    {"adapters"},
+    {"adapters", "desk"},
     {"http_door", "queue_door"},
+    {"rasa_door"},
     {"http_api"},
 ]
 RANK = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}

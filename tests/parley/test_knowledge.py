@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from parley.errors import BadBot
+from parley.bots.source import Faults
 from parley.knowledge.chunks import MAX_WORDS, passages
 
 
 def sections(folder: Path, content: str, name: str = "our-shop.md") -> list[tuple[str, str, str]]:
     (folder / name).write_text(content, encoding="utf-8")
-    return [(passage.title, passage.section, passage.text) for passage in passages(folder)]
+    return [(passage.title, passage.section, passage.text) for passage in passages(folder, Faults())]
 
 
 def test_a_document_is_cut_at_its_headings(tmp_path: Path) -> None:
@@ -65,12 +65,11 @@ def test_all_documents_that_say_nothing_are_named_at_once(tmp_path: Path) -> Non
     (folder / "headings.md").write_text("# Only\n\n## Headings\n")
     (folder / "more/latin.md").write_bytes(b"# T\n\ncaf\xe9\n")
 
-    with pytest.raises(BadBot) as caught:
-        passages(folder)
+    faults = Faults()
+    passages(folder, faults)
 
-    assert str(caught.value).splitlines() == [
-        "3 faults in the bot's files:",
-        "  documents/empty.md:1: this document holds no text",
-        "  documents/headings.md:1: this document holds no text",
-        "  documents/more/latin.md:3: not UTF-8; save the document as UTF-8",
+    assert faults.lines == [
+        "documents/empty.md:1: this document holds no text",
+        "documents/headings.md:1: this document holds no text",
+        "documents/more/latin.md:3: not UTF-8; save the document as UTF-8",
     ]

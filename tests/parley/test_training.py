@@ -6,8 +6,7 @@ import pytest
 
 from parley.bots.reader import read_bot
 from parley.bots.source import Faults
-from parley.bots.training import parse_example
-from parley.errors import BadBot
+from parley.bots.training import TrainingData, parse_example
 
 BOT = """
 name: travel
@@ -43,40 +42,47 @@ nlu:
 """
 
 
-def read(folder: Path, domain: str = DOMAIN, nlu: str = NLU) -> dict[str, list[tuple[str, str | None, str | None]]]:
-    """For each example, the words, role and group of its entities."""
-    for name, text in {"bot": BOT, "domain": domain, "nlu": nlu}.items():
+def read(folder: Path, nlu: str = NLU) -> tuple[TrainingData, Faults]:
+    """What the examples say, and what is wrong or odd about them."""
+    for name, text in {"bot": BOT, "domain": DOMAIN, "nlu": nlu}.items():
         (folder / f"{name}.yml").write_text(text)
-    examples = read_bot(folder).training.examples
-    return {e.text: [(found.text, found.role, found.group) for found in e.entities] for e in examples}
+    faults = Faults()
+    return read_bot(folder, faults).training, faults
 
 
 def test_roles_and_groups_are_read(tmp_path: Path) -> None:
-    examples = read(tmp_path)
+    training, faults = read(tmp_path)
 
-    assert examples["from Berlin to SF"] == [("Berlin", "from", None), ("SF", "to", None)]
-    assert examples["first Rome, then Oslo on friday"] == [
+    marked = {e.text: [(found.text, found.role, found.group) for found in e.entities] for e in training.examples}
+    assert marked["from Berlin to SF"] == [("Berlin", "from", None), ("SF", "to", None)]
+    assert marked["first Rome, then Oslo on friday"] == [
         ("Rome", None, "1"),
         ("Oslo", None, "2"),
         ("friday", None, None),
     ]
+    assert (faults.lines, faults.notes) == ([], [])
 
 
 @pytest.mark.parametrize(
-    ("nlu", "fault"),
+    ("nlu", "note"),
     [
         (NLU.replace('"role": "from"', '"role": "via"'), "nlu.yml:11: entity `city` has no role `via` in the domain"),
         (NLU.replace('"group": 2', '"group": 3'), "nlu.yml:12: entity `city` has no group `3` in the domain"),
         (NLU.replace("(date)", '{"entity": "date", "role": "to"}'), "nlu.yml:12: entity `date` has no role `to`"),
-        (NLU.replace('"role": "from"', '"rolle": "from"'), "nlu.yml:11: `rolle` of an entity is not supported"),
-        (NLU.replace('"role": "from"', "'role': 'from'"), "nlu.yml:11: an entity is marked as [words]"),
+        (NLU.replace('"role": "from"', '"rolle": "from"'), "nlu.yml:11: `rolle` of an entity is not used"),
     ],
 )
-def test_a_role_or_group_that_the_domain_does_not_have_is_refused(tmp_path: Path, nlu: str, fault: str) -> None:
-    with pytest.raises(BadBot) as refused:
-        read(tmp_path, nlu=nlu)
+def test_a_role_or_group_that_the_domain_does_not_have_is_told(tmp_path: Path, nlu: str, note: str) -> None:
+    _, faults = read(tmp_path, nlu=nlu)
 
-    assert fault in str(refused.value)
+    assert [line for line in faults.notes if line.startswith(note)]
+    assert not faults.lines
+
+
+def test_a_mark_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    _, faults = read(tmp_path, nlu=NLU.replace('"role": "from"', "'role': 'from'"))
+
+    assert [line for line in faults.lines if line.startswith("nlu.yml:11: an entity is marked as [words]")]
 
 
 def test_a_value_may_hold_braces_and_quotes() -> None:

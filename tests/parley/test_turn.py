@@ -3,17 +3,21 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from parley.adapters.memory import MemoryConversations, MemoryGenerator
-from parley.bots.bot import Rule
+from parley.bots.flows import FlowReader
+from parley.bots.source import Faults, Placed
 from parley.conversation import RecordedTurn, Session
+from parley.dialogue.learn import learn
+from parley.dialogue.policy import Policy
 from parley.errors import GenerationBusy, GenerationFailed, NotFound, SessionConflict
 from parley.loaded import LoadedBot
 from parley.ports import Prompt
 from parley.services import Services
-from parley.turn import Answered, answer
+from parley.turn import AT_A_LOSS, Answered, answer
 from tests.builders import a_session, a_turn
 
 MakeServices = Callable[..., Services]
@@ -33,6 +37,13 @@ class Talk:
 
     def replies(self, text: str) -> list[str]:
         return [message.text for message in self.say(text).turn.reply.messages]
+
+
+def ruled_by(loaded: LoadedBot, rule: dict[str, Any]) -> LoadedBot:
+    """The bot with one rule in the place of its own."""
+    flows = FlowReader({}, Faults()).rules([Placed({"rule": "one", **rule}, "rules.yml:1")])
+    bot = learn(loaded.bot, flows, (), Faults())
+    return replace(loaded, bot=bot, policy=Policy(bot))
 
 
 def test_hello_gets_a_scripted_reply(make_services: MakeServices) -> None:
@@ -121,26 +132,33 @@ def test_a_fallback_is_never_shared(make_services: MakeServices) -> None:
     assert Talk(working).say("how are you today?").turn.reply.source == "generated"
 
 
-def test_a_reply_that_is_partly_a_fallback_is_never_shared(make_services: MakeServices, support: LoadedBot) -> None:
-    both = Rule("both", ("action_answer", "action_generate"), intent="ask_knowledge")
-    bot = replace(support, bot=replace(support.bot, rules=(both,)))
-    away = make_services(MemoryGenerator(fails_with=GenerationBusy("no capacity")))
-    services = replace(away, bots=lambda _: bot)
+def test_of_a_reply_that_is_partly_a_fallback_only_the_answer_is_shared(
+    make_services: MakeServices, support: LoadedBot
+) -> None:
+    both = {"steps": [{"intent": "ask_knowledge"}, {"action": "action_answer"}, {"action": "action_generate"}]}
+    bot = ruled_by(support, both)
+    away = replace(make_services(MemoryGenerator(fails_with=GenerationBusy("no capacity"))), bots=lambda _: bot)
     question = "how long do I have to return something?"
 
-    Talk(services).say(question)
+    answer, apology = Talk(away).say(question).turn.reply.messages
+    working = replace(away, generator=MemoryGenerator("Fine, thanks."))
 
-    assert Talk(services).say(question).turn.reply.source != "cached"
+    assert [message.text for message in Talk(working).say(question).turn.reply.messages] == [
+        answer.text,
+        "Fine, thanks.",
+    ]
+    assert apology.text != "Fine, thanks."
 
 
-def test_a_decision_that_says_nothing_ends_in_the_fallback(make_services: MakeServices, support: LoadedBot) -> None:
-    silent = Rule("silent", ("action_listen",), intent="greet")
-    bot = replace(support, bot=replace(support.bot, rules=(silent,)))
+def test_a_turn_in_which_the_bot_says_nothing_ends_in_words_all_the_same(
+    make_services: MakeServices, support: LoadedBot
+) -> None:
+    bot = ruled_by(support, {"steps": [{"intent": "greet"}, {"action": "action_listen"}]})
 
     reply = Talk(replace(make_services(), bots=lambda _: bot)).say("hello").turn.reply
 
     assert reply.source == "fallback"
-    assert reply.messages[0].text
+    assert reply.messages[0].text == AT_A_LOSS
 
 
 def test_however_often_a_turn_runs_it_has_one_budget_for_the_generator(
@@ -222,5 +240,5 @@ def test_an_unknown_conversation_is_not_found(make_services: MakeServices) -> No
 def test_every_step_is_timed(make_services: MakeServices) -> None:
     timings = Talk(make_services()).say("hello").timings_ms
 
-    assert list(timings) == ["open", "understand", "decide", "act", "save", "total"]
+    assert list(timings) == ["open", "understand", "converse", "save", "total"]
     assert timings["total"] >= timings["understand"] > 0

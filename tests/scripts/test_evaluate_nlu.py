@@ -236,9 +236,9 @@ def test_a_bot_is_asked_its_own_examples_fold_by_fold(bot: Path, remembering: Re
 
 
 def test_a_bot_with_faults_is_refused_with_their_places(bot: Path) -> None:
-    (bot / "domain.yml").write_text("intents: [greet]\nresponses:\n  utter_hi: [{text: hi}]\n")
+    (bot / "domain.yml").write_text("intents: [greet, pizza]\nresponses:\n  utter_ho: [{text: hi}]\n")
 
-    with pytest.raises(Stop, match=r"nlu.yml:\d+: intent `pizza` is not in the domain"):
+    with pytest.raises(Stop, match=r"bot\.yml:4: there is no response `utter_hi`"):
         plan_bot(bot, 5, None)
 
 

@@ -87,15 +87,17 @@ def test_a_bot_without_fault_has_no_finding_in_its_files(folder: Path) -> None:
 
 
 ERRORS = {
-    "an intent without examples": ({"domain": DOMAIN.replace("- order", "- order\n- bye")}, "domain.yml:4: error:"),
-    "an example in two intents": (
-        {"nlu": NLU.replace("two beers for our table", "Hello")},
-        "nlu.yml:14: error: 'Hello' is an example of `order` and of `greet` [compiler]",
+    "a rule with an unknown action": (
+        {"rules": RULES.replace("utter_order", "utter_nix")},
+        "rules.yml:6: error: rule `Order`: `utter_nix` is neither a response, nor a form, nor an action of the domain",
     ),
-    "a mark of an undeclared entity": ({"nlu": NLU.replace("(size)", "(colour)", 1)}, "nlu.yml:11: error: entity"),
-    "a lookup for an undeclared entity": (
-        {"nlu": f"{NLU}- lookup: colour\n  examples: |\n    - red\n"},
-        "nlu.yml:16: error: entity `colour` is not in the domain [compiler]",
+    "two rules for one case": (
+        {"rules": f"{RULES}- rule: Other\n  steps:\n  - intent: order\n  - action: utter_hello\n"},
+        "rules.yml:10: error: rule `Other` at rules.yml:10 goes on with `utter_hello`, where rule `Order` at rules",
+    ),
+    "a story that goes another way than a rule": (
+        {"stories": "stories:\n- story: One\n  steps:\n  - intent: order\n  - action: utter_hello\n"},
+        "stories.yml:2: error: story `One` at stories.yml:2 goes on with `utter_hello`, but by rule `Order` at",
     ),
     "no settings that can be read": ({"bot": "name: [\n"}, "bot.yml:2: error: not valid YAML"),
     "one intent only": (
@@ -104,22 +106,37 @@ ERRORS = {
             "nlu": NLU[: NLU.index("- intent: order")],
             "rules": RULES[: RULES.index("- rule: Order")],
         },
-        "bot.yml:1: error: a bot needs examples of at least two intents",
+        "tiny: error: a bot needs examples of at least two intents [compiler]",
     ),
 }
 
 
 @pytest.mark.parametrize(("files", "line"), ERRORS.values(), ids=ERRORS)
 def test_what_the_compiler_refuses_is_an_error(tmp_path: Path, files: dict[str, str], line: str) -> None:
-    lines = told(validate(write(tmp_path, **files), None))
+    lines = told(validate(write(tmp_path / "tiny", **files), None))
 
     assert any(said.startswith(line) for said in lines), lines
 
 
-def test_a_bot_without_documents_is_an_error(folder: Path) -> None:
+def test_a_document_without_text_is_an_error(folder: Path) -> None:
+    (folder / "documents/shop.md").write_text("")
+
+    assert told(validate(folder, None)) == ["documents/shop.md:1: error: this document holds no text [compiler]"]
+
+
+def test_a_bot_that_would_answer_from_documents_and_has_none_is_told_so(tmp_path: Path) -> None:
+    folder = write(tmp_path / "tiny", bot=BOT_YML.replace("[utter_hello]", "[answer, utter_hello]"))
     (folder / "documents/shop.md").unlink()
 
-    assert "documents/: error: no Markdown document here" in told(validate(folder, None))[0]
+    assert told(validate(folder, None)) == [
+        "tiny: warning: no Markdown document in documents/: there is nothing to answer from [compiler]"
+    ]
+
+
+def test_a_bot_that_answers_from_no_document_needs_none(folder: Path) -> None:
+    (folder / "documents/shop.md").unlink()
+
+    assert told(validate(folder, None)) == []
 
 
 def nlu_and(block: str) -> dict[str, str]:
@@ -128,6 +145,22 @@ def nlu_and(block: str) -> dict[str, str]:
 
 SIZES = "- lookup: size\n  examples: |\n    - big\n    - small\n"
 WARNINGS = {
+    "an intent without examples": (
+        {"domain": DOMAIN.replace("- order", "- order\n- bye")},
+        "domain.yml:4: warning: intent `bye` has no examples: only `/bye` means it [compiler]",
+    ),
+    "an example in two intents": (
+        {"nlu": NLU.replace("two beers for our table", "Hello")},
+        "nlu.yml:14: warning: 'Hello' is an example of `order` and of `greet` [compiler]",
+    ),
+    "a mark of an undeclared entity": (
+        {"nlu": NLU.replace("(size)", "(colour)", 1)},
+        "nlu.yml:11: warning: entity `colour` is not in the domain [compiler]",
+    ),
+    "a lookup for an undeclared entity": (
+        nlu_and("- lookup: colour\n  examples: |\n    - red\n"),
+        "nlu.yml:16: warning: the lookup table `colour` is named like no entity, so it finds none [compiler]",
+    ),
     "few examples": (
         {"nlu": NLU.replace("    - hey you\n", "")},
         "domain.yml:2: warning: intent `greet` has 4 examples; 5 is little enough [few-examples]",
@@ -154,7 +187,7 @@ WARNINGS = {
     ),
     "an intent in no rule": (
         {"rules": RULES.replace("intent: order\n  - action: utter_order", "intent: greet\n  - action: utter_hello")},
-        "domain.yml:3: warning: nothing is done on intent `order`: it stands in no rule [unused-intent]",
+        "domain.yml:3: warning: nothing is done on intent `order`: it stands in no rule or story [unused-intent]",
     ),
     "an entity that nothing finds or uses": (
         {"domain": DOMAIN.replace("- size", "- size\n- colour")},
@@ -170,7 +203,7 @@ WARNINGS = {
     ),
     "a slot that nothing uses": (
         {"domain": DOMAIN.replace("{size}", "big")},
-        "domain.yml:7: warning: slot `size` is never used: in no form, no rule and no response [unused-slot]",
+        "domain.yml:7: warning: slot `size` is never used: in no form, no rule, no story and no response [unused-slot]",
     ),
     "a response that is never said": (
         {"domain": f"{DOMAIN}  utter_bye: [{{text: bye}}]\n"},
@@ -178,11 +211,19 @@ WARNINGS = {
     ),
     "a form that never begins": (
         {"domain": f"{DOMAIN}  utter_ask_size: [{{text: how big?}}]\nforms:\n  a_form: {{required_slots: [size]}}\n"},
-        "domain.yml:13: warning: form `a_form` never begins: no rule has it as an action [unused-form]",
+        "domain.yml:13: warning: form `a_form` never begins: no rule or story has it as an action [unused-form]",
     ),
     "a misspelt slot in a response": (
         {"domain": DOMAIN.replace("{size}", "{syze}")},
-        "domain.yml:10: warning: response `utter_order` fills in `{syze}`, and there is no such slot [placeholder]",
+        "domain.yml:10: warning: response `utter_order` speaks of `{syze}`, which is no slot [compiler]",
+    ),
+    "a misspelt slot in a button": (
+        {
+            "domain": DOMAIN.replace(
+                "{text: hello}", "{text: hello, buttons: [{title: 'A {syze} one', payload: /order}]}"
+            )
+        },
+        "domain.yml:9: warning: response `utter_hello` speaks of `{syze}`, which is no slot [compiler]",
     ),
     "a button that sends an unknown intent": (
         {"domain": DOMAIN.replace("{text: hello}", "{text: hello, buttons: [{title: Bye, payload: /bye}]}")},
@@ -238,10 +279,17 @@ def test_what_is_probably_not_meant_is_a_warning(tmp_path: Path, files: dict[str
 def test_errors_and_warnings_are_told_together_in_the_order_of_the_files(tmp_path: Path) -> None:
     nlu = NLU.replace("(size)", "(colour)", 1).replace("hey you", "hello")
     domain = f"{DOMAIN}  utter_bye: [{{text: bye}}]\n"
+    rules = RULES.replace("utter_order", "utter_nix")
 
-    lines = told(validate(write(tmp_path, nlu=nlu, domain=domain), None))
+    lines = told(validate(write(tmp_path, nlu=nlu, domain=domain, rules=rules), None))
 
-    assert [line.split(": ")[0] for line in lines] == ["domain.yml:11", "nlu.yml:7", "nlu.yml:11"]
+    assert [line.split(": ")[:2] for line in lines] == [
+        ["domain.yml:10", "warning"],
+        ["domain.yml:11", "warning"],
+        ["nlu.yml:7", "warning"],
+        ["nlu.yml:11", "warning"],
+        ["rules.yml:6", "error"],
+    ]
 
 
 def test_a_system_entity_need_not_be_marked(tmp_path: Path) -> None:
@@ -254,8 +302,99 @@ def test_a_system_entity_need_not_be_marked(tmp_path: Path) -> None:
     assert lines == []
 
 
+SAID_BY_RASA = ("default", "restart", "back", "ask_rephrase", "ask_affirmation", "ask_size", "ask_order_form_size")
+USED = {
+    "responses that Rasa's own actions say": {
+        "domain": DOMAIN + "".join(f"  utter_{name}: [{{text: well}}]\n" for name in SAID_BY_RASA)
+    },
+    "what is put in when a guess is asked about": {
+        "domain": f"{DOMAIN}  utter_ask_affirmation:\n  - text: Did you mean {{intent}}?\n"
+        "    buttons: [{title: 'Yes', payload: '{payload}'}, {title: 'No', payload: /out_of_scope}]\n"
+    },
+    "the slot that a form asks for": {"domain": f"{DOMAIN}  utter_ask_size: [{{text: 'your {{requested_slot}}?'}}]\n"},
+    "the condition of a response": {
+        "domain": DOMAIN.replace("{size}", "big").replace(
+            "{text: hello}", "{text: hello, condition: [{type: slot, name: size, value: big}]}, {text: hi}"
+        )
+    },
+    "what a hand-off says": {
+        "domain": f"{DOMAIN}  utter_call: [{{text: a person comes}}]\n  utter_back: [{{text: here I am}}]\n",
+        "bot": f"{BOT_YML}handoff: {{say: utter_call, back: utter_back}}\n",
+    },
+    "what is said when unsure": {
+        "domain": f"{DOMAIN}  utter_hm: [{{text: hm}}]\n",
+        "bot": BOT_YML.replace("[utter_hello]", "[utter_hm]"),
+    },
+    "what is said where nothing applies": {
+        "domain": f"{DOMAIN}  utter_hm: [{{text: hm}}]\n",
+        "config": "policies:\n- name: RulePolicy\n  core_fallback_action_name: utter_hm\n",
+    },
+    "a story": {
+        "domain": f"{DOMAIN}  utter_big: [{{text: 'that is big'}}]\n".replace("{size}", "big"),
+        "rules": RULES[: RULES.index("- rule: Order")],
+        "stories": "stories:\n- story: Big\n  steps:\n  - user: I want a [big](size) pizza\n    intent: order\n"
+        "  - slot_was_set: [{size: big}]\n  - action: utter_order\n  - action: utter_big\n",
+    },
+    "parts of a retrieval intent": {
+        "domain": DOMAIN.replace("utter_order:", "utter_faq/hours: [{text: nine to five}]\n  utter_order:").replace(
+            "- order", "- order\n- faq"
+        ),
+        "nlu": NLU + "- intent: faq/hours\n  examples: |\n" + "".join(f"    - open at {n}?\n" for n in range(5)),
+        "rules": f"{RULES}- rule: Answer\n  steps:\n  - intent: faq\n  - action: utter_faq\n",
+    },
+}
+
+
+@pytest.mark.parametrize("files", USED.values(), ids=USED)
+def test_what_is_used_in_any_way_is_not_called_unused(tmp_path: Path, files: dict[str, str]) -> None:
+    assert told(validate(write(tmp_path, **files), None)) == []
+
+
+WEATHER = """\
+actions:
+  action_weather:
+    http: {url: "https://weather.example/?at={town}"}
+    slots: {sky: sky}
+    say: utter_order
+"""
+SERVED = {
+    "domain": f"{DOMAIN}actions: [action_weather]\n",
+    "bot": f"{BOT_YML}action_server: {{url: 'https://a.example'}}\n",
+}
+DECLARED = {
+    "domain": DOMAIN.replace(
+        "slots:",
+        "slots:\n  sky: {type: text, mappings: [{type: custom}]}\n  town: {type: any, mappings: [{type: from_text}]}",
+    )
+    + "actions: [action_weather]\n",
+    "bot": BOT_YML + WEATHER,
+}
+
+
+@pytest.mark.parametrize("files", [SERVED, DECLARED], ids=["by a server", "declared"])
+def test_what_custom_actions_may_say_and_fill_in_is_not_called_unused_or_unknown(
+    tmp_path: Path, files: dict[str, str]
+) -> None:
+    domain = files["domain"].replace("responses:\n", "responses:\n  utter_rain: [{text: 'rain at {hour}'}]\n")
+
+    assert told(validate(write(tmp_path, **{**files, "domain": domain}), None)) == []
+
+
+def test_parleys_own_actions_say_nothing_but_what_the_files_tell(tmp_path: Path) -> None:
+    domain = (
+        f"{DOMAIN}  utter_bye: [{{text: 'bye, {{nobody}}'}}]\nactions: [action_answer, action_handoff, utter_bye]\n"
+    )
+
+    lines = told(validate(write(tmp_path, domain=domain), None))
+
+    assert lines == [
+        "domain.yml:11: warning: response `utter_bye` is never said [unused-response]",
+        "domain.yml:11: warning: response `utter_bye` speaks of `{nobody}`, which is no slot [compiler]",
+    ]
+
+
 def test_a_folder_that_is_no_bot_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Stop, match=r"no bot\.yml here"):
+    with pytest.raises(Stop, match="no bot here"):
         validate(tmp_path, None)
 
 
@@ -321,7 +460,8 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> int:
         ({"nlu": NLU.replace("hey you", "hello")}, (), 0),
         ({"nlu": NLU.replace("hey you", "hello")}, ("--strict",), 1),
         ({"nlu": NLU.replace("hey you", "hello")}, ("--strict", "--ignore", "duplicate-example"), 0),
-        ({"nlu": NLU.replace("(size)", "(colour)")}, (), 1),
+        ({"nlu": NLU.replace("(size)", "(colour)")}, ("--ignore", "unused-entity"), 0),
+        ({"rules": RULES.replace("utter_order", "utter_nix")}, (), 1),
     ],
 )
 def test_the_command_fails_on_errors_and_if_strict_on_warnings(

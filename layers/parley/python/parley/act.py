@@ -1,98 +1,141 @@
-"""Carrying out a decision: say, answer from the documents, generate; recall and share what may be shared.
+"""Giving the dialogue what it needs: answers from the documents, completions, custom actions, a person.
 
-Knows no policy: what to do has been decided. What cannot be had, such as a generator
-that is away, is replaced by what the decision names next.
+Knows no policy: what is needed has been decided. What cannot be had, such as a generator that is away, is replaced by
+what the dialogue names next; replies that may be shared are recalled and kept.
 """
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from parley.caching.eligibility import is_shareable
 from parley.caching.recall import CACHEABLE_SOURCES
-from parley.conversation import Message, RecordedTurn, Reply, Session, Source, Turn
-from parley.dialogue.actions import Answer, Decision, FirstOf, Generate, Say, Step
+from parley.conversation import Message, RecordedTurn, Reply, Session, Source, Turn, Understanding
+from parley.dialogue import protocol
+from parley.dialogue.actions import Answer, Call, FirstOf, Generate, HandOff, Need, Said, Say, Step
 from parley.dialogue.responses import word
-from parley.errors import GenerationBusy, GenerationFailed
+from parley.errors import ActionFailed, GenerationBusy, GenerationFailed
 from parley.generation.guard import clean
 from parley.generation.prompt import compose
+from parley.handoff import announcement
 from parley.loaded import LoadedBot
-from parley.ports import Encoded
+from parley.ports import ActionAnswer, Encoded
 from parley.services import Services
+
+ACTIONS_BUDGET_SECONDS = 12.0  # of a turn, however many custom actions it runs; API Gateway waits 30
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Actor:
-    """Carries out the decision about one turn."""
+    """Does for one turn what needs a network, a model or the clock."""
 
     turn: Turn
     session: Session
-    decision: Decision
-    heard: Encoded
+    understanding: Understanding
+    heard: Encoded | None  # None for a message that was no sentence
     loaded: LoadedBot
     services: Services
     deadline: float  # of the generator, on the monotonic clock
+    spent_seconds: float = field(default=0.0)  # on custom actions
 
-    def reply(self) -> Reply:
-        """What the decision leads to, recalled from the reply cache where it may be shared."""
-        cache, key = self.services.cache, self._key()
-        if key is not None and (recalled := cache.recall(key)) is not None:
-            return recalled
-        said = self._perform() or [self._say(Say(self.loaded.bot.fallback, as_fallback=True))]
-        telling: Source = next((source for _, source in said if source != "scripted"), "scripted")
-        reply = Reply(tuple(message for message, _ in said), telling)
-        if key is not None and CACHEABLE_SOURCES.issuperset(source for _, source in said):
-            cache.keep(key, reply)
-        return reply
+    def perform(self, need: Need) -> Any:
+        """What the dialogue needs.
 
-    def _key(self) -> str | None:
-        """The key under which the reply may be shared; None if it may not."""
-        bot, decision, text = self.loaded.bot, self.decision, self.turn.text
-        if not decision.is_open_ended:
-            return None
-        if not is_shareable(bot, self.session, decision.slots, text, may_generate=decision.may_generate):
-            return None
-        return self.services.cache.key(
-            bot, decided=repr(decision.actions), model=self.services.generator.model, text=text
+        Raises:
+            ActionFailed: the custom action gave no usable answer.
+            Unavailable: nobody could be told that a person is wanted.
+        """
+        match need:
+            case Call():
+                return self._run(need)
+            case FirstOf():
+                return self._recalled(need)
+
+    def _run(self, call: Call) -> ActionAnswer:
+        request = protocol.request(
+            self.loaded.bot,
+            call.action,
+            conversation_id=self.session.conversation_id,
+            channel=self.turn.channel,
+            at=self.turn.sent_at,
+            dialogue=call.dialogue,
+            events=call.events,
+            understanding=self.understanding,
         )
+        about = {"turn_id": self.turn.id, "action": call.action}
+        begun = time.monotonic()
+        try:
+            budget = ACTIONS_BUDGET_SECONDS - self.spent_seconds
+            if budget <= 0:
+                raise ActionFailed("the turn's time for custom actions is used up")
+            answer = self.services.actions.run(self.loaded.bot.custom, request, budget_seconds=budget)
+        except ActionFailed as error:
+            logger.warning("custom action failed", extra={**about, "reason": str(error)})
+            raise
+        finally:
+            self.spent_seconds += time.monotonic() - begun
+        ignored = {str(event.get("event")) for event in answer.events} & protocol.NOT_SUPPORTED
+        if ignored:
+            logger.warning("custom action sent what is not acted on", extra={**about, "kinds": sorted(ignored)})
+        return answer
 
-    def _perform(self) -> list[tuple[Message, Source]]:
-        said: list[tuple[Message, Source]] = []
-        for action in self.decision.actions:
-            match action:
-                case FirstOf(ways):
-                    said.extend(next(filter(None, map(self._try, ways)), []))
-                case Say():
-                    said.append(self._say(action))
+    def _recalled(self, need: FirstOf) -> list[Said]:
+        """What the first way says that has something to say, from the reply cache where that may be shared."""
+        cache, key = self.services.cache, self._key(need)
+        if key is not None and (recalled := cache.recall(key)) is not None:
+            return [Said(message, recalled.source) for message in recalled.messages]
+        said = next(filter(None, (self._try(way, need) for way in need.ways)), [])
+        sources: set[Source] = {each.source for each in said}
+        if key is not None and said and CACHEABLE_SOURCES.issuperset(sources):
+            cache.keep(key, Reply(tuple(each.message for each in said), said[0].source))
         return said
 
-    def _try(self, way: tuple[Step, ...]) -> list[tuple[Message, Source]]:
+    def _key(self, need: FirstOf) -> str | None:
+        """The key under which the reply may be shared; None if it may not."""
+        bot, text = self.loaded.bot, self.turn.text
+        begun = self.session.dialogue or self.loaded.policy.tracker.begin()
+        if not is_shareable(
+            bot, self.session, begun.now.slots, need.dialogue.now.slots, text, may_generate=need.may_generate
+        ):
+            return None
+        return self.services.cache.key(bot, decided=repr(need.ways), model=self.services.generator.model, text=text)
+
+    def _try(self, way: tuple[Step, ...], need: FirstOf) -> list[Said]:
         """What the steps of one way say; nothing if the first has nothing to say."""
-        first = self._step(way[0])
+        first = self._step(way[0], need)
         if first is None:
             return []
-        return [first, *filter(None, map(self._step, way[1:]))]
+        return [first, *filter(None, (self._step(step, need) for step in way[1:]))]
 
-    def _step(self, step: Step) -> tuple[Message, Source] | None:
+    def _step(self, step: Step, need: FirstOf) -> Said | None:
         match step:
-            case Say():
-                return self._say(step)
+            case Say(response, as_fallback):
+                return self._say(response, need, "fallback" if as_fallback else "scripted")
             case Answer():
-                passage = self.loaded.knowledge.answer(self.heard.text, self.heard.vector)
-                return (Message(passage.text, citations=(passage,)), "knowledge") if passage else None
+                passage = self.loaded.knowledge.answer(self.heard.text, self.heard.vector) if self.heard else None
+                return Said(Message(passage.text, citations=(passage,)), "knowledge") if passage else None
             case Generate():
                 text = self._generate()
-                return (Message(text), "generated") if text else None
+                return Said(Message(text), "generated") if text else None
+            case HandOff():
+                detail = announcement(self.session, self.turn, self._history(self.loaded.bot.handoff.turns))
+                self.services.announcements.announce("conversation.handed_off", detail)
+                calming = self.loaded.bot.handoff.say
+                said = self._say(calming, need, "scripted") if calming else None
+                return replace(said or Said(Message(""), "handoff"), hands_off=True)
 
-    def _say(self, say: Say) -> tuple[Message, Source]:
-        message = word(self.loaded.bot, say.response, self.decision.slots, seed=self.turn.id)
-        return message, "fallback" if say.as_fallback else "scripted"
+    def _say(self, response: str, need: FirstOf, source: Source) -> Said | None:
+        slots, seed = need.dialogue.now.slots, self.turn.id
+        message = word(self.loaded.bot, response, slots, seed=seed, channel=self.turn.channel)
+        return Said(message, source, response) if message else None
 
     def _generate(self) -> str | None:
         """What the generator says; None when it cannot be reached or says nothing fit to be said."""
-        prompt = compose(self.loaded.bot, self._history(), self.turn.text)
+        history = self._history(self.loaded.bot.generation.history_turns)
+        prompt = compose(self.loaded.bot, history, self.turn.text)
         budget = max(0.0, self.deadline - time.monotonic())
         try:
             pieces = self.services.generator.stream(prompt, budget_seconds=budget)
@@ -101,8 +144,7 @@ class Actor:
             logger.warning("the generator gave no reply", extra={"turn_id": self.turn.id, "reason": str(error)})
             return None
 
-    def _history(self) -> tuple[RecordedTurn, ...]:
-        limit = self.loaded.bot.generation.history_turns
+    def _history(self, limit: int) -> tuple[RecordedTurn, ...]:
         if not limit or not self.session.version:
             return ()
         return self.services.conversations.history(self.session.conversation_id, limit=limit)

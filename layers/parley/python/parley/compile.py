@@ -1,7 +1,10 @@
-"""From a bot's folder to its bundle: read, embed, train, pack. Runs on a laptop or in CI, never in a function."""
+"""From a bot's folder to its bundle: read, learn, embed, train, pack.
+
+Runs on a laptop or in CI, never in a function.
+"""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -10,9 +13,10 @@ from numpy.typing import NDArray
 
 from parley.bots.bot import Bot
 from parley.bots.bundle import Bundle, Trained, pack
-from parley.bots.reader import read_bot
+from parley.bots.reader import ReadBot, read_bot
+from parley.bots.source import Faults
 from parley.conversation import Citation
-from parley.errors import BadBot
+from parley.dialogue.learn import learn
 from parley.knowledge import chunks
 from parley.loaded import INTENTS, TAGGER
 from parley.nlu.fit import Fitted, fit_nlu
@@ -30,6 +34,32 @@ class Compiled:
     fit: Fitted
     examples: int
     passages: int
+    notes: tuple[str, ...]  # each with its place: what is taken although it is probably not meant, or not used
+
+
+def read_and_learn(folder: Path, faults: Faults) -> ReadBot:
+    """The bot in `folder` with what its rules and stories teach; whatever is wrong is noted in `faults`.
+
+    Raises:
+        BadBot: there is no bot here, or its settings cannot be read.
+    """
+    read = read_bot(folder, faults)
+    return replace(read, bot=learn(read.bot, read.rules, read.stories, faults))
+
+
+def read_whole(folder: Path, faults: Faults) -> tuple[ReadBot, tuple[Citation, ...]]:
+    """All that a bundle is made from: the bot in `folder`, and its passages; whatever is wrong is noted in `faults`.
+
+    Raises:
+        BadBot: there is no bot here, or its settings cannot be read.
+    """
+    read = read_and_learn(folder, faults)
+    if len({example.intent for example in read.training.examples}) < 2:
+        faults.add(folder.name, "a bot needs examples of at least two intents")
+    passages = chunks.passages(read.documents, faults)
+    if not passages and ("answer" in read.bot.unsure or _answers(read)):
+        faults.note(folder.name, f"no Markdown document in {read.documents.name}/: there is nothing to answer from")
+    return read, passages
 
 
 def compile_bot(folder: Path, encoder: Encoder, progress: Callable[[str], None] | None = None) -> Compiled:
@@ -38,14 +68,10 @@ def compile_bot(folder: Path, encoder: Encoder, progress: Callable[[str], None] 
     Raises:
         BadBot: with every fault in the files, each with its place.
     """
-    read = read_bot(folder)
-    examples = read.training.examples
-    if len({example.intent for example in examples}) < 2:
-        raise BadBot(f"{folder}: a bot needs examples of at least two intents")
-    passages = chunks.passages(read.documents)
-    if not passages:
-        raise BadBot(f"{read.documents}: no Markdown document here; a bot answers from at least one")
-    bot = read.bot
+    faults = Faults()
+    read, passages = read_whole(folder, faults)
+    faults.raise_if_any()
+    bot, examples = read.bot, read.training.examples
     fit = fit_nlu(
         examples,
         bot.entities,
@@ -55,10 +81,17 @@ def compile_bot(folder: Path, encoder: Encoder, progress: Callable[[str], None] 
         system=bot.reading,
         progress=progress,
     )
-    vectors = np.stack([_passage_vector(encoder, passage) for passage in passages])
+    vectors = np.zeros((0, encoder.embed(["dimensions"]).shape[1]), dtype=np.float32)
+    if passages:
+        vectors = np.stack([_passage_vector(encoder, passage) for passage in passages])
     bundle = Bundle(bot, encoder.version, _trained(fit), passages, vectors)
     versioned, content = pack(bundle)
-    return Compiled(versioned, content, fit, len(examples), len(passages))
+    return Compiled(versioned, content, fit, len(examples), len(passages), tuple(faults.notes))
+
+
+def _answers(read: ReadBot) -> bool:
+    flows = (*read.rules, *read.stories)
+    return any(event.name == "action_answer" for flow in flows for event in flow.events if event.kind == "action")
 
 
 def _trained(fit: Fitted) -> dict[str, Trained]:

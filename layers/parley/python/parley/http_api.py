@@ -6,7 +6,9 @@ route does is `http_door`'s.
 
 import json
 import logging
+import uuid
 from typing import Annotated, Any
+from urllib.parse import unquote
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, CORSConfig, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
@@ -15,9 +17,10 @@ from aws_lambda_powertools.event_handler.openapi.models import Server
 from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
 
 from parley import __version__
-from parley.channels import http
+from parley.channels import http, rasa
 from parley.errors import ParleyError, Rejected
 from parley.http_door import HttpDoor
+from parley.rasa_door import RasaDoor
 
 HISTORY_PAGE = 50
 MAX_TURNS = 999_999  # of a conversation; the sort keys of DynamoDB have six digits
@@ -46,7 +49,7 @@ PathId = Annotated[http.Id, Path()]
 class HttpApi:
     """The HTTP API of a deployment."""
 
-    def __init__(self, door: HttpDoor) -> None:
+    def __init__(self, door: HttpDoor, rasa_door: RasaDoor) -> None:
         self._app = APIGatewayHttpResolver(
             enable_validation=True,
             cors=CORSConfig(
@@ -59,6 +62,7 @@ class HttpApi:
         self._app.configure_openapi(title="Parley", version=__version__, servers=[Server(url=".")])
         self._app.enable_swagger(path="/docs")
         _add_routes(self._app, door)
+        _add_rasas_routes(self._app, rasa_door)
         _add_errors(self._app)
 
     def __call__(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -108,6 +112,24 @@ def _add_routes(app: APIGatewayHttpResolver, door: HttpDoor) -> None:
     ) -> Response[Any]:
         return door.progress(conversation_id, turn_id, authorization)
 
+    @app.post(
+        "/v1/conversations/<conversation_id>/person",
+        summary="Say something as the person who has taken it over",
+        responses=_answers(http.TurnBody, status=201),
+    )
+    def write(
+        conversation_id: PathId, request: http.PersonMessage, authorization: Authorization = None
+    ) -> Response[Any]:
+        return door.write(conversation_id, request.message, authorization)
+
+    @app.post(
+        "/v1/conversations/<conversation_id>/handback",
+        summary="Give it back to the bot",
+        responses=_answers(http.TurnBody),
+    )
+    def hand_back(conversation_id: PathId, authorization: Authorization = None) -> Response[Any]:
+        return door.hand_back(conversation_id, authorization)
+
     @app.get("/v1/health", summary="Is it up")
     def health() -> Response[Any]:
         return door.health()
@@ -115,6 +137,34 @@ def _add_routes(app: APIGatewayHttpResolver, door: HttpDoor) -> None:
     @app.get("/openapi.json", include_in_schema=False)
     def openapi() -> Response[Any]:
         return Response(200, "application/json", app.get_openapi_json_schema())
+
+
+def _add_rasas_routes(app: APIGatewayHttpResolver, door: RasaDoor) -> None:
+    """What clients of Rasa expect; 404 for a bot that has not switched it on."""
+
+    @app.post("/webhooks/rest/webhook", summary="Rasa's REST channel", tags=["Rasa"])
+    def webhook(request: rasa.RestMessage) -> Response[Any]:
+        return door.webhook(request, uuid.uuid4().hex)
+
+    @app.post("/model/parse", summary="Rasa's parse data of an utterance", tags=["Rasa"])
+    def parse(request: rasa.ParseRequest) -> Response[Any]:
+        return door.parse(request)
+
+    @app.get("/conversations/<sender>/tracker", summary="Rasa's tracker of a sender", tags=["Rasa"])
+    def tracker(
+        sender: Annotated[str, Path(max_length=rasa.LONGEST_SENDER)],
+        authorization: Authorization = None,
+        token: Annotated[str | None, Query(description="The operator key.")] = None,
+    ) -> Response[Any]:
+        return door.tracker(unquote(sender), authorization, token)
+
+    @app.get("/status", summary="Which bot it is", tags=["Rasa"])
+    def status() -> Response[Any]:
+        return door.status()
+
+    @app.get("/version", summary="Whose protocol this is", tags=["Rasa"])
+    def version() -> Response[Any]:
+        return door.version()
 
 
 def _add_errors(app: APIGatewayHttpResolver) -> None:

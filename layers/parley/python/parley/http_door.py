@@ -6,18 +6,20 @@ reads no environment.
 
 import logging
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 
-from parley import __version__
+from parley import __version__, desk
 from parley.channels import http, token
+from parley.channels.operator import is_operator
 from parley.conversation import Session, Turn
 from parley.errors import MalformedRequest, NotFound, NotYours, Unavailable
 from parley.ports import Opened, TurnQueue
 from parley.services import Services
-from parley.turn import answer
+from parley.turn import Answered, answer
 
 logger = logging.getLogger(__name__)
 
@@ -28,46 +30,63 @@ class HttpDoor:
 
     services: Services
     queue: TurnQueue
+    operator_key: Callable[[], bytes]
     default_bot: str
     stage: str
+    explains: bool = False  # to everybody, not only to operators
 
     def chat(self, request: http.ChatRequest, authorization: str | None, prefer: str | None) -> Response[Any]:
         """A reply to one message, or its acceptance."""
         secret, session, opened, turn = self._open(request, authorization)
         given = {"conversation_id": turn.conversation_id, "conversation_token": secret}
+        if request.explain:
+            self._may_explain(authorization)
         if http.prefers_async(prefer):
             return self._accept(turn, session, given, is_new=opened.is_new)
         answered = answer(turn, self.services, opened=opened)
-        reply = answered.turn.reply
-        logger.info(
-            "turn answered",
-            extra={
-                "turn_id": turn.id,
-                "conversation_id": turn.conversation_id,
-                "bot": turn.bot,
-                "source": reply.source,
-                "because": answered.because,
-                "timings_ms": answered.timings_ms,
-            },
-        )
+        log_turn(turn, answered)
         body = {**given, **http.render_reply(answered.turn), "timings_ms": answered.timings_ms}
+        if answered.is_handed_off:
+            body["handed_off"] = True
+        if request.explain:
+            body["explanation"] = http.render_explanation(
+                answered.turn, before=answered.before, after=answered.after, timings_ms=answered.timings_ms
+            )
         return json_response(200, http.without_nothing(body))
 
     def understand(self, request: http.UnderstandRequest) -> Response[Any]:
         """What a bot makes of an utterance."""
         loaded = self.services.bots(request.bot or self.default_bot)
-        heard = loaded.hear(request.message, self.services.encoder)
-        return json_response(200, http.render_full_understanding(loaded.nlu.understand(request.message, heard)))
+        understanding = loaded.command(request.message)
+        if understanding is None:
+            heard = loaded.hear(request.message, self.services.encoder)
+            understanding = loaded.understand(request.message, heard)
+        return json_response(200, http.render_full_understanding(understanding))
 
     def history(self, conversation_id: str, authorization: str | None, limit: int, before: int | None) -> Response[Any]:
         """The latest turns of a conversation."""
-        self._own(conversation_id, authorization)
+        session, _ = self._own(conversation_id, authorization)
         turns = self.services.conversations.history(conversation_id, limit=limit, before=before)
         earlier = turns[0].number if turns and turns[0].number > 1 else None
         rendered = [http.render_turn(turn) for turn in turns]
-        return json_response(
-            200, http.without_nothing({"conversation_id": conversation_id, "turns": rendered, "next": earlier})
-        )
+        body = {"conversation_id": conversation_id, "turns": rendered, "next": earlier}
+        if session.handed_off_at is not None:
+            body["handed_off"] = True
+        return json_response(200, http.without_nothing(body))
+
+    def write(self, conversation_id: str, message: str, authorization: str | None) -> Response[Any]:
+        """What a person says who has taken the conversation over."""
+        self._operate(authorization)
+        turn = desk.write(conversation_id, message, self.services)
+        logger.info("a person wrote", extra={"turn_id": turn.turn_id, "conversation_id": conversation_id})
+        return json_response(201, http.render_turn(turn))
+
+    def hand_back(self, conversation_id: str, authorization: str | None) -> Response[Any]:
+        """Gives a conversation back to the bot."""
+        self._operate(authorization)
+        turn = desk.hand_back(conversation_id, self.services)
+        logger.info("handed back", extra={"turn_id": turn.turn_id, "conversation_id": conversation_id})
+        return json_response(200, http.render_turn(turn))
 
     def progress(self, conversation_id: str, turn_id: str, authorization: str | None) -> Response[Any]:
         """How far an accepted turn has come."""
@@ -87,7 +106,7 @@ class HttpDoor:
         """That the function, its models and its default bot are loaded."""
         bot = self.services.bots(self.default_bot).bot
         about = {"name": bot.name, "title": bot.title, "description": bot.description, "version": bot.version}
-        body = {"status": "ok", "version": __version__, "stage": self.stage}
+        body = {"status": "ok", "version": __version__, "stage": self.stage, "explain": self.explains}
         return json_response(200, {**body, "bot": {**about, "suggestions": bot.suggestions}})
 
     def _open(self, request: http.ChatRequest, authorization: str | None) -> tuple[str | None, Session, Opened, Turn]:
@@ -102,7 +121,6 @@ class HttpDoor:
                 token_digest=token.digest(secret),
                 started_at=now,
                 user_id=request.user_id,
-                slots=bot.initial_slots(),
             )
             opened = Opened(session, is_new=True)
         else:
@@ -133,9 +151,21 @@ class HttpDoor:
         session = opened.session
         if session is None or (session.is_being_erased and not also_half_erased):
             raise NotFound(f"there is no conversation {conversation_id!r}, or it was erased")
-        if not token.matches(token.bearer(authorization), session.token_digest):
+        holds_token = token.matches(token.bearer(authorization), session.token_digest)
+        if not holds_token and not self._is_operator(authorization):
             raise NotYours("send the conversation's token as `Authorization: Bearer ...`")
         return session, opened
+
+    def _is_operator(self, authorization: str | None) -> bool:
+        return token.bearer(authorization) is not None and is_operator(authorization, self.operator_key())
+
+    def _operate(self, authorization: str | None) -> None:
+        if not self._is_operator(authorization):
+            raise NotYours("this is for the bearer of the operator key")
+
+    def _may_explain(self, authorization: str | None) -> None:
+        if not self.explains and not self._is_operator(authorization):
+            raise NotYours("`explain` is for the bearer of the operator key at this stage")
 
     def _accept(self, turn: Turn, session: Session, given: dict[str, Any], *, is_new: bool) -> Response[Any]:
         """Hands the turn to the worker."""
@@ -153,6 +183,21 @@ class HttpDoor:
         body = {**given, "turn_id": turn.id, "status": known.status if known else "queued"}
         location = f"/v1/conversations/{turn.conversation_id}/turns/{turn.id}"
         return json_response(202, http.without_nothing(body), headers={"Location": location})
+
+
+def log_turn(turn: Turn, answered: Answered) -> None:
+    """One line about an answered turn, without a word of what was said."""
+    logger.info(
+        "turn answered",
+        extra={
+            "turn_id": turn.id,
+            "conversation_id": turn.conversation_id,
+            "bot": turn.bot,
+            "source": answered.turn.reply.source,
+            "because": answered.because,
+            "timings_ms": answered.timings_ms,
+        },
+    )
 
 
 def json_response(status: int, body: Any, *, headers: dict[str, str] | None = None) -> Response[Any]:

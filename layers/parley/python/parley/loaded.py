@@ -1,11 +1,13 @@
 """A bot ready to talk: what its bundle holds, brought to life."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
-from parley.bots.bot import Bot
+from parley.bots.bot import DEFAULT_INTENTS, Bot
 from parley.bots.bundle import Bundle
+from parley.conversation import IntentScore, Understanding, read_command
+from parley.dialogue.policy import Policy
 from parley.errors import BadBot
 from parley.knowledge.snapshot import Snapshot
 from parley.nlu.entities import EntityFinder
@@ -21,15 +23,46 @@ INTENTS, TAGGER = "intents", "tagger"  # the names of the trained parts in a bun
 
 @dataclass(frozen=True, slots=True)
 class LoadedBot:
-    """A bot with its understanding and its knowledge."""
+    """A bot with its understanding, its policy and its knowledge."""
 
     bot: Bot
     nlu: Understander
     knowledge: Snapshot
+    policy: Policy
 
     def hear(self, text: str, encoder: Encoder) -> Encoded:
         """What somebody typed, as the encoder reads what was meant."""
         return self.nlu.hear(text, encoder, self.knowledge.postings)
+
+    def understand(self, text: str, heard: Encoded, *, now: float | None = None) -> Understanding:
+        """What the bot makes of an utterance; less sure than config.yml wants, nothing was understood.
+
+        "tomorrow" counts from `now`, in seconds since the Unix epoch, UTC.
+        """
+        understanding = self.nlu.understand(text, heard, now=now)
+        settings, ranking = self.bot.policy, understanding.ranking
+        second = ranking[1].confidence if len(ranking) > 1 else 0.0
+        too_close = understanding.confidence - second < settings.ambiguity_threshold
+        if understanding.confidence < settings.intent_threshold or too_close:
+            return replace(understanding, intent=None)
+        return understanding
+
+    def command(self, text: str) -> Understanding | None:
+        """What `/intent{"entity": "value"}` says beyond doubt; None if it is none, or of no intent of the bot's."""
+        said = read_command(text)
+        if said is None:
+            return None
+        intent, _, part = said.intent.partition("/")
+        if intent not in self.bot.intents and intent not in DEFAULT_INTENTS:
+            return None
+        return Understanding(
+            intent=intent,
+            confidence=said.confidence,
+            ranking=(IntentScore(intent, said.confidence),),
+            entities=tuple(entity for entity in said.entities if entity.name in self.bot.entity_names),
+            language=self.bot.language,
+            retrieval_intent=said.intent if part else None,
+        )
 
 
 def load(bundle: Bundle, encoder: Encoder) -> LoadedBot:
@@ -44,7 +77,7 @@ def load(bundle: Bundle, encoder: Encoder) -> LoadedBot:
             "compile the bot again"
         )
     snapshot = Snapshot.of(bundle.passages, bundle.passage_vectors)
-    return LoadedBot(bundle.bot, _understander(bundle), snapshot)
+    return LoadedBot(bundle.bot, _understander(bundle), snapshot, Policy(bundle.bot))
 
 
 def _understander(bundle: Bundle) -> Understander:

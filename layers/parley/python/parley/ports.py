@@ -180,3 +180,14 @@ class Actions(Protocol):
         Raises:
             ActionFailed: it gave no usable answer within the budget.
         """
+
+
+class Announcements(Protocol):
+    """The way to whoever wants to know what happens in conversations: people who take over, webhooks, analytics."""
+
+    def announce(self, kind: str, detail: Mapping[str, Any]) -> None:
+        """Tells that something happened; `detail` is JSON. Told twice, it carries the same `id`.
+
+        Raises:
+            Unavailable: it was not taken.
+        """

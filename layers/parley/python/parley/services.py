@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from parley.caching.recall import ReplyCache
 from parley.loaded import LoadedBot
-from parley.ports import Clock, Conversations, Encoder, Generator
+from parley.ports import Actions, Announcements, Clock, Conversations, Encoder, Generator
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,4 +17,6 @@ class Services:
     conversations: Conversations
     cache: ReplyCache
     generator: Generator
+    actions: Actions
+    announcements: Announcements
     clock: Clock

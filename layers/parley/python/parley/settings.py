@@ -17,6 +17,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     generator_endpoint: str  # a SageMaker endpoint's name
     cache_key_secret: str  # an ARN
     bots: dict[str, str]  # name -> s3://bucket/key of its bundle
+    event_bus: str  # where hand-offs are announced
+    operator_key_secret: str  # an ARN; its bearer takes conversations over and sees why the bot did what
+    action_secrets: str  # what the names of custom actions' secrets begin with
+    explains: bool = False  # to everybody, not only to operators
     encoder_dir: str = "/opt/encoder"
     turns_queue_url: str = ""  # only the doors that hand turns over have it
     retention_days: int = 30

@@ -1,7 +1,7 @@
-"""The main path: open -> understand -> decide -> act -> save -> reply.
+"""The main path: open -> understand -> converse -> save -> reply.
 
-Both doors call `answer`, and nothing here knows through which one a turn came. The
-decision is pure; everything with a network in it hangs on a port.
+Both doors call `answer`, and nothing here knows through which one a turn came. What is
+decided is decided purely (`dialogue.course`); everything with a network in it hangs on a port.
 """
 
 import time
@@ -9,14 +9,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from parley.act import Actor
-from parley.conversation import RecordedTurn, Turn
-from parley.dialogue.policy import decide
+from parley.conversation import Event, Message, RecordedTurn, Reply, Session, Source, Turn, Understanding
+from parley.dialogue.course import Outcome, converse, drive
 from parley.errors import NotFound, SessionConflict
-from parley.ports import Opened
+from parley.handoff import announcement
+from parley.loaded import LoadedBot
+from parley.ports import Encoded, Opened
 from parley.services import Services
 
 MAX_RACES = 5  # a turn that loses this often meets a conversation that nobody types by hand
 GENERATION_BUDGET_SECONDS = 5.5  # of a turn, however often it runs; with the adapter's time-outs it stays below 10 s
+AT_A_LOSS = "I am sorry, I have no answer to that."  # of a bot whose author gave it no words for this
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,13 @@ class Answered:
     turn: RecordedTurn
     because: str  # what decided, for people
     timings_ms: Mapping[str, float]
+    before: Session  # as it was found
+    after: Session
+
+    @property
+    def is_handed_off(self) -> bool:
+        """Whether a person has the conversation."""
+        return self.after.handed_off_at is not None
 
 
 class _Stopwatch:
@@ -53,34 +63,68 @@ def answer(turn: Turn, services: Services, *, opened: Opened | None = None) -> A
     Raises:
         NotFound: there is no such bot or conversation.
         SessionConflict: other turns of the conversation kept being faster.
+        Unavailable: a person was wanted, and nobody could be told.
     """
     watch = _Stopwatch()
     deadline = time.monotonic() + GENERATION_BUDGET_SECONDS
     loaded = services.bots(turn.bot)
     found = opened or services.conversations.open(turn.conversation_id, turn.id)
     watch.lap("open")
-    if found.recorded is not None:
-        return Answered(found.recorded, "answered before", watch.timings_ms())
-    heard = loaded.hear(turn.text, services.encoder)
-    understanding = loaded.nlu.understand(turn.text, heard, now=turn.sent_at)
+    if found.recorded is not None and found.session is not None:
+        return Answered(found.recorded, "answered before", watch.timings_ms(), found.session, found.session)
+    heard, understanding = _understood(turn, loaded, services)
     watch.lap("understand")
     for _ in range(MAX_RACES):
         session = found.session
         if session is None or session.is_being_erased:
             raise NotFound(f"there is no conversation {turn.conversation_id!r}, or it was erased")
-        decision = decide(loaded.bot, session, understanding, turn.text)
-        watch.lap("decide")
-        reply = Actor(turn, session, decision, heard, loaded, services, deadline).reply()
-        watch.lap("act")
-        after = replace(session, version=session.version + 1, slots=decision.slots, form=decision.form)
-        recorded = RecordedTurn(turn.id, after.version, turn.text, turn.channel, turn.sent_at, reply, understanding)
+        if session.handed_off_at is not None:
+            after, reply, because = _passed_on(session, turn, services)
+            events: tuple[Event, ...] = ()
+        else:
+            actor = Actor(turn, session, understanding, heard, loaded, services, deadline)
+            outcome = drive(converse(loaded.policy, session, turn, understanding), actor.perform)
+            after, reply, because = _led_to(session, turn, outcome), _reply(outcome), outcome.because
+            events = outcome.events
+        watch.lap("converse")
+        recorded = RecordedTurn(
+            turn.id, after.version, turn.text, turn.channel, turn.sent_at, reply, understanding, events
+        )
         try:
             services.conversations.record(after, recorded, begins=found.is_new)
         except SessionConflict:  # somebody else's turn was saved first: run again on the newer state
             found = services.conversations.open(turn.conversation_id, turn.id)
-            if found.recorded is not None:
-                return Answered(found.recorded, "answered before", watch.timings_ms())
+            if found.recorded is not None and found.session is not None:
+                return Answered(found.recorded, "answered before", watch.timings_ms(), found.session, found.session)
             continue
         watch.lap("save")
-        return Answered(recorded, decision.because, watch.timings_ms())
+        return Answered(recorded, because, watch.timings_ms(), session, after)
     raise SessionConflict("other messages of this conversation were being answered at the same time; send it again")
+
+
+def _understood(turn: Turn, loaded: LoadedBot, services: Services) -> tuple[Encoded | None, Understanding]:
+    command = loaded.command(turn.text)
+    if command is not None:
+        return None, command
+    heard = loaded.hear(turn.text, services.encoder)
+    return heard, loaded.understand(turn.text, heard, now=turn.sent_at)
+
+
+def _led_to(session: Session, turn: Turn, outcome: Outcome) -> Session:
+    handed_off_at = turn.sent_at if outcome.handed_off else None
+    return replace(session, version=session.version + 1, dialogue=outcome.dialogue, handed_off_at=handed_off_at)
+
+
+def _passed_on(session: Session, turn: Turn, services: Services) -> tuple[Session, Reply, str]:
+    """The turn of somebody who talks to a person: the bot is silent, and the person is told."""
+    services.announcements.announce("conversation.message", announcement(session, turn, ()))
+    return replace(session, version=session.version + 1), Reply((), "handoff"), "a person has the conversation"
+
+
+def _reply(outcome: Outcome) -> Reply:
+    """All that was said. Where nothing was, and nobody else speaks, the person is not left without a word."""
+    said = [each for each in outcome.said if each.message != Message("")]
+    if not said and not outcome.handed_off and not outcome.dialogue.now.paused:
+        return Reply((Message(AT_A_LOSS),), "fallback")
+    telling: Source = next((each.source for each in said if each.source != "scripted"), "scripted")
+    return Reply(tuple(each.message for each in said), "handoff" if outcome.handed_off and not said else telling)

@@ -69,3 +69,7 @@ class CustomActions:
         if self.server is not None and self.server.secret is not None:
             named.add(self.server.secret)
         return frozenset(named)
+
+    def functions(self) -> frozenset[str]:
+        """The names of all Lambda functions in use."""
+        return frozenset(call.function for call in self.lambdas.values())

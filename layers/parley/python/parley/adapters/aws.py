@@ -2,10 +2,12 @@
 
 import time
 
+from parley.adapters.actions import RemoteActions
+from parley.adapters.announcements import EventBridgeAnnouncements
 from parley.adapters.dynamodb import DynamoConversations, DynamoReplies
 from parley.adapters.s3 import S3Bots
 from parley.adapters.sagemaker import SageMakerGenerator
-from parley.adapters.secrets import secret_from
+from parley.adapters.secrets import secret_from, secrets_below
 from parley.caching.recall import ReplyCache
 from parley.nlu.encoder import OnnxEncoder
 from parley.services import Services
@@ -30,5 +32,7 @@ def connect(settings: Settings) -> Services:
             clock=time.time,
         ),
         generator=SageMakerGenerator(settings.generator_endpoint),
+        actions=RemoteActions(secrets_below(settings.action_secrets)),
+        announcements=EventBridgeAnnouncements(settings.event_bus),
         clock=time.time,
     )

@@ -5,6 +5,7 @@ Held to the same contract suite as the real adapters, so that it cannot drift.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from parley.actions import CustomActions
 from parley.conversation import RecordedTurn, Reply, Session, Turn, TurnProgress
@@ -160,3 +161,17 @@ class MemoryActions:
         if isinstance(answer, ParleyError):
             raise answer
         return answer
+
+
+class MemoryAnnouncements:
+    """`ports.Announcements` in a list, or away."""
+
+    def __init__(self, fails_with: ParleyError | None = None) -> None:
+        self.told: list[tuple[str, Mapping[str, Any]]] = []
+        self._fails_with = fails_with
+
+    def announce(self, kind: str, detail: Mapping[str, Any]) -> None:
+        """See `ports.Announcements.announce`."""
+        if self._fails_with is not None:
+            raise self._fails_with
+        self.told.append((kind, detail))

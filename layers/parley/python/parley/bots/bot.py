@@ -6,42 +6,95 @@ models. `bots.reader` makes it from files, `bots.bundle` packs it.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
+from parley.actions.custom_actions import CustomActions
+from parley.bots.learned import Learned
 from parley.conversation import Button
-
-ANY_FORM = "*"  # a rule without a condition on the form
 
 ACTION_ANSWER = "action_answer"  # answer from the documents, with a citation
 ACTION_GENERATE = "action_generate"  # let the generator speak
+ACTION_HANDOFF = "action_handoff"  # let a person take over
+ACTION_UNSURE = "action_unsure"  # try what `unsure` lists
+ACTION_FALLBACK = "action_default_fallback"
 ACTION_DEACTIVATE_LOOP = "action_deactivate_loop"
 ACTION_LISTEN = "action_listen"
-BUILT_IN_ACTIONS = frozenset({ACTION_ANSWER, ACTION_GENERATE, ACTION_DEACTIVATE_LOOP, ACTION_LISTEN})
+ACTION_RESTART = "action_restart"
+ACTION_SESSION_START = "action_session_start"
+ACTION_BACK = "action_back"
+ACTION_TWO_STAGE_FALLBACK = "action_two_stage_fallback"
+ACTION_ASK_AFFIRMATION = "action_default_ask_affirmation"
+ACTION_ASK_REPHRASE = "action_default_ask_rephrase"
+ACTION_REVERT_FALLBACK = "action_revert_fallback_events"
+ACTION_UNLIKELY_INTENT = "action_unlikely_intent"
+ACTION_EXTRACT_SLOTS = "action_extract_slots"
+ACTION_VALIDATE_SLOTS = "action_validate_slot_mappings"
+RASAS_ACTIONS = frozenset(
+    {
+        ACTION_LISTEN,
+        ACTION_RESTART,
+        ACTION_SESSION_START,
+        ACTION_FALLBACK,
+        ACTION_DEACTIVATE_LOOP,
+        ACTION_REVERT_FALLBACK,
+        ACTION_ASK_AFFIRMATION,
+        ACTION_ASK_REPHRASE,
+        ACTION_TWO_STAGE_FALLBACK,
+        ACTION_UNLIKELY_INTENT,
+        ACTION_BACK,
+        ACTION_EXTRACT_SLOTS,
+    }
+)
+OUR_ACTIONS = frozenset({ACTION_ANSWER, ACTION_GENERATE, ACTION_HANDOFF, ACTION_UNSURE})
+BUILT_IN_ACTIONS = RASAS_ACTIONS | OUR_ACTIONS
+BUILT_IN_INTENTS = {"restart": ACTION_RESTART, "back": ACTION_BACK, "session_start": ACTION_SESSION_START}
+DEFAULT_INTENTS = frozenset({*BUILT_IN_INTENTS, "out_of_scope", "nlu_fallback"})
 
 UNSURE_ANSWER = "answer"
 UNSURE_GENERATE = "generate"
+UNSURE_HANDOFF = "handoff"
+UNSURE_WAYS = frozenset({UNSURE_ANSWER, UNSURE_GENERATE, UNSURE_HANDOFF})
+
+SlotType = Literal["text", "bool", "categorical", "float", "list", "any"]
+MappingType = Literal["from_entity", "from_text", "from_intent", "from_trigger_intent", "custom"]
+OTHER_VALUE = "__other__"  # of a categorical slot: a value that the domain does not list
 
 
 @dataclass(frozen=True, slots=True)
 class Variation:
     """One way to word a response."""
 
-    text: str
+    text: str = ""
     buttons: tuple[Button, ...] = ()
     image: str | None = None
+    attachment: Any = None
+    custom: Any = None
+    channel: str | None = None  # only there
+    conditions: Mapping[str, Any] = field(default_factory=dict)  # only while these slots have these values
+    id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MappingCondition:
+    """When a slot mapping holds: in this loop (None: in no loop), while it asks for this slot."""
+
+    loop: str | None
+    requested_slot: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SlotMapping:
     """One way in which a slot gets its value from a turn."""
 
-    type: Literal["from_entity", "from_text", "from_intent"]
+    type: MappingType
     entity: str | None = None  # from_entity: the entity whose value it takes
-    value: str | None = None  # from_intent: the value it takes
+    role: str | None = None
+    group: str | None = None
+    value: Any = None  # from_intent, from_trigger_intent: the value it takes
     intents: tuple[str, ...] = ()  # only with one of these intents; empty: with any
     not_intents: tuple[str, ...] = ()
-    form: str | None = None  # only while this form is active
-    requested_slot: str | None = None  # only while this slot is asked for
+    conditions: tuple[MappingCondition, ...] = ()  # one of them must hold
+    action: str | None = None  # custom: the action that gives the value
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +102,21 @@ class Slot:
     """A named value that the session remembers."""
 
     name: str
-    mappings: tuple[SlotMapping, ...]
-    initial_value: str | None = None
+    type: SlotType
+    mappings: tuple[SlotMapping, ...] = ()
+    initial_value: Any = None
+    influences: bool = True  # rules and stories look at it
+    values: tuple[str, ...] = ()  # categorical: in lower case, the last one is `OTHER_VALUE`
+    least: float = 0.0  # float: what is below counts as this
+    most: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class FormSlot:
-    """A slot that a form asks for."""
+class SlotCheck:
+    """What a form accepts for a slot, from bot.yml."""
 
-    slot: str
-    ask: str  # the response that asks
-    pattern: str | None = None  # regular expression that the whole value must match, in any case
-    invalid: str | None = None  # the response to an attempt that does not match
+    pattern: str  # regular expression that the whole value must match, in any case
+    invalid: str  # the response to a value that does not
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,19 +124,9 @@ class Form:
     """Slots to fill, in the order in which they are asked for."""
 
     name: str
-    slots: tuple[FormSlot, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """When this intent comes (or this form is filled), do these actions."""
-
-    name: str
-    actions: tuple[str, ...]
-    intent: str | None = None
-    finishes: str | None = None  # instead of an intent: the form whose completion sets it off
-    form: str | None = ANY_FORM  # holds while this form is active; None: while none is
-    slots: Mapping[str, str | None] = field(default_factory=dict)  # holds while these slots have these values
+    slots: tuple[str, ...]
+    ignored_intents: tuple[str, ...] = ()  # no slot is filled from them while the form is under way
+    checks: Mapping[str, SlotCheck] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +153,42 @@ class SystemSettings:
 class GenerationSettings:
     """How this bot uses the generator."""
 
-    persona: str
+    persona: str = "You are a friendly assistant. Answer in one or two short sentences."
     max_tokens: int = 128
     temperature: float = 0.7
     history_turns: int = 6  # earlier turns put into the prompt; with 0 a reply depends on its turn alone
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySettings:
+    """What of Rasa's `config.yml` concerns the dialogue."""
+
+    fallback_action: str = ACTION_FALLBACK
+    fallback_threshold: float = 0.3  # what a step like one of a story must be worth to be taken
+    fallback_enabled: bool = True  # off: where nothing applies, the bot listens
+    max_history: int | None = None  # states that stories look back at; None: all
+    takes_near_stories: bool = True  # Rasa has a network here, which also knows what no story tells exactly
+    restrict_rules: bool = True  # a rule has one utterance at most
+    checks_contradictions: bool = True
+    intent_threshold: float = 0.0  # below this confidence, nothing was understood
+    ambiguity_threshold: float = 0.0  # the two best intents must differ by this
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSettings:
+    """When a conversation begins anew."""
+
+    minutes: float = 60.0  # of silence; 0: never
+    carries_slots_over: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class HandoffSettings:
+    """What is said when a person takes over, and when the person gives the conversation back."""
+
+    say: str | None = None
+    back: str | None = None
+    turns: int = 50  # of the conversation, told to whoever takes over
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,27 +197,47 @@ class Bot:
 
     name: str
     version: str  # hash of everything in the bundle
-    title: str
-    description: str
-    language: str
-    slots: tuple[Slot, ...]
-    forms: Mapping[str, Form]
-    rules: tuple[Rule, ...]
-    responses: Mapping[str, tuple[Variation, ...]]
-    entities: EntityPatterns
-    unsure: tuple[str, ...]  # tried in this order when no intent is confident: answer, generate, or a response
-    declined: str  # the response when the documents hold no answer
-    fallback: str  # the response when the generator cannot be reached
-    generation: GenerationSettings
+    title: str = ""
+    description: str = ""
+    language: str = "en"
+    intents: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # with the entities that stories look at
+    slots: tuple[Slot, ...] = ()
+    forms: Mapping[str, Form] = field(default_factory=dict)
+    actions: tuple[str, ...] = ()  # the custom ones
+    responses: Mapping[str, tuple[Variation, ...]] = field(default_factory=dict)
+    retrieval_intents: tuple[str, ...] = ()  # `faq`, where there is `faq/hours`
+    learned: Learned = field(default_factory=Learned)
+    policy: PolicySettings = field(default_factory=PolicySettings)
+    session: SessionSettings = field(default_factory=SessionSettings)
+    entities: EntityPatterns = field(default_factory=EntityPatterns)
+    unsure: tuple[str, ...] = ()  # tried in this order where nothing applies: a way of `UNSURE_WAYS`, or a response
+    declined: str | None = None  # the response when the documents hold no answer
+    fallback: str | None = None  # the response when something cannot be had
+    handoff: HandoffSettings = field(default_factory=HandoffSettings)
+    generation: GenerationSettings = field(default_factory=GenerationSettings)
+    custom: CustomActions = field(default_factory=CustomActions)
     small_talk: tuple[str, ...] = ()  # intents for which the generator may speak when unsure
     suggestions: tuple[str, ...] = ()  # first questions to offer
+    intent_titles: Mapping[str, str] = field(default_factory=dict)  # for "Did you mean ...?"
     entity_names: tuple[str, ...] = ()  # those of the domain; some may be system entities, such as `time`
     reading: SystemSettings = field(default_factory=SystemSettings)
+    rasa_api: bool = False  # Rasa's own HTTP API speaks for this bot too
 
     def can_say(self, response: str) -> bool:
         """Whether there is a response of this name, or one for parts of a retrieval intent: `utter_faq/hours`."""
         return response in self.responses or any(name.startswith(f"{response}/") for name in self.responses)
 
-    def initial_slots(self) -> dict[str, str]:
+    def knows_action(self, action: str) -> bool:
+        """Whether the action is built in, a form, a response, or named in the domain."""
+        return action in BUILT_IN_ACTIONS or action in self.forms or action in self.actions or self.can_say(action)
+
+    @property
+    def has_custom_actions(self) -> bool:
+        """Whether somebody runs actions for this bot that are neither Rasa's nor ours."""
+        declared = self.custom.server is not None or self.custom.calls or self.custom.lambdas
+        named = (action for action in self.actions if not action.startswith("utter_"))
+        return bool(declared) or any(action not in BUILT_IN_ACTIONS for action in named)
+
+    def initial_slots(self) -> dict[str, Any]:
         """The slots with which a conversation begins."""
         return {slot.name: slot.initial_value for slot in self.slots if slot.initial_value is not None}

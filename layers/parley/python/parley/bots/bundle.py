@@ -1,6 +1,7 @@
 """The bundle: a compiled bot as one file, and the way back.
 
-A zip of `bot.json` (the `Bot`), `encoder.json` (the version of the encoder that made
+A zip of `bot.json` (the `Bot`), `needs.json` (the secrets and functions that its custom
+actions name, for who deploys it), `encoder.json` (the version of the encoder that made
 the vectors), a NAME.json and a NAME.npz for each trained part, and `knowledge.json` +
 `knowledge.npy` (the passages and their vectors). Knows how the parts are packed, not
 what the models mean.
@@ -89,6 +90,9 @@ def _files(bundle: Bundle) -> dict[str, bytes]:
         "bot.json": msgspec.json.encode(bundle.bot, order="deterministic"),
         "encoder.json": msgspec.json.encode(bundle.encoder),
         "knowledge.json": msgspec.json.encode(bundle.passages),
+        "needs.json": msgspec.json.encode(
+            {"secrets": sorted(bundle.bot.custom.secrets()), "functions": sorted(bundle.bot.custom.functions())}
+        ),
     }
     vectors = io.BytesIO()
     np.save(vectors, bundle.passage_vectors)

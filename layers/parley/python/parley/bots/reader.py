@@ -1,207 +1,180 @@
-"""From a folder of Rasa 3.x files and a `bot.yml` to a `Bot` and its training data.
+"""From a folder of Rasa 3.x files, and perhaps a `bot.yml`, to a `Bot` and its training data.
 
-Knows the two formats; knows no model. What this version does not act on is
-refused by name instead of being ignored.
+Knows the two formats; knows no model and no policy: rules and stories are given as flows, to be learned. What Rasa
+takes is taken; what nothing here acts on is noted, and what cannot work is a fault.
 """
 
-import itertools
 import re
-from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
+from parley.actions.custom_actions import ActionServer, CustomActions, HttpCall, LambdaCall
 from parley.bots import checks
-from parley.bots.bot import (
-    Bot,
-    Form,
-    FormSlot,
-    Slot,
-    SlotMapping,
-    SystemSettings,
-    Variation,
-)
-from parley.bots.rules import read_rules
-from parley.bots.shapes import (
-    BotSettings,
-    Entity,
-    EntityOptions,
-    FormShape,
-    Intent,
-    MappingShape,
-    Names,
-    Scalar,
-    SlotShape,
-    Variations,
-    shaped,
-)
-from parley.bots.source import BotSource, Faults, Placed, read_source
-from parley.bots.training import DeclaredEntity, TrainingData, read_training_data
-from parley.conversation import Button
+from parley.bots.bot import Bot, SystemSettings, Variation
+from parley.bots.config import read_policy
+from parley.bots.domain import Domain, DomainReader
+from parley.bots.flows import START, Checkpoint, Flow, FlowReader
+from parley.bots.shapes import ActionShape, BotSettings, shaped
+from parley.bots.source import SERVERS, SETTINGS, BotSource, Faults, Placed, read_source
+from parley.bots.training import TrainingData, read_training_data
+from parley.conversation import Event
 
-_TEXT_SLOTS = ("text", "any", "rasa.shared.core.slots.TextSlot")
+_UNFIT = re.compile(r"[^a-z0-9_-]+")
 
 
 @dataclass(frozen=True, slots=True)
 class ReadBot:
-    """What the files say, before anything is trained."""
+    """What the files say, before anything is learned or trained."""
 
-    bot: Bot  # without its version
+    bot: Bot  # without its version, and with nothing learned
     training: TrainingData
     documents: Path
+    rules: tuple[Flow, ...]
+    stories: tuple[Flow, ...]
 
 
-def read_bot(folder: Path) -> ReadBot:
-    """The bot in `folder`.
+def read_bot(folder: Path, faults: Faults) -> ReadBot:
+    """The bot in `folder`, as far as it can be read; what cannot is noted in `faults`.
 
     Raises:
-        BadBot: with every fault, each with file and line.
+        BadBot: there is no bot here, or its settings cannot be read.
     """
-    faults = Faults()
     source = read_source(folder, faults)
-    for story in source.lists["stories"]:
-        faults.add(story.place, "stories are not supported by this version; say it in rules")
-    intents = _declared(source, "intents", Intent, faults)
-    entities = _entities(source, faults)
-    training = read_training_data(source, entities, faults)
-    responses = {name: _variations(name, placed, faults) for name, placed in source.maps["responses"].items()}
-    slots = tuple(_slot(name, placed, faults) for name, placed in source.maps["slots"].items())
-    rules = list(read_rules(source.lists["rules"], source.maps["forms"], faults))
-    settings = _settings(source, faults)
+    settings = _settings(source, folder, faults)
     if settings is None:
         raise faults.error()
-    bot = Bot(
+    domain = DomainReader(source, faults).read(settings.forms)
+    training = read_training_data(source, domain.entities, faults)
+    flows = FlowReader(domain.slots, faults)
+    rules = (*flows.rules(source.lists["rules"]), *_triggered(domain))
+    stories = tuple(flows.stories(source.lists["stories"]))
+    bot = _bot(source, settings, domain, training, (*rules, *stories), faults)
+    places = checks.Places(
+        intents=domain.intents,
+        entities={name: entity.place for name, entity in domain.entities.items()},
+        settings={name: placed.place for name, placed in (source.settings or {}).items()},
+        actions=domain.actions,
+        **domain.places,
+    )
+    checks.check(bot, settings, training.examples, (*rules, *stories), places, faults)
+    documents = folder / settings.knowledge.documents
+    if not documents.resolve().is_relative_to(folder.resolve()):
+        faults.add(places.setting("knowledge"), "`documents` must be a folder inside the bot's own")
+    return ReadBot(bot, training, documents, rules, stories)
+
+
+def _settings(source: BotSource, folder: Path, faults: Faults) -> BotSettings | None:
+    if source.settings is None:
+        return None
+    said = {key: placed.value for key, placed in source.settings.items()}
+    name = _UNFIT.sub("-", folder.resolve().name.lower()).strip("-_")[:64] or "bot"
+    try:
+        return msgspec.convert({"name": name, **said}, BotSettings)
+    except msgspec.ValidationError as error:
+        named = re.search(r"\$\.(\w+)|unknown field `(.+)`", str(error))
+        placed = source.settings.get(named[1] or named[2]) if named else None
+        faults.add(placed.place if placed else f"{SETTINGS}:1", str(error))
+        return None
+
+
+def _bot(
+    source: BotSource,
+    settings: BotSettings,
+    domain: Domain,
+    training: TrainingData,
+    flows: tuple[Flow, ...],
+    faults: Faults,
+) -> Bot:
+    language = settings.language or _language(source)
+    said = {event.name for flow in flows for event in flow.events if event.kind == "action" and event.name}
+    word_for_word = {text for text in said if " " in text} | set(domain.texts)  # `bot:` steps of stories
+    retrieval = {example.intent.partition("/")[0] for example in training.examples if "/" in example.intent}
+    retrieval |= {name.removeprefix("utter_").partition("/")[0] for name in domain.responses if "/" in name}
+    return Bot(
         name=settings.name,
         version="",
-        title=settings.title,
+        title=settings.title or settings.name,
         description=settings.description,
-        language=settings.language,
-        slots=slots,
-        forms=dict(_forms(source, settings, responses, faults)),
-        rules=tuple(rule for rule, _ in rules),
-        responses=responses,
+        language=language,
+        intents=domain.seen_entities,
+        slots=tuple(domain.slots.values()),
+        forms=domain.forms,
+        actions=tuple(domain.actions),
+        responses={**{text: (Variation(text),) for text in sorted(word_for_word)}, **domain.responses},
+        retrieval_intents=tuple(sorted(retrieval)),
+        policy=read_policy(source, faults),
+        session=domain.session,
         entities=training.patterns,
         unsure=settings.unsure,
         declined=settings.declined,
         fallback=settings.fallback,
+        handoff=settings.handoff,
         generation=settings.generation,
+        custom=_custom_actions(source, settings, faults),
         small_talk=settings.small_talk,
         suggestions=settings.suggestions,
-        entity_names=tuple(entities),
-        reading=SystemSettings(settings.language, *msgspec.structs.astuple(settings.reading)),
+        intent_titles=settings.intent_titles,
+        entity_names=tuple(domain.entities),
+        reading=SystemSettings(language, *msgspec.structs.astuple(settings.reading)),
+        rasa_api=settings.rasa_api,
     )
-    places = checks.Places(
-        intents=intents,
-        entities={name: entity.place for name, entity in entities.items()},
-        slots={name: placed.place for name, placed in source.maps["slots"].items()},
-        forms={name: placed.place for name, placed in source.maps["forms"].items()},
-        rules=tuple(place for _, place in rules),
-        settings={name: placed.place for name, placed in (source.settings or {}).items()},
-    )
-    checks.check(bot, settings, training.examples, places, faults)
-    documents = folder / settings.knowledge.documents
-    if not documents.resolve().is_relative_to(folder.resolve()):
-        faults.add(places.setting("knowledge"), "`documents` must be a folder inside the bot's own")
-    faults.raise_if_any()
-    return ReadBot(bot, training, documents)
 
 
-def _settings(source: BotSource, faults: Faults) -> BotSettings | None:
-    if source.settings is None:
-        return None
-    try:
-        return msgspec.convert({key: placed.value for key, placed in source.settings.items()}, BotSettings)
-    except msgspec.ValidationError as error:
-        named = re.search(r"\$\.(\w+)|unknown field `(.+)`", str(error))
-        placed = source.settings.get(named[1] or named[2]) if named else None
-        faults.add(placed.place if placed else "bot.yml:1", str(error))
-        return None
+def _language(source: BotSource) -> str:
+    said = [str(placed.value) for placed in source.words["language"] if placed.value]
+    return said[0] if said else "en"
 
 
-def _declared(source: BotSource, section: str, shape: Any, faults: Faults) -> dict[str, str]:
-    """The names in a section of the domain, each with its place."""
-    names = {}
-    for item in source.lists[section]:
-        declared = shaped(item, shape, section, faults)
-        if declared is not None:
-            names[declared if isinstance(declared, str) else next(iter(declared))] = item.place
-    return names
-
-
-def _entities(source: BotSource, faults: Faults) -> dict[str, DeclaredEntity]:
-    """The entities of the domain, with the roles and groups that they may have."""
-    declared = {}
-    for item in source.lists["entities"]:
-        entity = shaped(item, Entity, "entities", faults)
-        if isinstance(entity, str):
-            declared[entity] = DeclaredEntity(item.place)
-        elif entity is not None:
-            [(name, options)] = entity.items()
-            options = options or EntityOptions()
-            declared[name] = DeclaredEntity(item.place, options.roles, tuple(map(str, options.groups)))
-    return declared
-
-
-def _variations(name: str, placed: Placed, faults: Faults) -> tuple[Variation, ...]:
-    return tuple(
-        Variation(
-            variation.text.strip(),
-            tuple(Button(button.title, button.payload) for button in variation.buttons),
-            variation.image,
+def _triggered(domain: Domain) -> list[Flow]:
+    """Rasa 2: intents that always set off an action, as rules."""
+    return [
+        Flow(
+            f"{intent} triggers {action}",
+            domain.intents[intent],
+            True,
+            (Checkpoint(START),),
+            (Event("action", "..."), Event("user", intent, intent), Event("action", action)),
         )
-        for variation in shaped(placed, Variations, f"response `{name}`", faults) or ()
-    )
+        for intent, action in domain.triggers.items()
+    ]
 
 
-def _slot(name: str, placed: Placed, faults: Faults) -> Slot:
-    shape: SlotShape | None = shaped(placed, SlotShape, f"slot `{name}`", faults)
-    if shape is None:
-        return Slot(name, ())
-    if shape.type not in _TEXT_SLOTS:
-        faults.add(placed.place, f"slot `{name}`: type {shape.type!r} is not supported by this version; use `text`")
-    mappings = itertools.chain.from_iterable(map(_mappings, shape.mappings))
-    return Slot(name, tuple(mappings), _optional(shape.initial_value))
+def _custom_actions(source: BotSource, settings: BotSettings, faults: Faults) -> CustomActions:
+    declared = settings.action_server
+    server = ActionServer(declared.url, declared.secret, declared.timeout_seconds) if declared else None
+    if server is None and (placed := source.servers.get("action_endpoint")) is not None:
+        server = _server_of_rasa(placed, faults)
+    place = (source.settings or {}).get("actions", Placed(None, f"{SETTINGS}:1")).place
+    calls, lambdas = {}, {}
+    for name, shape in settings.actions.items():
+        match shape:
+            case ActionShape(http=http, lambda_=None) if http is not None:
+                calls[name] = HttpCall(
+                    http.method,
+                    http.url,
+                    http.headers,
+                    http.body,
+                    shape.slots,
+                    shape.say,
+                    shape.failed,
+                    shape.timeout_seconds,
+                )
+            case ActionShape(http=None, lambda_=function) if function is not None:
+                if shape.slots or shape.say:
+                    faults.add(place, f"action `{name}`: a function answers with events and responses of its own")
+                lambdas[name] = LambdaCall(function, shape.failed, shape.timeout_seconds)
+            case _:
+                faults.add(place, f"action `{name}` needs either `http` or `lambda`")
+    return CustomActions(server, calls, lambdas)
 
 
-def _mappings(mapping: MappingShape) -> Iterator[SlotMapping]:
-    for condition in mapping.conditions or (None,):  # any one of them suffices, so each becomes a mapping
-        yield SlotMapping(
-            type=mapping.type,
-            entity=mapping.entity,
-            value=_optional(mapping.value),
-            intents=_names(mapping.intent),
-            not_intents=_names(mapping.not_intent),
-            form=condition.active_loop if condition else None,
-            requested_slot=condition.requested_slot if condition else None,
-        )
-
-
-def _optional(value: Scalar | None) -> str | None:
-    return None if value is None else str(value)
-
-
-def _names(value: Names) -> tuple[str, ...]:
-    return (value,) if isinstance(value, str) else tuple(value or ())
-
-
-def _forms(
-    source: BotSource, settings: BotSettings, responses: Collection[str], faults: Faults
-) -> Iterator[tuple[str, Form]]:
-    for name, placed in source.maps["forms"].items():
-        shape: FormShape | None = shaped(placed, FormShape, f"form `{name}`", faults)
-        required = shape.required_slots if shape else ()
-        asked = (_form_slot(name, slot, placed.place, settings, responses, faults) for slot in required)
-        yield name, Form(name, tuple(asked))
-
-
-def _form_slot(
-    form: str, slot: str, place: str, settings: BotSettings, responses: Collection[str], faults: Faults
-) -> FormSlot:
-    check = settings.forms.get(form, {}).get(slot)
-    candidates = (f"utter_ask_{form}_{slot}", f"utter_ask_{slot}")
-    ask = next((candidate for candidate in candidates if candidate in responses), None)
-    if ask is None:
-        faults.add(place, f"form `{form}` asks for `{slot}`, but there is no response `{candidates[0]}`")
-    return FormSlot(slot, ask or "", check.pattern if check else None, check.invalid if check else None)
+def _server_of_rasa(placed: Placed, faults: Faults) -> ActionServer | None:
+    endpoint = shaped(placed, dict[str, object], f"{SERVERS} `action_endpoint`", faults)
+    match endpoint:
+        case {"url": str(url)}:
+            return ActionServer(url)
+        case _:
+            faults.note(placed.place, "the action server has no `url` and is not used")
+            return None

@@ -5,6 +5,8 @@ files; knows nothing of what the sections mean. Faults are collected, so that an
 author sees all of them at once.
 """
 
+import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,15 +18,15 @@ from ruamel.yaml.reader import ReaderError
 
 from parley.errors import BadBot
 
-_MERGED_LISTS = ("intents", "entities", "nlu", "rules", "stories")
-_MERGED_MAPS = ("slots", "forms", "responses")
-# Rasa's sections about its own models, actions and sessions, which say nothing about what this bot does.
-_RASAS_OWN = frozenset(
-    {"version", "recipe", "language", "assistant_id", "pipeline", "policies", "importers", "config"}
-    | {"actions", "e2e_actions", "session_config"}
-)
-_RASAS_DEPLOYMENT = frozenset({"credentials.yml", "endpoints.yml"})  # where a Rasa server runs, not what the bot says
-_IGNORED_FOLDERS = frozenset({"tests", "documents", "models", ".rasa", ".git"})
+SETTINGS = "bot.yml"  # what Rasa has no word for
+SERVERS = "endpoints.yml"  # of Rasa's servers, only the one of custom actions concerns us
+_MERGED_LISTS = ("intents", "entities", "nlu", "rules", "stories", "actions", "e2e_actions", "pipeline", "policies")
+_MERGED_MAPS = ("slots", "forms", "responses", "session_config", "config")
+_OF_SERVERS = ("config.yml", SERVERS)  # most of what these say is for a Rasa server
+_OLD_NAMES = {"templates": "responses"}  # of Rasa 2
+_WORDS = frozenset({"version", "recipe", "language", "assistant_id", "importers", "spaces"})  # said once, of a file
+_IGNORED_FOLDERS = frozenset({"tests", "test_stories", "documents", "models", "results", "actions", "node_modules"})
+_VARIABLE = re.compile(r"\$\{(\w+)\}")
 # What the library raises, without a place, for a date that there is not, a misplaced tag or a mapping as a key.
 _ODD_YAML = (YAMLError, ValueError, LookupError, TypeError, AttributeError, AssertionError)
 
@@ -34,10 +36,17 @@ class Faults:
     """What is wrong with a bot, with file and line, collected while reading."""
 
     lines: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)  # what is taken, although it is probably not meant, or not used
 
     def add(self, place: str, message: str) -> None:
         """Notes one fault at `file:line`."""
         self.lines.append(f"{place}: {message}")
+
+    def note(self, place: str, message: str) -> None:
+        """Notes at `file:line` what is no fault, but worth telling. Once is enough."""
+        line = f"{place}: {message}"
+        if line not in self.notes:
+            self.notes.append(line)
 
     def error(self) -> BadBot:
         """The error that names every fault on a line of its own."""
@@ -66,31 +75,37 @@ class Placed:
 class BotSource:
     """All sections of all files of one bot."""
 
-    lists: Mapping[str, tuple[Placed, ...]]  # intents, entities, nlu, rules, stories
-    maps: Mapping[str, Mapping[str, Placed]]  # slots, forms, responses
-    settings: Mapping[str, Placed] | None  # bot.yml; None when it could not be read
+    lists: Mapping[str, tuple[Placed, ...]]  # intents, entities, nlu, rules, stories, actions, pipeline, policies ...
+    maps: Mapping[str, Mapping[str, Placed]]  # slots, forms, responses, session_config, config
+    words: Mapping[str, tuple[Placed, ...]]  # version, language, as often as files say them
+    settings: Mapping[str, Placed] | None  # bot.yml, empty if there is none; None when it could not be read
+    servers: Mapping[str, Placed]  # endpoints.yml
 
 
 def read_source(folder: Path, faults: Faults) -> BotSource:
-    """The sections of every YAML file under `folder`; what cannot be read is noted in `faults`.
+    """The sections of a bot's YAML files; what cannot be read is noted in `faults`.
 
     Raises:
-        BadBot: there is no such folder, or no `bot.yml` in it.
+        BadBot: there is no such folder, or nothing of a bot in it.
     """
-    if not (folder / "bot.yml").is_file():
-        raise BadBot(f"{folder}: no bot.yml here; a bot is a folder with bot.yml, domain.yml and data/")
+    if not any((folder / name).exists() for name in (SETTINGS, "domain.yml", "domain", "config.yml", "data")):
+        raise BadBot(f"{folder}: no bot here; a bot is a folder with domain.yml, data/ and perhaps {SETTINGS}")
     lists: dict[str, list[Placed]] = {name: [] for name in _MERGED_LISTS}
     maps: dict[str, dict[str, Placed]] = {name: {} for name in _MERGED_MAPS}
-    settings: Mapping[str, Placed] | None = None
+    words: dict[str, list[Placed]] = {name: [] for name in _WORDS}
+    apart: dict[str, Mapping[str, Placed] | None] = {SETTINGS: {}, SERVERS: {}}
     for path in _yaml_files(folder):
         name = path.relative_to(folder).as_posix()
         document = _load(path, name, faults)
-        if document is None:
+        if name in apart:
+            apart[name] = None if document is None else dict(_entries(document, name))
             continue
-        if name == "bot.yml":
-            settings = dict(_entries(document, name))
+        sections = {_OLD_NAMES.get(key, key): value for key, value in (document or {}).items()}
+        if not sections.keys() & {*lists, *maps, *words}:
+            if sections:
+                faults.note(f"{name}:1", "nothing in this file is of a bot; it is left out")
             continue
-        for key, value in document.items():
+        for key, value in sections.items():
             place = f"{name}:{_line(document, key)}"
             if key in lists:
                 if _is_a(list, value, key, place, faults):
@@ -98,18 +113,37 @@ def read_source(folder: Path, faults: Faults) -> BotSource:
             elif key in maps:
                 if _is_a(Mapping, value, key, place, faults):
                     _merge(maps[key], _entries(value, name), faults)
-            elif key not in _RASAS_OWN:
-                faults.add(place, f"`{key}` is not a section that this version knows")
-    return BotSource({key: tuple(value) for key, value in lists.items()}, maps, settings)
+            elif key in words:
+                words[key].append(Placed(_plain(value), place))
+            else:
+                faults.note(place, f"`{key}` is not a section of Rasa's; it is left out")
+    return BotSource(
+        {key: tuple(value) for key, value in lists.items()},
+        maps,
+        {key: tuple(value) for key, value in words.items()},
+        apart[SETTINGS],
+        apart[SERVERS] or {},
+    )
+
+
+def yaml_files(folder: Path) -> list[Path]:
+    """The YAML files in a folder and those below."""
+    found = (path for path in sorted(folder.rglob("*.y*ml")) if path.suffix in (".yml", ".yaml") and path.is_file())
+    return [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
 
 
 def _yaml_files(folder: Path) -> Iterator[Path]:
-    for path in sorted(folder.rglob("*.y*ml")):
+    """Those that describe the bot: its own first, then by name; not tests, documents or how it is deployed."""
+    for path in yaml_files(folder):
         *folders, name = path.relative_to(folder).parts
-        if path.suffix not in (".yml", ".yaml") or not path.is_file() or _IGNORED_FOLDERS & set(folders):
-            continue
-        if folders or name not in _RASAS_DEPLOYMENT:
+        if not _IGNORED_FOLDERS & set(folders) and (folders or name not in ("credentials.yml", "docker-compose.yml")):
             yield path
+
+
+def read_placed(path: Path, name: str, faults: Faults) -> Mapping[str, tuple[Placed, ...]]:
+    """The lists in one file by their names; what cannot be read is noted in `faults`."""
+    document = _load(path, name, faults) or {}
+    return {str(key): tuple(_items(value, name)) for key, value in document.items() if isinstance(value, list)}
 
 
 def _load(path: Path, name: str, faults: Faults) -> Any:
@@ -117,7 +151,7 @@ def _load(path: Path, name: str, faults: Faults) -> Any:
     content = path.read_bytes()
     try:
         text = content.decode("utf-8-sig")
-        document = YAML(typ="rt").load(text)
+        document = YAML(typ="rt").load(_with_variables(text, name, faults))
         _plain(document)  # refuses dates and tags here, where the file is known
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
@@ -137,6 +171,19 @@ def _load(path: Path, name: str, faults: Faults) -> Any:
             return document or {}
         faults.add(f"{name}:1", "the file must be a mapping of sections, such as `responses:`")
     return None
+
+
+def _with_variables(text: str, name: str, faults: Faults) -> str:
+    """The text with the environment's variables put in for `${NAME}`, as Rasa does it."""
+
+    def value(match: re.Match[str]) -> str:
+        if match[1] not in os.environ:
+            line = text.count("\n", 0, match.start()) + 1
+            tell = faults.note if name in _OF_SERVERS else faults.add
+            tell(f"{name}:{line}", f"the environment has no variable `{match[1]}`")
+        return os.environ.get(match[1], match[0])
+
+    return _VARIABLE.sub(value, text)
 
 
 def _is_a(kind: type, value: Any, key: str, place: str, faults: Faults) -> bool:
@@ -165,7 +212,9 @@ def _line(section: Any, key: Any) -> int:
 def _merge(section: dict[str, Placed], entries: Iterator[tuple[str, Placed]], faults: Faults) -> None:
     for entry, placed in entries:
         if entry in section:
-            faults.add(placed.place, f"`{entry}` stands already at {section[entry].place}")
+            same_file = placed.place.rpartition(":")[0] == section[entry].place.rpartition(":")[0]
+            message = f"`{entry}` stands already at {section[entry].place}"
+            (faults.add if same_file else faults.note)(placed.place, message)
         section[entry] = placed
 
 

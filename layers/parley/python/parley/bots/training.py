@@ -21,6 +21,7 @@ class DeclaredEntity:
     place: str  # file:line
     roles: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
+    influences: bool = True  # rules and stories look at it
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +59,22 @@ def read_training_data(source: BotSource, entities: Mapping[str, DeclaredEntity]
                 patterns = [
                     line for line, place in _lines(listing, block, faults) if is_expression(line, place, faults)
                 ]
-                regexes[name] = (*regexes.get(name, ()), *patterns)
-                _check_entity(name, entities, block.place, faults)
+                if _is_entity(name, "regex", entities, block.place, faults):
+                    regexes[name] = (*regexes.get(name, ()), *patterns)
             case {"lookup": str(name), "examples": listing, **rest}:
-                lookups[name] = (*lookups.get(name, ()), *(line for line, _ in _lines(listing, block, faults)))
-                _check_entity(name, entities, block.place, faults)
+                lines = tuple(line for line, _ in _lines(listing, block, faults))
+                if _is_entity(name, "lookup table", entities, block.place, faults):
+                    lookups[name] = (*lookups.get(name, ()), *lines)
             case {"synonym": str(value), "examples": listing, **rest}:
                 synonyms.update({line.lower(): value for line, _ in _lines(listing, block, faults)})
+            case {"intent": str() | None} | {"regex": str()} | {"lookup": str()} | {"synonym": str()}:
+                faults.note(block.place, "there are no `examples` here")
+                continue
             case _:
                 faults.add(block.place, "expected `intent`, `regex`, `lookup` or `synonym`, each with `examples`")
                 continue
         for key in rest:
-            faults.add(block.place, f"`{key}` is not supported here by this version")
+            faults.note(block.place, f"`{key}` is not used")
     for example in examples:
         for entity in example.entities:
             _check_entity(entity.name, entities, example.place, faults)
@@ -83,7 +88,7 @@ def _lines(listing: Any, block: Placed, faults: Faults) -> Iterator[tuple[str, s
         if text:
             yield text, place
         else:
-            faults.add(place, "an example is empty")
+            faults.note(place, "an example is empty and left out")
 
 
 def _listed(listing: Any, block: Placed, faults: Faults) -> Iterator[tuple[str, str]]:
@@ -95,7 +100,11 @@ def _listed(listing: Any, block: Placed, faults: Faults) -> Iterator[tuple[str, 
                 if line.lstrip().startswith("-"):
                     yield line.lstrip()[1:].strip(), place
                 elif line.strip():
-                    faults.add(place, f"an example must begin with `- `, this line does not: {line.strip()!r}")
+                    faults.note(
+                        place, f"an example begins with `- `; this line does not and is left out: {line.strip()!r}"
+                    )
+        case None:
+            faults.note(block.place, "there are no `examples` here")
         case list():
             for item in listing:
                 match item:
@@ -119,9 +128,17 @@ def is_expression(pattern: str, place: str, faults: Faults) -> bool:
     return True
 
 
+def _is_entity(name: str, what: str, entities: Mapping[str, DeclaredEntity], place: str, faults: Faults) -> bool:
+    """Whether a pattern finds an entity. Rasa takes others too, as a hint to its networks."""
+    if entities and name not in entities:
+        faults.note(place, f"the {what} `{name}` is named like no entity, so it finds none")
+        return False
+    return True
+
+
 def _check_entity(name: str, entities: Mapping[str, DeclaredEntity], place: str, faults: Faults) -> None:
     if name not in entities:
-        faults.add(place, f"entity `{name}` is not in the domain")
+        faults.note(place, f"entity `{name}` is not in the domain")
 
 
 def _check_role_and_group(entity: Entity, entities: Mapping[str, DeclaredEntity], place: str, faults: Faults) -> None:
@@ -129,9 +146,9 @@ def _check_role_and_group(entity: Entity, entities: Mapping[str, DeclaredEntity]
     if declared is None:
         return  # said already
     if entity.role is not None and entity.role not in declared.roles:
-        faults.add(place, f"entity `{entity.name}` has no role `{entity.role}` in the domain")
+        faults.note(place, f"entity `{entity.name}` has no role `{entity.role}` in the domain")
     if entity.group is not None and entity.group not in declared.groups:
-        faults.add(place, f"entity `{entity.name}` has no group `{entity.group}` in the domain")
+        faults.note(place, f"entity `{entity.name}` has no group `{entity.group}` in the domain")
 
 
 def parse_example(marked: str, intent: str, place: str, faults: Faults) -> Example:
@@ -160,7 +177,7 @@ def _entity_of(match: re.Match[str], span: str, place: str, faults: Faults) -> E
         return Entity("", span, 0, 0, span)
     role, group = (_optional(fields.pop(key, None)) for key in ("role", "group"))
     for key in fields:
-        faults.add(place, f"`{key}` of an entity is not supported by this version")
+        faults.note(place, f"`{key}` of an entity is not used")
     return Entity(str(name), str(value), 0, 0, span, role, group)
 
 

@@ -13,7 +13,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from parley.conversation import Message, RecordedTurn, Source, TurnProgress, Understanding
+from parley.conversation import (
+    LISTEN,
+    REQUESTED_SLOT,
+    Message,
+    RecordedTurn,
+    Session,
+    Source,
+    TurnProgress,
+    Understanding,
+)
 from parley.errors import Busy, MalformedRequest, NotFound, NotYours, ParleyError, Rejected, TooLarge
 
 MAX_MESSAGE_CHARACTERS = 4_000
@@ -49,6 +58,7 @@ class ChatRequest(_Request):
     bot: Id | None = Field(None, description="Leave it out for the default bot.")
     user_id: Id | None = None
     turn_id: Id | None = Field(None, description="Send the same id again to get the same reply again.")
+    explain: bool = Field(False, description="Ask why; for operators, or for everybody where health says so.")
 
 
 class UnderstandRequest(_Request):
@@ -56,6 +66,12 @@ class UnderstandRequest(_Request):
 
     message: MessageText
     bot: Id | None = None
+
+
+class PersonMessage(_Request):
+    """What a person writes who has taken a conversation over."""
+
+    message: MessageText
 
 
 class ButtonBody(BaseModel):
@@ -81,13 +97,15 @@ class MessageBody(BaseModel):
     buttons: list[ButtonBody] | None = None
     image: str | None = None
     citations: list[CitationBody] | None = None
+    attachment: Any = None
+    custom: Any = None
 
 
 class EntityBody(BaseModel):
     """A span found in the message."""
 
     name: str
-    value: str
+    value: Any = Field(description="A text, unless a client sent something else.")
     start: int
     end: int
     text: str
@@ -119,6 +137,41 @@ class FullUnderstandingBody(UnderstandingBody):
     retrieval_intent: str | None = Field(None, description="`faq/hours`, where the intent is `faq` and has such parts.")
 
 
+class StepBody(BaseModel):
+    """One action, and what decided it."""
+
+    action: str
+    policy: str
+    because: str
+    rejected: bool = Field(description="The action could not use what was said, and something else was done.")
+
+
+class SlotChangeBody(BaseModel):
+    """A slot that the turn changed."""
+
+    name: str
+    before: Any
+    after: Any
+
+
+class FormBody(BaseModel):
+    """The form that is under way."""
+
+    name: str
+    requested_slot: str | None
+
+
+class ExplanationBody(BaseModel):
+    """Why the bot did what it did."""
+
+    understanding: FullUnderstandingBody
+    steps: list[StepBody]
+    slots: list[SlotChangeBody]
+    form: FormBody | None
+    knowledge: list[CitationBody]
+    timings_ms: dict[str, float]
+
+
 class ChatReply(BaseModel):
     """The reply to one message."""
 
@@ -129,6 +182,8 @@ class ChatReply(BaseModel):
     source: Source
     understanding: UnderstandingBody
     timings_ms: dict[str, float]
+    handed_off: bool | None = Field(None, description="True while a person has the conversation.")
+    explanation: ExplanationBody | None = None
 
 
 class Accepted(BaseModel):
@@ -159,6 +214,7 @@ class HistoryBody(BaseModel):
     conversation_id: str
     turns: list[TurnBody]
     next: int | None = Field(None, description="Give this as `before` to get the turns that came earlier.")
+    handed_off: bool | None = Field(None, description="True while a person has the conversation.")
 
 
 class TurnStatusBody(BaseModel):
@@ -253,6 +309,10 @@ def render_message(message: Message) -> dict[str, Any]:
             {"title": cited.title, "document": cited.document, "section": cited.section, "text": cited.text}
             for cited in message.citations
         ]
+    if message.attachment:
+        body["attachment"] = message.attachment
+    if message.custom:
+        body["custom"] = message.custom
     return body
 
 
@@ -301,6 +361,39 @@ def render_reply(recorded: RecordedTurn) -> dict[str, Any]:
         "replies": [render_message(message) for message in recorded.reply.messages],
         "source": recorded.reply.source,
         "understanding": render_understanding(recorded.understanding),
+    }
+
+
+def render_explanation(
+    recorded: RecordedTurn, *, before: Session, after: Session, timings_ms: Mapping[str, float]
+) -> dict[str, Any]:
+    """Why the bot did what it did, out of what the turn left behind."""
+    form = after.form
+    names = sorted({*before.slots, *after.slots} - {REQUESTED_SLOT})
+    return {
+        "understanding": render_full_understanding(recorded.understanding),
+        "steps": [
+            {
+                "action": event.name,
+                "policy": event.policy or "built-in",
+                "because": event.because or "",
+                "rejected": event.kind == "action_execution_rejected",
+            }
+            for event in recorded.events
+            if event.kind in ("action", "action_execution_rejected") and (event.policy or event.name != LISTEN)
+        ],
+        "slots": [
+            {"name": name, "before": before.slots.get(name), "after": after.slots.get(name)}
+            for name in names
+            if before.slots.get(name) != after.slots.get(name)
+        ],
+        "form": {"name": form.name, "requested_slot": after.slots.get(REQUESTED_SLOT)} if form else None,
+        "knowledge": [
+            {"title": cited.title, "document": cited.document, "section": cited.section, "text": cited.text}
+            for message in recorded.reply.messages
+            for cited in message.citations
+        ],
+        "timings_ms": dict(timings_ms),
     }
 
 

@@ -1,9 +1,9 @@
 """The reply: what the person gets for a turn."""
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
-Source = Literal["scripted", "knowledge", "cached", "generated", "fallback"]
+Source = Literal["scripted", "knowledge", "cached", "generated", "fallback", "handoff", "person"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,8 @@ class Message:
     buttons: tuple[Button, ...] = ()
     image: str | None = None
     citations: tuple[Citation, ...] = ()
+    attachment: Any = None  # as the author wrote it
+    custom: Any = None  # a payload for the channel, as the author or a custom action wrote it
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,22 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
+from parley.conversation.dialogue import Dialogue, Event, Loop
 from parley.conversation.reply import Reply
 from parley.conversation.understanding import Understanding
 
 TurnStatus = Literal["queued", "running", "done", "failed"]
 
 GIVEN_UP_SECONDS = 900.0  # longer than the queue tries: three deliveries, each hidden for two minutes
-
-
-@dataclass(frozen=True, slots=True)
-class ActiveForm:
-    """The form being filled, and the slot it asked for last."""
-
-    name: str
-    requested_slot: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +23,18 @@ class Session:
     started_at: float  # seconds since the Unix epoch, UTC
     user_id: str | None = None
     version: int = 0  # turns saved so far; a save succeeds only on the version it was read at
-    slots: Mapping[str, str] = field(default_factory=dict)
-    form: ActiveForm | None = None
+    dialogue: Dialogue | None = None  # None until the first turn
+    handed_off_at: float | None = None  # since then a person has it, in seconds since the Unix epoch, UTC
+
+    @property
+    def slots(self) -> Mapping[str, Any]:
+        """What the bot remembers."""
+        return self.dialogue.now.slots if self.dialogue else {}
+
+    @property
+    def form(self) -> Loop | None:
+        """The form, or other loop, that is under way."""
+        return self.dialogue.now.loop if self.dialogue else None
 
     @property
     def is_being_erased(self) -> bool:
@@ -50,6 +53,7 @@ class RecordedTurn:
     sent_at: float  # seconds since the Unix epoch, UTC
     reply: Reply
     understanding: Understanding
+    events: tuple[Event, ...] = field(default=())  # all that happened, also what was taken back
 
 
 @dataclass(frozen=True, slots=True)

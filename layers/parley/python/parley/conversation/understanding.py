@@ -1,9 +1,9 @@
 """The understanding: what the bot makes of one utterance."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-Finder = Literal["regex", "lookup", "tagger", "system"]
+Finder = Literal["regex", "lookup", "tagger", "system", "client"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,7 +11,7 @@ class Entity:
     """A span found in one utterance, with its value in normal form."""
 
     name: str
-    value: str
+    value: Any  # a text, but for what a client sent as `/intent{"entity": value}`
     start: int  # characters from the beginning of the utterance
     end: int  # exclusive
     text: str  # the span as it was written

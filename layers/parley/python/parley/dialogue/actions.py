@@ -1,9 +1,8 @@
-"""What a policy may decide, as values."""
+"""What the dialogue needs from outside while it goes on, as values; and what it says."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from parley.conversation import ActiveForm
+from parley.conversation import Dialogue, Event, Message, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,35 +23,44 @@ class Generate:
     """Let the generator speak, if it can be reached."""
 
 
-Step = Say | Answer | Generate
+@dataclass(frozen=True, slots=True)
+class HandOff:
+    """Call a person, and say so."""
+
+
+Step = Say | Answer | Generate | HandOff
 
 
 @dataclass(frozen=True, slots=True)
 class FirstOf:
-    """Several ways to go on: the first whose first step has something to say is the one.
-
-    The last way begins with a `Say`, so that there always is one.
-    """
+    """Several ways to go on: the first whose first step has something to say is the one."""
 
     ways: tuple[tuple[Step, ...], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What to do now, and the dialogue state in which it leaves the conversation."""
-
-    actions: tuple[Say | FirstOf, ...]
-    slots: Mapping[str, str]
-    form: ActiveForm | None
-    because: str  # the rule, form step or fallback that decided, for people
-
-    @property
-    def is_open_ended(self) -> bool:
-        """Whether the reply is looked up or made up, and none of it is the dialogue's own business."""
-        return bool(self.actions) and all(isinstance(action, FirstOf) for action in self.actions)
+    dialogue: Dialogue  # as it stands
 
     @property
     def may_generate(self) -> bool:
         """Whether the generator may be asked."""
-        ways = (way for action in self.actions if isinstance(action, FirstOf) for way in action.ways)
-        return any(isinstance(step, Generate) for way in ways for step in way)
+        return any(isinstance(step, Generate) for way in self.ways for step in way)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Run a custom action."""
+
+    action: str
+    dialogue: Dialogue  # as it stands
+    events: tuple[Event, ...] = ()  # the latest ones, for the action to look at
+
+
+Need = Call | FirstOf
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Something that the bot says, where it has it from, and by which response."""
+
+    message: Message
+    source: Source
+    response: str | None = None
+    hands_off: bool = False  # with it a person takes over

@@ -1,126 +1,130 @@
-"""The policy: (bot, session, understanding) -> decision.
+"""The policy: what to do next. Pure, and the only place that decides.
 
-Pure, and the only place that decides. A form takes what it asked for, whatever else
-was said; what it cannot use is left to the rules, after which the form asks again.
-Where no rule applies, the bot's `unsure` list says what to try.
+    built-in intents (/restart, /back)  >  the form under way  >  rules  >  stories  >  near stories  >  fallback
+
+A form is asked first and rules only where it could not use what was said. What was rejected is not chosen again.
+
+Source: the order is that of `RulePolicy` and `DefaultPolicyPredictionEnsemble` of Rasa 3.6.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
-from parley.bots.bot import (
-    ACTION_ANSWER,
-    ACTION_DEACTIVATE_LOOP,
-    ACTION_GENERATE,
-    ACTION_LISTEN,
-    UNSURE_ANSWER,
-    UNSURE_GENERATE,
-    Bot,
-)
-from parley.conversation import ActiveForm, Session, Understanding
-from parley.dialogue import forms, rules, slots
-from parley.dialogue.actions import Answer, Decision, FirstOf, Generate, Say, Step
+from parley.bots.bot import ACTION_FALLBACK, ACTION_UNSURE, BUILT_IN_INTENTS, Bot
+from parley.bots.learned import LearnedRule
+from parley.conversation import LISTEN, Dialogue, Situation
+from parley.dialogue.rules import RuleBook, Ruled
+from parley.dialogue.states import States
+from parley.dialogue.stories import StoryBook
+from parley.dialogue.tracker import Tracker
 
 
 @dataclass(frozen=True, slots=True)
-class _State:
-    """The dialogue while a decision is being made."""
+class Prediction:
+    """The action that comes next, and why."""
 
-    slots: Mapping[str, str]
-    form: ActiveForm | None
-    actions: tuple[Say | FirstOf, ...] = ()
-
-    def saying(self, *actions: Say | FirstOf) -> "_State":
-        return replace(self, actions=(*self.actions, *actions))
-
-
-def decide(bot: Bot, session: Session, understanding: Understanding, text: str) -> Decision:
-    """What the bot does about one utterance."""
-    found = slots.extract(bot, session.form, understanding, text)
-    filled = forms.without_invalid(bot, {**session.slots, **found})
-    state = _State(filled, session.form)
-    if state.form is not None and state.form.requested_slot in found:
-        if state.form.requested_slot in filled:
-            return _decision(_advance(bot, state, state.form.name), f"form {state.form.name}")
-        return _decision(state.saying(_explanation(bot, state.form)), f"form {state.form.name}: not acceptable")
-    rule = rules.matching(bot, state.form, state.slots, understanding.intent)
-    if rule is None and state.form is not None:
-        return _decision(_reject(bot, state, state.form), f"form {state.form.name}: not understood")
-    if rule is not None:
-        state = _perform(bot, state, _retrieving(bot, rule.actions, understanding))
-        if session.form is not None and state.form == session.form and not _asks(bot, session.form, state):
-            state = state.saying(Say(forms.ask(bot, session.form)))
-        return _decision(state, f"rule {rule.name}")
-    return _decision(state.saying(_when_unsure(bot, understanding)), "unsure")
+    action: str
+    policy: str  # rule, story, nearest-story, form, fallback, followup or built-in
+    because: str
+    interrupts: bool = False  # the form comes back from something else, and must not take the last words for an answer
+    hidden: bool = False  # stories look past it
 
 
-def _retrieving(bot: Bot, actions: tuple[str, ...], understanding: Understanding) -> tuple[str, ...]:
-    """The actions of a rule, where `utter_faq` stands for the response of the part that was meant: `utter_faq/hours`.
+@dataclass(frozen=True)
+class Policy:
+    """The policy of one bot."""
 
-    A part without a response of its own is declined.
-    """
-    meant = f"utter_{understanding.retrieval_intent}"
-    whole = meant.partition("/")[0]
-    if understanding.retrieval_intent is None or whole in bot.responses:
-        return actions
-    answered = meant if meant in bot.responses else bot.declined
-    return tuple(answered if action == whole else action for action in actions)
+    bot: Bot
 
+    @cached_property
+    def tracker(self) -> Tracker:
+        """How events change a dialogue with this bot."""
+        return Tracker(self.bot)
 
-def _decision(state: _State, because: str) -> Decision:
-    return Decision(state.actions, state.slots, state.form, because)
+    @cached_property
+    def states(self) -> States:
+        """What rules and stories see."""
+        return States(self.tracker)
 
+    @cached_property
+    def _rules(self) -> RuleBook:
+        return RuleBook(self.bot.learned)
 
-def _perform(bot: Bot, state: _State, actions: tuple[str, ...]) -> _State:
-    for action in actions:
-        if action == ACTION_LISTEN:
-            break
-        if action == ACTION_ANSWER:
-            state = state.saying(FirstOf(((Answer(),), (Say(bot.declined, as_fallback=True),))))
-        elif action == ACTION_GENERATE:
-            state = state.saying(FirstOf(((Generate(),), (Say(bot.fallback, as_fallback=True),))))
-        elif action == ACTION_DEACTIVATE_LOOP:
-            state = replace(state, form=None)
-        elif action in bot.forms:
-            state = _advance(bot, state, action)
-        else:
-            state = state.saying(Say(action))
-    return state
+    @cached_property
+    def _stories(self) -> StoryBook:
+        return StoryBook(self.bot.learned, self.states, self.bot.policy.max_history)
 
+    def next(self, dialogue: Dialogue, *, rejected: str | None = None) -> Prediction:
+        """What to do next; not what was `rejected` a moment ago."""
+        followup = dialogue.now.followup
+        if followup and followup != rejected and self.bot.knows_action(followup):
+            return Prediction(followup, "followup", "the action before asked for it")
+        found = self._built_in(dialogue.now) or self._in_loop(dialogue.now)
+        if found is not None and found.action != rejected:
+            return found
+        ruled = self._rules.judge(self.states.of_trail(dialogue, self._rules.longest))
+        found = self._from(ruled, dialogue.now)
+        if found is None or found.action == rejected:
+            found = self._told(dialogue, rejected) or self._near(dialogue, rejected) or self._fallback(rejected)
+        return replace(found, interrupts=ruled.interrupts)
 
-def _advance(bot: Bot, state: _State, form: str) -> _State:
-    """Asks for the next slot of a form, or ends it and does what its rule says."""
-    missing = forms.next_slot(bot.forms[form], state.slots)
-    if missing is not None:
-        return replace(state, form=ActiveForm(form, missing.slot)).saying(Say(missing.ask))
-    ended = replace(state, form=None)
-    rule = rules.finishing(bot, form, state.slots)
-    return ended if rule is None else _perform(bot, ended, rule.actions)
+    def without_stories(self, dialogue: Dialogue) -> tuple[str | None, LearnedRule | str | None]:
+        """The action that follows by built-in intent, form or rule alone, and the rule, or what else it was."""
+        found = self._built_in(dialogue.now) or self._in_loop(dialogue.now)
+        if found is not None:
+            return found.action, found.because
+        ruled = self._rules.judge(self.states.of_trail(dialogue, self._rules.longest))
+        found = self._from(ruled, dialogue.now)
+        return (found.action if found else None), ruled.rule
 
+    def _built_in(self, now: Situation) -> Prediction | None:
+        intent = now.heard.name if now.heard and now.action == LISTEN else None
+        action = BUILT_IN_INTENTS.get(intent) if intent else None
+        if action is None:
+            return None
+        hidden = f"intent {intent}" not in self.bot.learned.built_in_in_stories
+        return Prediction(action, "built-in", f"intent {intent}", hidden=hidden)
 
-def _reject(bot: Bot, state: _State, form: ActiveForm) -> _State:
-    """Takes what was said for a question to the documents, and if it is none, for an attempt that failed."""
-    return state.saying(FirstOf(((Answer(), Say(forms.ask(bot, form))), (_explanation(bot, form),))))
+    def _in_loop(self, now: Situation) -> Prediction | None:
+        """The form under way, unless it rejected what was said; after it has run, it waits."""
+        loop = now.loop
+        if loop is None or loop.rejected or now.action is None:
+            return None
+        action, because = (LISTEN, f"{loop.name} waits") if now.action == loop.name else (loop.name, loop.name)
+        hidden = because not in self.bot.learned.built_in_in_stories
+        return Prediction(action, "form", because, hidden=hidden)
 
+    def _from(self, ruled: Ruled, now: Situation) -> Prediction | None:
+        if ruled.rule is None:
+            return None
+        rule, action = ruled.rule, ruled.rule.action
+        if now.loop is not None and ruled.only_listens:  # a rule that does not know of the loop hands back to it
+            if ruled.leaves:
+                return None
+            action = now.loop.name
+        return Prediction(action, "rule", rule.told_by, hidden=not rule.in_stories)
 
-def _explanation(bot: Bot, form: ActiveForm) -> Say:
-    return Say(forms.invalid(bot, form) or forms.ask(bot, form))
+    def _told(self, dialogue: Dialogue, rejected: str | None) -> Prediction | None:
+        step = self._stories.recall(dialogue)
+        if step is None or step.action == rejected:
+            return None
+        return Prediction(step.action, "story", self._name(step.story))
 
+    def _near(self, dialogue: Dialogue, rejected: str | None) -> Prediction | None:
+        settings = self.bot.policy
+        found = self._stories.nearest(dialogue) if settings.takes_near_stories else None
+        if found is None or found[0].action == rejected or found[1] < settings.fallback_threshold:
+            return None
+        return Prediction(found[0].action, "nearest-story", f"like {self._name(found[0].story)}")
 
-def _asks(bot: Bot, form: ActiveForm, state: _State) -> bool:
-    """Whether what is said already asks for the form's slot, or explains what it must look like."""
-    asking = {forms.ask(bot, form), forms.invalid(bot, form)}
-    return any(isinstance(action, Say) and action.response in asking for action in state.actions)
+    def _fallback(self, rejected: str | None) -> Prediction:
+        settings = self.bot.policy
+        if not settings.fallback_enabled:
+            return Prediction(LISTEN, "fallback", "nothing applies, and the fallback is off")
+        action = settings.fallback_action
+        if action == ACTION_FALLBACK and self.bot.unsure:
+            action = ACTION_UNSURE
+        return Prediction(LISTEN if action == rejected else action, "fallback", "no rule or story applies")
 
-
-def _when_unsure(bot: Bot, understanding: Understanding) -> FirstOf:
-    ways: list[tuple[Step, ...]] = []
-    for choice in bot.unsure:
-        if choice == UNSURE_ANSWER:
-            ways.append((Answer(),))
-        elif choice == UNSURE_GENERATE:
-            if understanding.nearest_intent in bot.small_talk:
-                ways.append((Generate(),))
-        else:
-            ways.append((Say(choice, as_fallback=True),))
-    return FirstOf(tuple(ways))
+    def _name(self, story: int) -> str:
+        return self.bot.learned.story_names[story]

@@ -11,7 +11,7 @@ def compose(bot: Bot, history: Sequence[RecordedTurn], text: str) -> Prompt:
     """What the generator is asked, in the roles of OpenAI's chat messages."""
     messages = [("system", bot.generation.persona)]
     for turn in history:
-        messages.append(("user", turn.message))
-        messages.append(("assistant", "\n".join(message.text for message in turn.reply.messages)))
+        said = "\n".join(message.text for message in turn.reply.messages)
+        messages += [(role, text) for role, text in (("user", turn.message), ("assistant", said)) if text]
     messages.append(("user", text))
     return Prompt(tuple(messages), bot.generation.max_tokens, bot.generation.temperature)

@@ -19,14 +19,12 @@ MIN_WORDS = 4  # a shorter sentence says nothing by itself
 MAX_WORDS = 160  # about 220 tokens: a passage and its headings fit the encoder's 256
 
 
-def passages(folder: Path) -> tuple[Citation, ...]:
+def passages(folder: Path, faults: Faults) -> tuple[Citation, ...]:
     """Every section of every Markdown document under `folder`, in the order of file names.
 
-    Raises:
-        BadBot: with every document that cannot be read, or that says nothing.
+    A document that cannot be read, or that says nothing, is noted in `faults`.
     """
     found: list[Citation] = []
-    faults = Faults()
     for path in sorted(folder.rglob("*.md")):
         place = path.relative_to(folder.parent).as_posix()
         try:
@@ -38,7 +36,6 @@ def passages(folder: Path) -> tuple[Citation, ...]:
         if not sections:
             faults.add(f"{place}:1", "this document holds no text")
         found.extend(sections)
-    faults.raise_if_any()
     return tuple(found)
 
 

@@ -71,8 +71,8 @@ class Snapshot:
         Shapes:
             embedding: (D,) float32, unit length: the encoder's vector of `text`
         """
-        best = self.search(text, embedding, limit=1)[0]
-        return best.passage if best.score >= MIN_SCORE else None
+        best = next(iter(self.search(text, embedding, limit=1)), None)
+        return best.passage if best is not None and best.score >= MIN_SCORE else None
 
     def _coverage(self, text: str) -> FloatArray:
         """The share of the question's words that each passage holds, rare words counting more.

@@ -73,6 +73,8 @@ class _Table:
             start = word.start()
             for length in self._lengths.get(word.group(), ()):
                 end = start + length
+                if end > len(text):
+                    continue
                 if start >= free and text[start:end] in self._phrases and _is_whole(text, start, end):
                     yield start, end
                     free = end
