@@ -74,7 +74,8 @@ def talk(loaded: LoadedBot, services: Services, *, styled: bool) -> None:
         )  # what is not UTF-8 is asked as a question mark, which any model can read
     session, explains = _begin(loaded, services), False
     commands = "/explain, /slots, /restart, /quit"
-    print(f"{bold}{loaded.bot.title}{plain}  {dim}{commands}; try: {' · '.join(loaded.bot.suggestions)}{plain}")
+    tries = f"; try: {' · '.join(loaded.bot.suggestions)}" if loaded.bot.suggestions else ""
+    print(f"{bold}{loaded.bot.title}{plain}  {dim}{commands}{tries}{plain}")
     while (text := _read()) is not None:
         if text in ("/quit", "/exit"):
             return
@@ -94,6 +95,10 @@ def talk(loaded: LoadedBot, services: Services, *, styled: bool) -> None:
         answered = answer(turn, services)
         for message in answered.turn.reply.messages:
             print(message.text)
+            shown = {"image": message.image, "attachment": message.attachment, "custom": message.custom}
+            for kind, more in shown.items():
+                if more:
+                    print(f"{dim}  [{kind}: {more}]{plain}")
             for cited in message.citations:
                 print(f"{dim}  [{cited.title}, {cited.section}: {cited.document}]{plain}")
             if message.buttons:

@@ -1,10 +1,11 @@
 """Values for tests, with defaults, so that a test shows only what matters to it."""
 
 import itertools
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from parley.actions import CustomActions
+from parley.actions import ActionServer, CustomActions
 from parley.bots.bot import (
     Bot,
     EntityPatterns,
@@ -27,11 +28,18 @@ from parley.conversation import (
     RecordedTurn,
     Reply,
     Session,
+    Situation,
     Turn,
     Understanding,
 )
+from parley.dialogue.actions import Answer, Call, FirstOf, Generate, HandOff, Need, Said, Say, Step
+from parley.dialogue.course import Outcome, converse, drive
 from parley.dialogue.learn import learn
+from parley.dialogue.policy import Policy
+from parley.dialogue.responses import word
 from parley.dialogue.tracker import Tracker
+from parley.errors import ActionFailed
+from parley.ports import ActionAnswer
 
 _numbers = itertools.count(1)
 Steps = list[dict[str, Any]]
@@ -153,3 +161,105 @@ def a_recorded_turn(**changes: Any) -> RecordedTurn:
     number = next(_numbers)
     turn = RecordedTurn(f"t{number}", 1, "hello", "http", 1_000.0, a_reply(), an_understanding())
     return replace(turn, **changes)
+
+
+Act = Mapping[str, Any] | Exception | Callable[[Call], Mapping[str, Any]]
+SOME_SERVER = CustomActions(ActionServer("https://actions.example/webhook"))
+
+
+def does(*events: Mapping[str, Any], say: str | None = None, rejects: bool = False) -> Mapping[str, Any]:
+    """What a custom action sends: events, and perhaps one text; or that it rejects its execution."""
+    return {"events": events, "responses": [{"text": say}] if say else [], "rejected": rejects}
+
+
+def sets(**slots: Any) -> tuple[Mapping[str, Any], ...]:
+    """The events of a custom action that sets these slots."""
+    return tuple({"event": "slot", "name": name, "value": value} for name, value in slots.items())
+
+
+def wordings(**texts: str) -> dict[str, tuple[Variation, ...]]:
+    """Responses of one wording each: `hello="Hi"` is `utter_hello`."""
+    return {f"utter_{name}": (Variation(text),) for name, text in texts.items()}
+
+
+@dataclass
+class Talk:
+    """A conversation with a bot, turn by turn and without models; `acts` says what custom actions do."""
+
+    bot: Bot
+    acts: Mapping[str, Act] = field(default_factory=dict)
+    known: str | None = None  # what the documents answer
+    generated: str | None = None  # what the generator says
+    channel: str = "http"
+    session: Session = field(default_factory=lambda: a_session())
+    calls: list[Call] = field(default_factory=list)
+    clock: float = 1_000.0
+
+    @property
+    def now(self) -> Situation:
+        """Where the conversation stands."""
+        assert self.session.dialogue is not None
+        return self.session.dialogue.now
+
+    @property
+    def slots(self) -> dict[str, Any]:
+        """The slots that are set."""
+        return {name: value for name, value in self.now.slots.items() if value is not None}
+
+    def hears(
+        self,
+        intent: str | None,
+        text: str = "words",
+        *,
+        entities: Sequence[Entity] = (),
+        nearest: str | None = None,
+        after_minutes: float = 0.0,
+        **found: Any,
+    ) -> Outcome:
+        """One turn: somebody says `text`, understood as `intent` with entities, which `found` gives by name."""
+        self.clock += after_minutes * 60
+        turn = a_turn(conversation_id=self.session.conversation_id, channel=self.channel, text=text, sent_at=self.clock)
+        understanding = an_understanding(intent, nearest=nearest, **found)
+        understanding = replace(understanding, entities=(*understanding.entities, *entities))
+        outcome = drive(converse(Policy(self.bot), self.session, turn, understanding), self._perform)
+        self.session = replace(self.session, dialogue=outcome.dialogue)
+        return outcome
+
+    def _perform(self, need: Need) -> Any:
+        if isinstance(need, FirstOf):
+            return next(filter(None, (self._way(way, need) for way in need.ways)), [])
+        self.calls.append(need)
+        act = self.acts.get(need.action, ActionFailed("nobody does it"))
+        if isinstance(act, Exception):
+            raise act
+        sent = act(need) if callable(act) else act
+        return ActionAnswer(tuple(sent["events"]), tuple(sent["responses"]), sent["rejected"])
+
+    def _way(self, way: Sequence[Step], need: FirstOf) -> list[Said]:
+        first = self._step(way[0], need)
+        return [first, *filter(None, (self._step(step, need) for step in way[1:]))] if first else []
+
+    def _step(self, step: Step, need: FirstOf) -> Said | None:
+        match step:
+            case Say(response, as_fallback):
+                slots = need.dialogue.now.slots
+                message = word(self.bot, response, slots, seed="t", channel=self.channel)
+                return Said(message, "fallback" if as_fallback else "scripted", response) if message else None
+            case HandOff():
+                return Said(Message("a person comes"), "handoff", hands_off=True)
+            case Answer():
+                return Said(Message(self.known), "knowledge") if self.known else None
+            case Generate():
+                return Said(Message(self.generated), "generated") if self.generated else None
+
+
+def done(outcome: Outcome) -> list[str]:
+    """The actions of a turn; what rejected its execution is marked with `!`, listening is left out."""
+    marks = {"action": "", "action_execution_rejected": "!"}
+    happened = [f"{marks[each.kind]}{each.name}" for each in outcome.events if each.kind in marks]
+    return [action for action in happened if action != "action_listen"]
+
+
+def texts(outcome: Outcome) -> list[str]:
+    """What the bot said in a turn."""
+    return [each.message.text for each in outcome.said]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from parley.bots.bot import ACTION_RESTART
 from parley.bots.flows import FlowReader
 from parley.bots.source import Faults, Placed
 from parley.conversation import LISTEN, Message, Session
@@ -54,6 +55,8 @@ def exchanges(story: Trace) -> Iterator[Exchange]:
                 exchange = Exchange(str(event.text), exchange.form if exchange else None)
             case "action" if exchange:
                 exchange.actions.append(str(event.name))
+                if event.name == ACTION_RESTART:  # what was told before is forgotten
+                    exchange.slots.clear()
             case "active_loop" if exchange:
                 exchange.form = event.name
             case "slot" if exchange:
@@ -88,7 +91,10 @@ def test_a_story_goes_as_its_author_wrote_it_with_the_words_that_it_gives(
         outcome = drive(converse(support.policy, session, a_turn(text=exchange.text), understanding), answering)
 
         session = Session("c", "support", "", 0.0, version=number, dialogue=outcome.dialogue)
-        done = [event.name for event in outcome.events if event.kind == "action" and event.policy]
+        chosen = [
+            event for event in outcome.events if event.kind == "action" and event.policy not in (None, "followup")
+        ]
+        done = [event.name for event in chosen]
         assert [name for name in done if name != LISTEN] == exchange.actions, (exchange.text, outcome.because)
         assert (session.form.name if session.form else None) == exchange.form, exchange.text
         assert {slot: session.slots.get(slot) for slot in exchange.slots} == exchange.slots, exchange.text
@@ -105,7 +111,7 @@ def test_utterances_that_it_was_not_taught_are_understood(support: LoadedBot, en
         support.understand(row["text"], support.hear(row["text"], encoder)).intent == row["intent"] for row in rows
     ]
 
-    assert share(right) >= 0.95  # 0.98 when this was written
+    assert share(right) >= 0.95  # 0.97 when this was written, 0.98 without the threshold of config.yml
 
 
 @pytest.mark.parametrize(("questions", "least"), [("questions", 0.80), ("unseen_questions", 0.65)])

@@ -13,6 +13,7 @@ from parley.conversation import Turn
 from parley.errors import Unavailable
 from parley.http_api import HttpApi
 from parley.http_door import HttpDoor
+from parley.rasa_door import RasaDoor
 from parley.services import Services
 from parley.turn import answer
 
@@ -71,7 +72,8 @@ class Client:
 @pytest.fixture
 def client(make_services: Callable[..., Services]) -> Client:
     services, queue = make_services(), MemoryQueue()
-    return Client(HttpApi(HttpDoor(services, queue, "support", "local")), queue, services)
+    door = HttpDoor(services, queue, lambda: b"operator", "support", "local")
+    return Client(HttpApi(door, RasaDoor(services, lambda: b"operator", "support")), queue, services)
 
 
 def test_a_first_message_begins_a_conversation(client: Client) -> None:
@@ -327,6 +329,13 @@ def test_the_openapi_document_names_every_route(client: Client) -> None:
         "/v1/health",
         "/v1/conversations/{conversation_id}",
         "/v1/conversations/{conversation_id}/turns/{turn_id}",
+        "/v1/conversations/{conversation_id}/person",
+        "/v1/conversations/{conversation_id}/handback",
+        "/webhooks/rest/webhook",
+        "/model/parse",
+        "/conversations/{sender}/tracker",
+        "/status",
+        "/version",
     }
     responses = document["paths"]["/v1/chat"]["post"]["responses"]
     assert set(responses) == {"200", "202", "400", "403", "404", "413", "422", "500", "503"}

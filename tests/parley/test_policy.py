@@ -171,3 +171,14 @@ def test_a_rule_with_a_slot_condition_holds_only_then_and_wins() -> None:
 
     assert talk.hear("greet", "hello") == ["utter_nothing"]
     assert "rule `greet again`" in talk.because
+
+
+def test_after_a_thousand_turns_no_more_is_kept_than_after_a_hundred() -> None:
+    talk, kept = Talk(), {}
+    for number in range(1, 501):
+        talk.hear("order_status", "where is it?")
+        talk.hear(None, "204518", order_number="204518")
+        kept[number] = len(talk.session.dialogue.trail)
+
+    assert kept[500] <= kept[50]
+    assert talk.hear("greet", "hello") == ["utter_greet"]

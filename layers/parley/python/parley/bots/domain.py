@@ -274,9 +274,8 @@ class DomainReader:
         required, ignored = self._required(name, placed)
         for slot, mappings in required.items():
             if mappings and slot in slots:  # Rasa 2 kept them in the form
-                conditions = (MappingCondition(name),)
                 moved = tuple(
-                    replace(self._mapping(each), conditions=conditions)
+                    _of_form(name, slot, self._mapping(each))
                     for item in mappings
                     if (each := shaped(Placed(item, placed.place), MappingShape, f"form `{name}`", self._faults))
                 )
@@ -314,6 +313,12 @@ class DomainReader:
                 self._faults.add(placed.place, f"form `{name}`: `required_slots` must be a list of slots")
                 required = {}
         return required, _names(value.get("ignored_intents"))
+
+
+def _of_form(form: str, slot: str, mapping: SlotMapping) -> SlotMapping:
+    """A mapping that stood in a form, as `rasa data migrate` moves it: only entities fill what was not asked for."""
+    anytime = mapping.type in ("from_entity", "from_trigger_intent")
+    return replace(mapping, conditions=(MappingCondition(form, None if anytime else slot),))
 
 
 def _mapping_faults(mapping: SlotMapping) -> Iterator[str]:

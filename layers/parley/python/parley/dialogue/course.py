@@ -76,7 +76,6 @@ class _Course:
         self._doing = doing
         self._repertoire = Repertoire(doing)
         self._because: list[str] = []
-        self._listened = Event("action", LISTEN)  # before it heard; done again where the turn is taken back
 
     @property
     def _bot(self) -> Bot:
@@ -91,9 +90,6 @@ class _Course:
         doing = self._doing
         if is_new or self._has_expired():
             yield from self._begin_session()
-        before = next((event for event in reversed(self._dialogue.trail) if event.kind == "action"), None)
-        if before is not None and before.name == LISTEN:
-            self._listened = before
         doing.apply([utterance(doing.understanding, doing.turn.text)])
         doing.dialogue = replace(self._dialogue, heard_at=doing.turn.sent_at)
         doing.apply((yield from self._repertoire.extracted(self._dialogue)))
@@ -117,7 +113,7 @@ class _Course:
         except (Rejected, ActionFailed):  # of an action of the bot's own; a conversation begins all the same
             begun = new_session(self._bot, self._dialogue)
         self._doing.apply(begun)
-        self._doing.told = list(self._dialogue.trail)
+        self._doing.told = []
 
     def _act(self) -> Generator[Need, Any, None]:
         """One action after the other."""
@@ -144,7 +140,7 @@ class _Course:
             if any(isinstance(each, Event) and each.kind == "user" for each in happened):
                 doing.apply((yield from self._repertoire.extracted(self._dialogue)))
             if prediction.action in _TAKEN_BACK:
-                doing.apply([self._listened])
+                self._listen()
             if prediction.action in (LISTEN, ACTION_SESSION_START, *_TAKEN_BACK):
                 return
         self._because.append("too many actions in a row")
@@ -179,7 +175,12 @@ class _Course:
         doing.apply(as_fallback(doing.say(failed)))
         if doing.called == 0:
             doing.apply([Event("rewind")])
-        doing.apply([self._listened])
+        self._listen()
+
+    def _listen(self) -> None:
+        """Listens, as the policy would before the turn was taken back, so that stories see the same of it."""
+        prediction = self._doing.policy.next(self._dialogue)
+        self._doing.apply([Event("action", LISTEN, hidden=prediction.hidden and prediction.action == LISTEN)])
 
     def _is_paused(self) -> bool:
         now = self._dialogue.now

@@ -105,6 +105,8 @@ class Doing:
             return self.say_text(own) if _says_something(own) else []
         extra = {key: value for key, value in response.items() if isinstance(key, str)}
         found = [each for each in self.say(str(template), dialogue, **extra) if isinstance(each, Said)]
+        if not found and template in self.bot.responses:  # but none of its variations is meant for this case
+            return []
         if not found:
             raise ActionFailed("it named a response that there is not")
         message = found[0].message

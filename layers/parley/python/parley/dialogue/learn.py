@@ -11,7 +11,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from parley.bots.bot import Bot
 from parley.bots.flows import SNIPPET, Flow
@@ -107,7 +107,7 @@ def _rules(drafted: dict[str, _Drafted]) -> Iterator[LearnedRule]:
         [(action, tellers)] = draft.told.items()
         if action != SNIPPET:
             names = ", ".join(dict.fromkeys(teller.title for teller in tellers))
-            yield LearnedRule(tuple(draft.states), action, len(key), names)
+            yield LearnedRule(tuple(json.loads(key)), action, len(key), names)  # as a bundle gives it back
 
 
 def _check_rules(bot: Bot, traces: Sequence[Trace], drafted: dict[str, _Drafted], faults: Faults) -> None:
@@ -169,7 +169,7 @@ def _check_complete(bot: Bot, traces: Sequence[Trace], faults: Faults) -> None:
 
 def _loop_exits(examples: Iterable[_Example]) -> Iterator[LoopExit]:
     """What rules and stories say of loops in which something else is talked about."""
-    found: dict[str, LoopExit] = {}
+    found: dict[str, Literal["interrupted", "left"]] = {}
     for example in examples:
         loop = loop_of(example.states[-1])
         states = _since_snippet(_last_two(example.states))
@@ -177,10 +177,11 @@ def _loop_exits(examples: Iterable[_Example]) -> Iterator[LoopExit]:
             continue
         listened = after_listening(example.states[-1])
         if listened and example.action == loop:
-            found[_key(states)] = LoopExit(tuple(states), "interrupted")
+            found[_key(states)] = "interrupted"
         elif not listened and example.action != loop:
-            found[_key(states)] = LoopExit(tuple(states), "left")
-    yield from found.values()
+            found[_key(states)] = "left"
+    for key, kind in found.items():
+        yield LoopExit(tuple(json.loads(key)), kind)
 
 
 def _last_two(states: list[State]) -> list[State]:

@@ -63,9 +63,12 @@ class Policy:
         if found is not None and found.action != rejected:
             return found
         ruled = self._rules.judge(self.states.of_trail(dialogue, self._rules.longest))
-        found = self._from(ruled, dialogue.now)
+        found = by_rule = self._from(ruled, dialogue.now)
         if found is None or found.action == rejected:
-            found = self._told(dialogue, rejected) or self._near(dialogue, rejected) or self._fallback(rejected)
+            found = self._told(dialogue, rejected) or self._near(dialogue, rejected)
+        if found is None:
+            found = self._fallback(dialogue, rejected)
+            found = replace(found, hidden=found.hidden or (by_rule is not None and by_rule.hidden))
         return replace(found, interrupts=ruled.interrupts)
 
     def without_stories(self, dialogue: Dialogue) -> tuple[str | None, LearnedRule | str | None]:
@@ -78,7 +81,7 @@ class Policy:
         return (found.action if found else None), ruled.rule
 
     def _built_in(self, now: Situation) -> Prediction | None:
-        intent = now.heard.name if now.heard and now.action == LISTEN else None
+        intent = now.heard.name if now.heard and (now.action == LISTEN or now.paused) else None
         action = BUILT_IN_INTENTS.get(intent) if intent else None
         if action is None:
             return None
@@ -117,8 +120,12 @@ class Policy:
             return None
         return Prediction(found[0].action, "nearest-story", f"like {self._name(found[0].story)}")
 
-    def _fallback(self, rejected: str | None) -> Prediction:
+    def _fallback(self, dialogue: Dialogue, rejected: str | None) -> Prediction:
+        """What is done where nothing applies; after something was done, that is to listen: it was understood."""
         settings = self.bot.policy
+        if dialogue.now.action not in (None, LISTEN):
+            was_hidden = next((event.hidden for event in reversed(dialogue.trail) if event.kind == "action"), False)
+            return Prediction(LISTEN, "fallback", "nothing follows", hidden=was_hidden)
         if not settings.fallback_enabled:
             return Prediction(LISTEN, "fallback", "nothing applies, and the fallback is off")
         action = settings.fallback_action

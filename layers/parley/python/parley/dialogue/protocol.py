@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from parley.bots.bot import RASAS_ACTIONS, Bot, Slot, SlotMapping, Variation
-from parley.conversation import Button, Dialogue, Entity, Event, EventKind, Message, Understanding
+from parley.conversation import FALLBACK_INTENT, Button, Dialogue, Entity, Event, EventKind, Message, Understanding
 from parley.errors import ActionFailed
 from parley.ports import ActionRequest
 
@@ -108,15 +108,18 @@ def tracker_json(
 def message_json(heard: Event, understanding: Understanding | None) -> dict[str, Any]:
     """What somebody said as Rasa's parse data."""
     confidence = understanding.confidence if understanding else 1.0
-    ranking = [
+    ranking: list[dict[str, Any]] = [
         {"name": score.name, "confidence": score.confidence}
         for score in (understanding.ranking if understanding else ())
     ]
+    intent: dict[str, Any] = {"name": heard.name, "confidence": confidence}
+    if heard.name == FALLBACK_INTENT and ranking:  # actions take the second for the likeliest one
+        ranking.insert(0, intent)
     return {
         "text": heard.text or "",
-        "intent": {"name": heard.name, "confidence": confidence},
+        "intent": intent,
         "entities": [entity_json(entity) for entity in heard.entities],
-        "intent_ranking": ranking or [{"name": heard.name, "confidence": confidence}],
+        "intent_ranking": ranking or [intent],
         "message_id": None,
         "metadata": {},
     }
@@ -211,6 +214,8 @@ def _event(sent: Mapping[str, Any]) -> Event | None:
             return Event("bot", value=sent.get("data"), text=str(sent.get("text") or ""))
         case "user":
             return _said(sent)
+        case "loop_interrupted":
+            return Event("loop_interrupted", value=sent.get("is_interrupted") is True)
         case _ if kind in NOT_SUPPORTED:
             return None
         case _:

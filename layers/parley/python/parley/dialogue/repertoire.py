@@ -178,7 +178,7 @@ def new_session(bot: Bot, dialogue: Dialogue) -> list[Happening]:
         kept = [
             Event("slot", slot, value)
             for slot, value in dialogue.now.slots.items()
-            if slot != REQUESTED_SLOT and value is not None and initial.get(slot) != value
+            if slot != REQUESTED_SLOT and initial.get(slot) != value
         ]
     return [Event("session_started"), *kept, Event("action", LISTEN)]
 

@@ -57,7 +57,8 @@ def replay(policy: Policy, story: Trace, set_by: SetBy | None = None) -> Iterato
         yield Replayed(event, name, prediction.policy, prediction.because)
         hidden = prediction.hidden and name == event.name
         given = set_by(event.name or "", dialogue, dialogue.trail) if set_by else None
-        dialogue = policy.tracker.after(dialogue, Event("action", event.name, hidden=hidden))
+        done = prediction.action if name == event.name else event.name  # `utter_faq`, where `utter_faq/hours` is meant
+        dialogue = policy.tracker.after(dialogue, Event("action", done, hidden=hidden))
         dialogue = policy.tracker.after_all(dialogue, given or ())
         really_set = given is not None
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from parley.bots.learned import Learned, State, Step
-from parley.conversation import Dialogue
+from parley.conversation import LISTEN, Dialogue, Event
 from parley.dialogue.states import States, after_listening
 
 # How a near match is sought: how many states back, which parts of them are looked at, and what it is worth. Entities
@@ -75,8 +75,8 @@ class StoryBook:
         """How many states a story may have that still could lead here: where the last few are in none, fewer."""
         for count in range(1, LONGEST_NEAR + 1):
             last = states[-count:]
-            seen = (last, _without_first(last, "active_loop"), _without_first(last, "user"))
-            seen = (*seen, _without_first(seen[1], "user"))
+            begun_later = [_without_first(last, "active_loop"), _without_first(last, "user")]
+            seen = [last, *begun_later, _without_first(begun_later[0], "user")]
             if len(last) == count and not any(near_key(each, count, NO_SLOTS) in self.learned.near for each in seen):
                 return count
         return self.learned.memory + 1
@@ -85,12 +85,20 @@ class StoryBook:
         """What the dialogue would be had it begun later, with nothing in its slots."""
         start, trail = self.states.tracker.start, dialogue.trail
         actions = [place for place, event in enumerate(trail) if event.kind == "action"]
+        if self.max_history:
+            begun = self._first_looked_at(trail, actions, self.max_history)
+            yield from (replace(dialogue, before=start, trail=trail[place:]) for place in actions if place >= begun)
+            return
         shown = [not trail[place].hidden for place in actions]
-        long_enough = len(actions) - (self.max_history or len(actions))  # those before it leave no trace but in slots
         for number, place in enumerate(actions):
-            begins = trail[place].name in self.learned.beginnings or number < long_enough
-            if begins and (self.max_history or sum(shown[number:]) <= most_states):
+            if trail[place].name in self.learned.beginnings and sum(shown[number:]) <= most_states:
                 yield replace(dialogue, before=start, trail=trail[place:])
+
+    @staticmethod
+    def _first_looked_at(trail: Sequence[Event], actions: Sequence[int], max_history: int) -> int:
+        """The last listening before as many actions as stories look back at."""
+        before = reversed(actions[:-max_history])
+        return next((place for place in before if trail[place].name == LISTEN), 0)
 
     def _recent(self, states: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return states[-self.max_history :] if self.max_history else states
@@ -102,11 +110,11 @@ def digest(states: Sequence[State]) -> str:
     return hashlib.blake2b(content, digest_size=9).hexdigest()
 
 
-def _without_first(states: Sequence[State], part: str) -> list[State]:
+def _without_first(states: list[dict[str, Any]], part: str) -> list[dict[str, Any]]:
     """The states as they are where the conversation begins later than what the first of them has of this part."""
     first = states[0].get(part)
     same = next((place for place, state in enumerate(states) if state.get(part) != first), len(states))
-    return [{key: each for key, each in state.items() if key != part} for state in states[:same]] + list(states[same:])
+    return [{key: each for key, each in state.items() if key != part} for state in states[:same]] + states[same:]
 
 
 def near_key(states: Sequence[State], count: int, parts: frozenset[str]) -> str | None:

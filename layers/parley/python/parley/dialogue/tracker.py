@@ -81,7 +81,7 @@ class Tracker:
         """The situation after an event that takes nothing back. Written out: it is done dozens of times a turn."""
         match event.kind:
             case "user":
-                return Situation(now.slots, now.loop, now.action, event, now.followup, now.paused)
+                return Situation(now.slots, now.loop, now.action, event, None, now.paused)
             case "action":
                 loop = now.loop
                 if loop is not None and (loop.interrupted or loop.rejected):
@@ -93,8 +93,12 @@ class Tracker:
             case "active_loop":
                 loop = Loop(event.name) if event.name else None
                 return Situation(now.slots, loop, now.action, now.heard, now.followup, now.paused)
-            case "action_execution_rejected" if now.loop is not None and now.loop.name == event.name:
-                return replace(now, loop=replace(now.loop, rejected=True))
+            case "action_execution_rejected":
+                loop = now.loop
+                if loop is not None and loop.name == event.name:
+                    loop = replace(loop, rejected=True)
+                followup = None if now.followup == event.name else now.followup
+                return Situation(now.slots, loop, now.action, now.heard, followup, now.paused)
             case "loop_interrupted" if now.loop is not None:
                 return replace(now, loop=replace(now.loop, interrupted=bool(event.value)))
             case "followup":
