@@ -4,6 +4,7 @@ The stack comes from `deployed_stack`; nothing here knows how it was deployed. P
 machine has, since its own download is not part of set-up.
 """
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect, sync_playwright
+
+from tests.stack.person import ask
 
 REPLY_TIMEOUT_MS = 20_000  # a cold function behind an emulator, with the generator thinking
 
@@ -59,10 +62,33 @@ class ChatPage:
     def last_source(self) -> Locator:
         return self.messages.last.locator(".source")
 
+    @property
+    def panel(self) -> Locator:
+        """The reasons of a reply."""
+        return self.page.get_by_role("dialog", name="Why this reply?")
+
+    @property
+    def remembered(self) -> dict[str, str]:
+        """The id and the token of the conversation in this tab."""
+        kept = self.page.evaluate("sessionStorage.getItem(`parley ${new URL(document.baseURI).pathname}`)")
+        return dict(json.loads(kept))
+
+    def explain(self) -> None:
+        """Switch the reasons on, or off again."""
+        self.page.get_by_role("switch", name="Explain").click()
+
     def say(self, words: str) -> None:
         """Type words, press Enter, and wait for what comes back."""
         self.composer.fill(words)
         self.awaiting_reply(lambda: self.composer.press("Enter"))
+
+    def tell(self, words: str) -> None:
+        """Say words to a person who has taken over, and wait until they are delivered."""
+        said_before = self.messages.count()
+        self.composer.fill(words)
+        self.composer.press("Enter")
+        expect(self.messages).to_have_count(said_before + 1)
+        expect(self.messages.last.get_by_text("Delivered")).to_be_visible(timeout=REPLY_TIMEOUT_MS)
 
     def choose(self, title: str) -> None:
         """Press one of the suggested answers and wait for what comes back."""
@@ -72,6 +98,32 @@ class ChatPage:
         said_before = self.messages.count()
         act()
         expect(self.messages).to_have_count(said_before + 2, timeout=REPLY_TIMEOUT_MS)
+
+
+@dataclass(frozen=True)
+class Operator:
+    """Who takes conversations over."""
+
+    http: str
+    key: str
+
+    def write(self, conversation_id: str, message: str) -> None:
+        self._do(conversation_id, "person", {"message": message}, 201)
+
+    def hand_back(self, conversation_id: str) -> None:
+        self._do(conversation_id, "handback", None, 200)
+
+    def _do(self, conversation_id: str, what: str, body: Any, status: int) -> None:
+        url = f"{self.http}/v1/conversations/{conversation_id}/{what}"
+        answer = ask(url, method="POST", body=body, Authorization=f"Bearer {self.key}")
+        assert answer.status == status, answer
+
+
+@pytest.fixture(scope="session")
+def operator(deployed_stack: Any) -> Operator:
+    arn = deployed_stack.outputs["Parley-local-Chat"]["OperatorKeySecret"]
+    key = deployed_stack.client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"]
+    return Operator(deployed_stack.http, key)
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Route, expect
 
+PICTURE = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><rect width="9" height="9"/></svg>'
+
 
 def test_a_greeting_is_answered_with_buttons_and_a_button_is_a_message(chat):
     chat.open()
@@ -70,7 +72,7 @@ def test_a_reload_keeps_the_conversation_and_a_new_one_forgets_it(chat):
 def test_a_conversation_that_was_erased_starts_afresh(chat):
     chat.open()
     chat.say("hello")
-    erase_conversation(chat.page)
+    erase_conversation(chat)
 
     chat.page.reload()
 
@@ -82,7 +84,7 @@ def test_a_conversation_that_was_erased_starts_afresh(chat):
 def test_a_conversation_that_is_erased_meanwhile_goes_on_as_a_new_one(chat):
     chat.open()
     chat.say("hello")
-    erase_conversation(chat.page)
+    erase_conversation(chat)
 
     chat.say("hello")
 
@@ -114,6 +116,63 @@ def test_html_and_script_addresses_from_the_bot_stay_text(chat):
     assert bubble.locator("img").count() == 0
     links = bubble.get_by_role("link").evaluate_all("links => links.map(link => link.href)")
     assert links == ["https://shop.example/", "https://pictures.example/a.png"]
+
+
+def test_a_file_is_a_link_and_what_is_meant_for_other_channels_is_not_shown(chat):
+    replies = [
+        {"text": "one", "attachment": "https://files.example/a/invoice.pdf", "custom": {"sticker": 7}},
+        {"text": "two", "attachment": {"url": "https://files.example/b", "name": "Our terms"}},
+        {"text": "three", "attachment": {"type": "template", "payload": {}}},
+        {"text": "four", "attachment": "javascript:alert(1)", "image": "http://"},
+        {"text": "", "custom": {"sticker": 8}},
+    ]
+    chat.page.route("**/v1/chat", lambda route: route.fulfill(json={**answer({}), "replies": replies}))
+    chat.open()
+
+    chat.say("hello")
+
+    bubbles = chat.messages.last.locator(".bubble")
+    expect(bubbles).to_have_count(4)
+    links = bubbles.get_by_role("link").evaluate_all("links => links.map(link => [link.text, link.href])")
+    assert links == [
+        ["invoice.pdf", "https://files.example/a/invoice.pdf"],
+        ["Our terms", "https://files.example/b"],
+    ]
+    assert "sticker" not in bubbles.all_text_contents()
+
+
+def test_a_picture_of_this_origin_is_shown(chat):
+    chat.page.route("**/v1/chat", lambda route: route.fulfill(json=answer({"text": "", "image": "assets/a.png"})))
+    chat.page.route("**/assets/a.png", lambda route: route.fulfill(content_type="image/svg+xml", body=PICTURE))
+    chat.open()
+
+    chat.say("hello")
+
+    expect(chat.messages.last.get_by_role("img", name="Picture")).to_be_visible()
+
+
+def test_a_button_sends_its_payload_and_is_shown_by_its_title_also_after_a_reload(chat):
+    sent: list[str] = []
+    offer = {"text": "Which one?", "buttons": [{"title": "The large one", "payload": '/inform{"size": "xl"}'}]}
+
+    def serve(route: Route) -> None:
+        sent.append(route.request.post_data_json["message"])
+        route.fulfill(json={**answer(offer), "turn_id": route.request.post_data_json["turn_id"]})
+
+    turns = [recorded(1, "hello"), recorded(2, '/inform{"size": "xl"}'), recorded(3, '/order_status{"order": 7}')]
+    turns[0]["replies"] = [offer]
+    chat.page.route("**/v1/chat", serve)
+    chat.page.route("**/v1/conversations/*", lambda route: route.fulfill(json={"turns": turns}))
+    chat.open()
+    chat.say("hello")
+
+    chat.choose("The large one")
+
+    bubbles = chat.page.locator(".of-person .bubble")
+    assert sent == ["hello", '/inform{"size": "xl"}']
+    expect(bubbles).to_have_text(["hello", "The large one"])
+    chat.page.reload()
+    expect(bubbles).to_have_text(["hello", "The large one", "order status"])
 
 
 def test_a_refusal_is_a_sentence_that_cannot_be_tried_again(chat):
@@ -233,11 +292,11 @@ def test_the_page_asks_no_other_host(chat):
     assert origins == {urlsplit(chat.url)[:2]}
 
 
-def erase_conversation(page) -> None:
+def erase_conversation(chat) -> None:
     """Erase what the tab remembers, the way another device of the same person would."""
-    remembered = json.loads(page.evaluate("Object.values(sessionStorage)[0]"))
-    erased = page.request.delete(
-        f"{page.url}v1/conversations/{remembered['id']}", headers={"Authorization": f"Bearer {remembered['token']}"}
+    remembered = chat.remembered
+    erased = chat.page.request.delete(
+        f"{chat.url}v1/conversations/{remembered['id']}", headers={"Authorization": f"Bearer {remembered['token']}"}
     )
     assert erased.ok
 

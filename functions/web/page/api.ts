@@ -5,7 +5,7 @@
  * page's own, because the page may live under a prefix.
  */
 
-export type Source = "scripted" | "knowledge" | "cached" | "generated" | "fallback";
+export type Source = "scripted" | "knowledge" | "cached" | "generated" | "fallback" | "handoff" | "person";
 
 export interface Button {
   title: string; // shown
@@ -24,6 +24,38 @@ export interface Reply {
   buttons?: Button[];
   image?: string;
   citations?: Citation[];
+  attachment?: unknown; // as the bot's author wrote it
+}
+
+export interface Entity {
+  name: string;
+  value: unknown;
+  text: string;
+  role?: string;
+}
+
+export interface Intent {
+  name: string;
+  confidence: number; // 0 to 1
+}
+
+export type Policy = "rule" | "story" | "nearest-story" | "form" | "fallback" | "followup" | "built-in";
+
+/** Why the bot did what it did. */
+export interface Explanation {
+  understanding: {
+    intent: string | null; // null: nothing that the bot was taught
+    confidence: number;
+    ranking: Intent[];
+    entities: Entity[];
+    in_scope: number; // how likely it is that the bot was taught this
+    retrieval_intent?: string;
+  };
+  steps: { action: string; policy: Policy; because: string; rejected: boolean }[];
+  slots: { name: string; before: unknown; after: unknown }[];
+  form: { name: string; requested_slot: string | null } | null;
+  knowledge: Citation[];
+  timings_ms: Record<string, number>; // in the order of the steps; `total` is all of them
 }
 
 export interface Answer {
@@ -32,12 +64,15 @@ export interface Answer {
   turn_id: string;
   replies: Reply[];
   source: Source;
+  handed_off?: boolean; // a person has the conversation
+  explanation?: Explanation; // where it was asked for
 }
 
 export interface RecordedTurn {
   turn_id: string;
   number: number;
-  message: string;
+  message: string; // "" where a person who has taken over writes, or hands back
+  channel?: string; // "person" for their turns
   replies: Reply[];
   source: Source;
 }
@@ -45,12 +80,14 @@ export interface RecordedTurn {
 export interface History {
   turns: RecordedTurn[]; // oldest first
   next?: number | null; // where earlier turns end, if there are any
+  handed_off?: boolean; // a person has the conversation now
 }
 
 export interface Bot {
   title: string;
   description: string;
   suggestions: string[];
+  explains: boolean; // to whoever asks
 }
 
 /** A conversation this page may go on with. */
@@ -83,14 +120,16 @@ export class Problem extends Error {
 const TIMEOUT_MS = 35_000; // API Gateway gives up after 30 s
 const PAUSES_MS = [600, 2_000]; // before the second and the third try
 const LONGEST_PAUSE_MS = 10_000; // nobody waits longer for a reply in a chat
+const LATEST_TURNS = 10;
 
 /** The bot's answer to a turn. Tried again with the same turn id, so that the bot acts once. */
-export async function say(turnId: string, message: string, pass: Pass | null): Promise<Answer> {
+export async function say(turnId: string, message: string, pass: Pass | null, explain: boolean): Promise<Answer> {
+  const conversation = pass && { conversation_id: pass.id };
   return await patiently(() =>
     request<Answer>("v1/chat", pass, {
       method: "POST",
       headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ message, turn_id: turnId, ...(pass && { conversation_id: pass.id }) }),
+      body: JSON.stringify({ message, turn_id: turnId, ...conversation, ...(explain && { explain }) }),
     }),
   );
 }
@@ -98,18 +137,28 @@ export async function say(turnId: string, message: string, pass: Pass | null): P
 /** The last turns of a conversation, or those before a turn's number. */
 export async function history(pass: Pass, before?: number): Promise<History> {
   const page = before === undefined ? "" : `?before=${before}`;
-  return await patiently(() => request<History>(`v1/conversations/${encodeURIComponent(pass.id)}${page}`, pass));
+  return await patiently(() => request<History>(addressOf(pass) + page, pass));
+}
+
+/** The very last turns. Asked once: who looks again and again need not be patient. */
+export async function latest(pass: Pass): Promise<History> {
+  return await request<History>(`${addressOf(pass)}?limit=${LATEST_TURNS}`, pass);
 }
 
 /** Who answers here. */
 export async function bot(): Promise<Bot> {
-  return (await patiently(() => request<{ bot: Bot }>("v1/health", null))).bot;
+  const health = await patiently(() => request<{ explain?: boolean; bot: Omit<Bot, "explains"> }>("v1/health", null));
+  return { ...health.bot, explains: health.explain ?? false };
 }
 
 /** A turn id. `crypto.randomUUID` is missing where the page came over plain HTTP from another machine. */
 export function newTurnId(): string {
   if (crypto.randomUUID) return crypto.randomUUID();
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+function addressOf(pass: Pass): string {
+  return `v1/conversations/${encodeURIComponent(pass.id)}`;
 }
 
 async function patiently<T>(call: () => Promise<T>): Promise<T> {

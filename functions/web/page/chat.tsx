@@ -19,17 +19,29 @@ import {
 import { useEffect, useState } from "react";
 
 import { bot as fetchBot, type Bot } from "./api";
-import { type Conversation, type Entry, useConversation } from "./conversation";
-import { Answer, Choices } from "./reply";
+import { type Conversation, useConversation } from "./conversation";
+import { buttonsOf, type Entry } from "./entries";
+import { EXPLAINING, keep, kept } from "./kept";
+import { Answer, Bubbles, Choices } from "./reply";
+import { Why } from "./why";
 
 const LONGEST_MESSAGE = 4000; // characters; the API refuses more
 const COUNTED_FROM = 3500; // where the composer begins to say how many are left
-const UNKNOWN_BOT: Bot = { title: "Parley", description: "", suggestions: [] };
+const UNKNOWN_BOT: Bot = { title: "Parley", description: "", suggestions: [], explains: false };
 const HAS_KEYBOARD = matchMedia("(pointer: fine)").matches; // elsewhere a focused field would cover half the screen
+
+/** Of which reply the reasons are shown, and how to ask for them. */
+interface Reasons {
+  shown: string | null;
+  show: (id: string | null) => void;
+}
 
 export function Chat() {
   const bot = useBot();
-  const conversation = useConversation();
+  const [wantsReasons, setWantsReasons] = useState(() => kept<boolean>(EXPLAINING) ?? false);
+  const [shown, show] = useState<string | null>(null);
+  const isExplaining = bot.explains && wantsReasons;
+  const conversation = useConversation(isExplaining);
   const runtime = useExternalStoreRuntime({
     messages: conversation.entries,
     isRunning: conversation.isWaiting,
@@ -38,31 +50,65 @@ export function Chat() {
     onNew: async (message) => await conversation.say(textOf(message)),
   });
 
+  function switchReasons() {
+    keep(EXPLAINING, !wantsReasons);
+    setWantsReasons(!wantsReasons);
+  }
+
   return (
     <AssistantRuntimeProvider runtime={runtime}>
-      <header className="top">
-        <Mark />
-        <h1>{bot.title}</h1>
-        <button
-          type="button"
-          aria-label="New conversation"
-          onClick={conversation.startOver}
-          disabled={conversation.entries.length === 0}
-        >
-          New<span className="wide"> conversation</span>
-        </button>
-      </header>
-      <main>
-        <Thread bot={bot} conversation={conversation} />
-      </main>
+      <div className="frame">
+        <header className="top">
+          <Mark />
+          <h1>{bot.title}</h1>
+          {bot.explains && (
+            <button type="button" role="switch" className="switch" aria-checked={isExplaining} onClick={switchReasons}>
+              Explain
+            </button>
+          )}
+          <button
+            type="button"
+            aria-label="New conversation"
+            onClick={conversation.startOver}
+            disabled={conversation.entries.length === 0}
+          >
+            New<span className="wide"> conversation</span>
+          </button>
+        </header>
+        <main>
+          <Thread bot={bot} conversation={conversation} reasons={isExplaining ? { shown, show } : null} />
+        </main>
+      </div>
+      {isExplaining && <ShownReasons entries={conversation.entries} shown={shown} show={show} />}
     </AssistantRuntimeProvider>
   );
 }
 
-function Thread({ bot, conversation }: { bot: Bot; conversation: Conversation }) {
-  const { entries, isWaiting, isRestoring, showEarlier } = conversation;
+function ShownReasons({ entries, shown, show }: { entries: readonly Entry[] } & Reasons) {
+  const index = entries.findIndex((entry) => entry.id === shown);
+  const entry = entries[index];
+  if (entry?.kind !== "bot" || !entry.explanation) return null;
+  const before = entries[index - 1];
+  return (
+    <Why
+      key={entry.id}
+      explanation={entry.explanation}
+      words={before?.kind === "person" ? before.text : ""}
+      done={() => show(null)}
+    />
+  );
+}
+
+interface InThread {
+  bot: Bot;
+  conversation: Conversation;
+  reasons: Reasons | null; // null: nobody asks for them
+}
+
+function Thread({ bot, conversation, reasons }: InThread) {
+  const { entries, isWaiting, isRestoring, isHandedOff, showEarlier } = conversation;
   const last = entries.at(-1);
-  const buttons = last?.kind === "bot" ? last.replies.flatMap((reply) => reply.buttons ?? []) : [];
+  const buttons = last?.kind === "bot" && !isHandedOff ? buttonsOf(last.replies) : [];
 
   return (
     <ThreadPrimitive.Root className="thread">
@@ -76,7 +122,12 @@ function Thread({ bot, conversation }: { bot: Bot; conversation: Conversation })
           {entries.length === 0 && !isRestoring && <Welcome bot={bot} />}
           <ThreadPrimitive.Messages>
             {({ message }) => (
-              <Message entry={message.metadata.custom.entry as Entry | undefined} bot={bot} conversation={conversation} />
+              <Message
+                entry={message.metadata.custom.entry as Entry | undefined}
+                bot={bot}
+                conversation={conversation}
+                reasons={reasons}
+              />
             )}
           </ThreadPrimitive.Messages>
           {buttons.length > 0 && (
@@ -88,6 +139,9 @@ function Thread({ bot, conversation }: { bot: Bot; conversation: Conversation })
           )}
         </div>
       </ThreadPrimitive.Viewport>
+      <p className="notice" role="status">
+        {isHandedOff && "A person has taken over"}
+      </p>
       <Composer title={bot.title} />
     </ThreadPrimitive.Root>
   );
@@ -113,9 +167,10 @@ function Welcome({ bot }: { bot: Bot }) {
 }
 
 /** One entry of the thread. assistant-ui puts a message without an entry where the reply is going to be. */
-function Message({ entry, bot, conversation }: { entry?: Entry; bot: Bot; conversation: Conversation }) {
+function Message({ entry, bot, conversation, reasons }: InThread & { entry?: Entry }) {
   switch (entry?.kind) {
     case undefined:
+      if (conversation.isHandedOff) return null; // a person may take their time, and the bot is silent
       return (
         <MessagePrimitive.Root className="message of-bot typing" role="status">
           <span className="unseen">{bot.title} is typing</span>
@@ -127,13 +182,25 @@ function Message({ entry, bot, conversation }: { entry?: Entry; bot: Bot; conver
         <MessagePrimitive.Root className="message of-person">
           <span className="unseen">You said: </span>
           <p className="bubble">{entry.text}</p>
+          {entry.isDelivered && <p className="delivered">Delivered</p>}
         </MessagePrimitive.Root>
       );
     case "bot":
       return (
         <MessagePrimitive.Root className="message of-bot">
           <span className="unseen">{bot.title} said: </span>
-          <Answer replies={entry.replies} source={entry.source} />
+          <Answer replies={entry.replies} source={entry.source}>
+            {reasons && entry.explanation && <AskWhy id={entry.id} {...reasons} />}
+          </Answer>
+        </MessagePrimitive.Root>
+      );
+    case "desk":
+      return (
+        <MessagePrimitive.Root className="message of-desk">
+          <p className="speaker">
+            Person<span className="unseen"> said: </span>
+          </p>
+          <Bubbles replies={entry.replies} />
         </MessagePrimitive.Root>
       );
     case "trouble": {
@@ -150,6 +217,23 @@ function Message({ entry, bot, conversation }: { entry?: Entry; bot: Bot; conver
       );
     }
   }
+}
+
+function AskWhy({ id, shown, show }: { id: string } & Reasons) {
+  return (
+    <button
+      type="button"
+      className="ask-why"
+      aria-haspopup="dialog"
+      aria-expanded={shown === id}
+      onClick={({ currentTarget }) => {
+        currentTarget.focus(); // Safari does not, and the panel gives the focus back to where it was
+        show(shown === id ? null : id);
+      }}
+    >
+      Why?
+    </button>
+  );
 }
 
 function Composer({ title }: { title: string }) {

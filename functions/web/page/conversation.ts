@@ -1,48 +1,59 @@
 /*
- * The conversation on the screen: what was said, whether a reply is awaited, and what the person can do next.
+ * The conversation on the screen: what was said, whether a reply is awaited, who answers, and what the person can do
+ * next.
  *
- * Holds the one piece of state of this page. The conversation's id and token stay in the tab's session storage: they
- * outlive a reload, and end with the tab.
+ * Holds the state of this page. The conversation's id and token stay in the tab's session storage.
  */
 import { useCallback, useEffect, useRef, useState } from "react";
 
-import { history, newTurnId, Problem, say as send, type Pass, type RecordedTurn, type Reply, type Source } from "./api";
+import { history, latest, newTurnId, Problem, say as send, type Answer, type Pass } from "./api";
+import { ended, type Entry, isNews, merged, said, type Utterance, wordsOf } from "./entries";
+import { CONVERSATION, keep, kept } from "./kept";
 
-/** Something a person says: `payload` is sent, `shown` is what they chose or typed. */
-export interface Utterance {
-  turnId: string;
-  payload: string;
-  shown: string;
-}
-
-export type Entry =
-  | { kind: "person"; id: string; text: string }
-  | { kind: "bot"; id: string; replies: Reply[]; source: Source }
-  | { kind: "trouble"; id: string; sentence: string; again: Utterance | null };
+const LOOK_EVERY_MS = 3_000; // whether the person who has taken over wrote something
+const LOOK_SELDOM_MS = 15_000;
+const SELDOM_AFTER_MS = 120_000; // in which nothing happened
 
 export interface Conversation {
   entries: readonly Entry[];
   isWaiting: boolean; // for a reply
   isRestoring: boolean; // what was said before the page was loaded
+  isHandedOff: boolean; // a person answers, not the bot
   showEarlier: (() => Promise<void>) | null; // where there are turns that are not on the screen
   say: (payload: string, shown?: string) => Promise<void>;
   sayAgain: (utterance: Utterance) => Promise<void>;
   startOver: () => void;
 }
 
-export function useConversation(): Conversation {
+/** The tab's conversation; `isExplaining`: the bot is asked for its reasons. */
+export function useConversation(isExplaining: boolean): Conversation {
   const [entries, setEntries] = useState<readonly Entry[]>([]);
   const [earlierEnd, setEarlierEnd] = useState<number>();
   const [isWaiting, setWaiting] = useState(false);
   const [isRestoring, setRestoring] = useState(() => remembered() !== null);
+  const [isHandedOff, setHandedOff] = useState(false);
   const current = useRef({}); // another object for each conversation: a reply that comes too late finds its own gone
+  const onScreen = useRef(entries);
+  onScreen.current = entries;
 
   const restore = useCallback(async (pass: Pass, before?: number) => {
     const begun = current.current;
-    const restored = await recorded(pass, before);
-    if (begun !== current.current) return;
-    setEntries((later) => [...restored.entries, ...later]);
-    setEarlierEnd(restored.earlierEnd);
+    try {
+      const { turns, next, handed_off } = await history(pass, before);
+      if (begun !== current.current) return;
+      setEntries((there) => merged(there, turns));
+      setEarlierEnd(next ?? undefined);
+      setHandedOff(handed_off ?? false);
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      if (begun !== current.current) return;
+      if (error.lostConversation) {
+        remember(null);
+        setEarlierEnd(undefined);
+      } else {
+        setEntries((there) => [trouble(error, null), ...there]);
+      }
+    }
     setRestoring(false);
   }, []);
 
@@ -54,19 +65,92 @@ export function useConversation(): Conversation {
     };
   }, [restore]);
 
-  const deliver = useCallback(async (utterance: Utterance) => {
+  /** Puts what was said meanwhile on the screen. Whether there was anything. */
+  const catchUp = useCallback(async (): Promise<boolean> => {
     const begun = current.current;
-    setWaiting(true);
-    const entry = await answer(utterance);
-    if (begun !== current.current) return;
-    setEntries((earlier) => [...earlier, entry]);
-    setWaiting(false);
+    const pass = remembered();
+    if (!pass) return false;
+    try {
+      let page = await latest(pass);
+      let turns = page.turns;
+      const { handed_off } = page;
+      const hasNews = turns.some((turn) => isNews(onScreen.current, turn));
+      while (page.next && page.turns.every((turn) => isNews(onScreen.current, turn))) {
+        page = await history(pass, page.next);
+        turns = [...page.turns, ...turns];
+      }
+      if (begun !== current.current) return false;
+      if (hasNews) setEntries((there) => merged(there, turns));
+      setHandedOff(handed_off ?? false);
+      return hasNews;
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      if (begun === current.current && error.lostConversation) setHandedOff(false);
+      return false;
+    }
   }, []);
 
+  useEffect(() => {
+    if (!isHandedOff || isWaiting) return;
+    let changedAt = Date.now();
+    let next: number | undefined;
+    let isOver = false;
+
+    function lookLater() {
+      clearTimeout(next);
+      if (isOver || document.hidden) return;
+      next = window.setTimeout(look, Date.now() - changedAt < SELDOM_AFTER_MS ? LOOK_EVERY_MS : LOOK_SELDOM_MS);
+    }
+
+    async function look() {
+      if (await catchUp()) changedAt = Date.now();
+      lookLater();
+    }
+
+    function turn() {
+      if (document.hidden) clearTimeout(next);
+      else void look();
+    }
+
+    lookLater();
+    document.addEventListener("visibilitychange", turn);
+    return () => {
+      isOver = true;
+      clearTimeout(next);
+      document.removeEventListener("visibilitychange", turn);
+    };
+  }, [isHandedOff, isWaiting, catchUp]);
+
+  const deliver = useCallback(
+    async (utterance: Utterance) => {
+      const begun = current.current;
+      setWaiting(true);
+      try {
+        const answer = await sayInConversation(utterance, isExplaining);
+        if (begun !== current.current) return;
+        if (answer.conversation_token) {
+          remember({ id: answer.conversation_id, token: answer.conversation_token });
+          setEntries(ended);
+          setEarlierEnd(undefined);
+        }
+        const turn = { ...answer, turn_id: utterance.turnId, message: utterance.payload };
+        setEntries((there) => merged(there, [turn]));
+        setHandedOff(answer.handed_off ?? false);
+        if (isHandedOff && !answer.handed_off) await catchUp(); // the bot took over again before we looked
+      } catch (error) {
+        if (!(error instanceof Problem)) throw error;
+        if (begun !== current.current) return;
+        setEntries((there) => [...there, trouble(error, utterance)]);
+      }
+      setWaiting(false);
+    },
+    [isExplaining, isHandedOff, catchUp],
+  );
+
   const say = useCallback(
-    async (payload: string, shown = payload) => {
+    async (payload: string, shown = wordsOf(payload)) => {
       const utterance = { turnId: newTurnId(), payload, shown };
-      setEntries((earlier) => [...earlier, { kind: "person", id: `${utterance.turnId}-said`, text: shown }]);
+      setEntries((there) => [...there, said(utterance)]);
       await deliver(utterance);
     },
     [deliver],
@@ -74,7 +158,7 @@ export function useConversation(): Conversation {
 
   const sayAgain = useCallback(
     async (utterance: Utterance) => {
-      setEntries((earlier) => earlier.filter((entry) => !(entry.kind === "trouble" && entry.again === utterance)));
+      setEntries((there) => there.filter((entry) => !(entry.kind === "trouble" && entry.again === utterance)));
       await deliver(utterance);
     },
     [deliver],
@@ -87,89 +171,37 @@ export function useConversation(): Conversation {
     setEarlierEnd(undefined);
     setRestoring(false);
     setWaiting(false);
+    setHandedOff(false);
   }, []);
 
   const pass = remembered();
   const showEarlier = pass && earlierEnd !== undefined ? () => restore(pass, earlierEnd) : null;
-  return { entries, isWaiting, isRestoring, showEarlier, say, sayAgain, startOver };
+  return { entries, isWaiting, isRestoring, isHandedOff, showEarlier, say, sayAgain, startOver };
 }
 
-/** What was said before, and where what was said earlier still ends. A conversation that is gone is forgotten. */
-async function recorded(pass: Pass, before?: number): Promise<{ entries: Entry[]; earlierEnd?: number }> {
-  try {
-    const { turns, next } = await history(pass, before);
-    return { entries: asEntries(turns), earlierEnd: next ?? undefined };
-  } catch (error) {
-    if (!(error instanceof Problem)) throw error;
-    if (!error.lostConversation) {
-      return { entries: [{ kind: "trouble", id: newTurnId(), sentence: error.message, again: null }], earlierEnd: before };
-    }
-    remember(null);
-    return { entries: [] };
-  }
-}
-
-/** What the bot has to say to an utterance, or the trouble that kept it from answering. */
-async function answer(utterance: Utterance): Promise<Entry> {
-  try {
-    const reply = await sayInConversation(utterance);
-    return { kind: "bot", id: reply.turn_id, replies: reply.replies, source: reply.source };
-  } catch (error) {
-    if (!(error instanceof Problem)) throw error;
-    const id = `${utterance.turnId}-trouble-${newTurnId()}`;
-    return { kind: "trouble", id, sentence: error.message, again: error.passes ? utterance : null };
-  }
+function trouble(problem: Problem, utterance: Utterance | null): Entry {
+  const again = problem.passes ? utterance : null;
+  return { kind: "trouble", id: `trouble-${newTurnId()}`, sentence: problem.message, again };
 }
 
 /** The answer in the remembered conversation, or in a new one where that is gone. */
-async function sayInConversation({ turnId, payload }: Utterance) {
+async function sayInConversation({ turnId, payload }: Utterance, isExplaining: boolean): Promise<Answer> {
   const pass = remembered();
   try {
-    const reply = await send(turnId, payload, pass);
-    if (reply.conversation_token) remember({ id: reply.conversation_id, token: reply.conversation_token });
-    return reply;
+    return await send(turnId, payload, pass, isExplaining);
   } catch (error) {
     if (!(pass && error instanceof Problem && error.lostConversation)) throw error;
-    remember(null);
-    return await sayInConversation({ turnId, payload, shown: payload });
+    return await send(turnId, payload, null, isExplaining);
   }
 }
 
-/** The entries of recorded turns. A message that a button sent is shown by the button's title. */
-function asEntries(turns: RecordedTurn[]): Entry[] {
-  return turns.flatMap((turn, index): Entry[] => {
-    const offered = turns[index - 1]?.replies.flatMap((reply) => reply.buttons ?? []) ?? [];
-    const text = offered.find((button) => button.payload === turn.message)?.title ?? turn.message;
-    return [
-      { kind: "person", id: `${turn.turn_id}-said`, text },
-      { kind: "bot", id: turn.turn_id, replies: turn.replies, source: turn.source },
-    ];
-  });
-}
-
-/** One origin may serve several stacks under different prefixes. */
-const KEY = `parley ${new URL(document.baseURI).pathname}`;
-
-let kept: Pass | null = read();
+let pass = kept<Pass>(CONVERSATION);
 
 function remembered(): Pass | null {
-  return kept;
+  return pass;
 }
 
-function remember(pass: Pass | null): void {
-  kept = pass;
-  try {
-    if (pass) sessionStorage.setItem(KEY, JSON.stringify(pass));
-    else sessionStorage.removeItem(KEY);
-  } catch {
-    // Storage is switched off in this browser: the conversation then ends with a reload.
-  }
-}
-
-function read(): Pass | null {
-  try {
-    return JSON.parse(sessionStorage.getItem(KEY) ?? "null") as Pass | null;
-  } catch {
-    return null;
-  }
+function remember(next: Pass | null): void {
+  pass = next;
+  keep(CONVERSATION, next);
 }

@@ -15,9 +15,35 @@ export function Markdown({ children }: { children: string }) {
 
 /** A picture of this origin; one from elsewhere is offered as a link, since this page asks no other host. */
 export function Picture({ src, alt }: { src: string; alt: string }) {
-  const address = new URL(src, document.baseURI);
-  if (address.origin === location.origin) return <img src={address.href} alt={alt} loading="lazy" />;
-  return <Link href={address.href}>{alt}</Link>;
+  const address = addressOf(src);
+  if (address?.origin === location.origin) return <img src={address.href} alt={alt} loading="lazy" />;
+  return <Link href={address?.href}>{alt}</Link>;
+}
+
+/** A file, by an address or by `{url, name}`. In any other form it is meant for another channel. */
+export function Attachment({ attachment }: { attachment: unknown }) {
+  const { url, name, title } = fieldsOf(attachment);
+  if (typeof url !== "string") return null;
+  const address = addressOf(url);
+  const told = [name, title, address?.pathname.split("/").at(-1)].find((text) => text && typeof text === "string");
+  return (
+    <p>
+      <Link href={address?.href}>{told ? String(told) : url}</Link>
+    </p>
+  );
+}
+
+function fieldsOf(attachment: unknown): Record<string, unknown> {
+  if (typeof attachment === "string") return { url: attachment };
+  return typeof attachment === "object" && attachment !== null ? { ...attachment } : {};
+}
+
+function addressOf(text: string): URL | null {
+  try {
+    return new URL(text, document.baseURI);
+  } catch {
+    return null;
+  }
 }
 
 function Link({ href, children }: { href?: string; children?: ReactNode }) {

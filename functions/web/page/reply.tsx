@@ -1,6 +1,8 @@
 /* One answer of the bot: its bubbles, where it has them from, and what can be answered with a click. */
+import type { ReactNode } from "react";
+
 import type { Button, Citation, Reply, Source } from "./api";
-import { Markdown, Picture } from "./markdown";
+import { Attachment, Markdown, Picture } from "./markdown";
 
 const SOURCES: Record<Source, string> = {
   scripted: "Written by the people who run this bot",
@@ -8,24 +10,35 @@ const SOURCES: Record<Source, string> = {
   cached: "Said before to the same question",
   generated: "Written by a language model; it may be wrong",
   fallback: "The bot did not know better",
+  handoff: "A person was called",
+  person: "Written by a person",
 };
 
-export function Answer({ replies, source }: { replies: Reply[]; source: Source }) {
+/** What was said, and where it is from; `children` stand beside that. */
+export function Answer({ replies, source, children }: { replies: Reply[]; source: Source; children?: ReactNode }) {
   return (
     <>
-      {replies.map((reply, index) => (
-        <div className="bubble" key={index}>
-          {reply.text && <Markdown>{reply.text}</Markdown>}
-          {reply.image && <Picture src={reply.image} alt="Picture from the bot" />}
-          {reply.citations && reply.citations.length > 0 && <Citations citations={reply.citations} />}
-        </div>
-      ))}
-      <p className={`source source-${source}`} title={SOURCES[source]}>
-        {source}
-        <span className="unseen">: {SOURCES[source]}</span>
-      </p>
+      <Bubbles replies={replies} />
+      <div className="about">
+        <p className={`source source-${source}`} title={SOURCES[source]}>
+          {source}
+          <span className="unseen">: {SOURCES[source]}</span>
+        </p>
+        {children}
+      </div>
     </>
   );
+}
+
+export function Bubbles({ replies }: { replies: Reply[] }) {
+  return replies.map(({ text, image, attachment, citations = [] }, index) => (
+    <div className="bubble" key={index}>
+      {text && <Markdown>{text}</Markdown>}
+      {image && <Picture src={image} alt="Picture" />}
+      {attachment !== undefined && <Attachment attachment={attachment} />}
+      {citations.length > 0 && <Citations citations={citations} />}
+    </div>
+  ));
 }
 
 /** Footnotes: a number and a place each, the passage itself on request. */
@@ -50,7 +63,8 @@ function Citations({ citations }: { citations: Citation[] }) {
   );
 }
 
-function place({ title, section, document }: Citation): string {
+/** Where a passage stands. */
+export function place({ title, section, document }: Citation): string {
   const parts = [title || document, section].filter((part, index, all) => part && all.indexOf(part) === index);
   return parts.join(" › ");
 }

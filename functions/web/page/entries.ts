@@ -1,0 +1,146 @@
+/*
+ * What stands in the thread: entries made of turns, in the turns' order, each of them once.
+ *
+ * Pure. A turn may be told several times (by its reply, by the history, by the next look at the history); what is there
+ * already is completed and not repeated.
+ */
+import type { Button, Explanation, Reply, Source } from "./api";
+
+/** Something a person says: `payload` is sent, `shown` is what they chose or typed. */
+export interface Utterance {
+  turnId: string;
+  payload: string;
+  shown: string;
+}
+
+/** `turn` is the turn's number, where the history told it. "desk" is a person who has taken over from the bot. */
+export type Entry = { id: string; turn?: number } & (
+  | { kind: "person"; payload: string; text: string; isDelivered: boolean }
+  | { kind: "bot"; replies: Reply[]; source: Source; explanation?: Explanation }
+  | { kind: "desk"; replies: Reply[] }
+  | { kind: "trouble"; sentence: string; again: Utterance | null }
+);
+
+/** A turn as a reply or the history tells it. */
+export interface Told {
+  turn_id: string;
+  number?: number;
+  message: string;
+  channel?: string;
+  replies: Reply[];
+  source: Source;
+  explanation?: Explanation;
+}
+
+/** The entry of what a person has just said. */
+export function said({ turnId, payload, shown }: Utterance): Entry {
+  return { kind: "person", id: saidId(turnId), payload, text: shown, isDelivered: false };
+}
+
+/** The entries with what the turns tell. */
+export function merged(entries: readonly Entry[], turns: readonly Told[]): readonly Entry[] {
+  const told = new Set(turns.map((turn) => turn.turn_id));
+  const all = new Map<string, Entry>();
+  for (const entry of entries) {
+    if (entry.kind === "trouble" && entry.again && told.has(entry.again.turnId)) continue; // it arrived after all
+    all.set(entry.id, entry);
+  }
+  for (const entry of turns.flatMap(entriesOf)) {
+    const there = all.get(entry.id);
+    all.set(entry.id, there ? completed(there, entry) : entry);
+  }
+  return titled(inOrder([...all.values()]));
+}
+
+/** Whether a turn tells anything that does not stand in the thread yet. */
+export function isNews(entries: readonly Entry[], turn: Told): boolean {
+  const there = new Map(entries.map((entry) => [entry.id, isDelivered(entry)]));
+  return entriesOf(turn).some((entry) => there.get(entry.id) !== isDelivered(entry));
+}
+
+/** The entries as those of a conversation that is gone: what is said next follows them, whatever its number. */
+export function ended(entries: readonly Entry[]): readonly Entry[] {
+  return entries.map((entry) => ({ ...entry, turn: undefined }));
+}
+
+/** What a person says with a payload, in words. `/order_status{"order": 7}` is Rasa's way to name an intent. */
+export function wordsOf(payload: string): string {
+  const intent = /^\/([\w.-]+(?:\/[\w.-]+)?)(?:@[\d.]+)?(?:\{.*\})?$/s.exec(payload.trim())?.[1];
+  return intent?.replaceAll("_", " ") ?? payload;
+}
+
+export function buttonsOf(replies: readonly Reply[]): Button[] {
+  return replies.flatMap((reply) => reply.buttons ?? []);
+}
+
+function isDelivered(entry: Entry): boolean {
+  return entry.kind === "person" && entry.isDelivered;
+}
+
+function saidId(turnId: string): string {
+  return `${turnId}-said`;
+}
+
+function entriesOf({ turn_id, number, message, channel, source, explanation, ...turn }: Told): Entry[] {
+  const replies = turn.replies.filter(saysSomething);
+  const entries: Entry[] = [];
+  if (message) {
+    const isDelivered = replies.length === 0;
+    entries.push({
+      kind: "person",
+      id: saidId(turn_id),
+      turn: number,
+      payload: message,
+      text: wordsOf(message),
+      isDelivered,
+    });
+  }
+  if (replies.length > 0 && channel === "person" && source === "person") {
+    entries.push({ kind: "desk", id: turn_id, turn: number, replies });
+  } else if (replies.length > 0) {
+    entries.push({ kind: "bot", id: turn_id, turn: number, replies, source, explanation });
+  }
+  return entries;
+}
+
+/** What is told later knows the number; only what was there knows which button was pressed, and why the bot did it. */
+function completed(there: Entry, told: Entry): Entry {
+  const turn = told.turn ?? there.turn;
+  if (there.kind === "person" && told.kind === "person") return { ...told, turn, text: there.text };
+  if (there.kind === "bot" && told.kind === "bot") {
+    return { ...told, turn, explanation: told.explanation ?? there.explanation };
+  }
+  return { ...told, turn };
+}
+
+/** An entry without a number stays behind the entry that it follows. */
+function inOrder(entries: readonly Entry[]): readonly Entry[] {
+  let place = 0;
+  return entries
+    .map((entry) => ({ entry, place: (place = entry.turn ?? place) }))
+    .sort((one, other) => one.place - other.place)
+    .map(({ entry }) => entry);
+}
+
+/**
+ * A message that a button sent is shown by the button's title. Words may be anybody's, so they count as a button's only
+ * behind the reply that offered it.
+ */
+function titled(entries: readonly Entry[]): readonly Entry[] {
+  const everOffered = new Map<string, string>();
+  let offered = everOffered;
+  return entries.map((entry) => {
+    if (entry.kind === "bot") {
+      offered = new Map(buttonsOf(entry.replies).map(({ payload, title }) => [payload, title]));
+      for (const [payload, title] of offered) everOffered.set(payload, title);
+    }
+    if (entry.kind !== "person") return entry;
+    const title = (wordsOf(entry.payload) === entry.payload ? offered : everOffered).get(entry.payload);
+    return title ? { ...entry, text: title } : entry;
+  });
+}
+
+/** A payload for other channels is nothing to see. */
+function saysSomething({ text, image, attachment, citations, buttons }: Reply): boolean {
+  return Boolean(text || image || attachment || citations?.length || buttons?.length);
+}
