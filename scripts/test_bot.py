@@ -4,7 +4,8 @@
 
 Reads the Rasa test stories under BOT_DIR/tests and BOT_DIR/test_stories. With --given-intents what people say is taken
 as the story marks it, intents and entities, and the dialogue alone is tested: no model is loaded. Without it, the
-`user:` texts go through the bot's own understanding, and misunderstood ones are shown too.
+`user:` texts go through the bot's own understanding, and misunderstood ones are shown too; dates, numbers and the like
+that a story does not mark count for nothing.
 
 A story goes on as it is told, whatever the bot would have done, as in `rasa test core`: each action is asked for once.
 Custom actions are not run: what they set is what the story says next. With --actions URL those that the story takes
@@ -18,7 +19,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ from parley.bots.bundle import unpack
 from parley.bots.flows import FlowReader
 from parley.bots.source import Faults, read_placed, yaml_files
 from parley.compile import read_and_learn
-from parley.conversation import Dialogue, Event, Understanding
+from parley.conversation import Dialogue, Entity, Event, Understanding
 from parley.dialogue import protocol
 from parley.dialogue.course import utterance
 from parley.dialogue.policy import Policy
@@ -50,7 +51,7 @@ Understand = Callable[[str], Understanding]
 
 
 @dataclass(frozen=True, slots=True)
-class Tested:
+class Judged:
     """A story, and what the bot made of it."""
 
     story: Trace
@@ -108,11 +109,13 @@ def heard_by(understand: Understand, bot: Bot, story: Trace) -> tuple[Trace, dic
 def _differs(marked: Event, heard: Event) -> bool:
     wanted = str(marked.value or marked.name)
     intent = str(heard.value if "/" in wanted else heard.name)
-    return wanted != intent or _names(marked) != _names(heard)
+    named = {each.name for each in marked.entities}
+    found = [each for each in heard.entities if each.found_by != "system" or each.name in named]
+    return wanted != intent or _names(marked.entities) != _names(found)
 
 
-def _names(event: Event) -> list[tuple[str, str | None, str | None]]:
-    return sorted((each.name, each.role, each.group) for each in event.entities)
+def _names(entities: Iterable[Entity]) -> list[tuple[str, str, str]]:
+    return sorted((each.name, each.role or "", each.group or "") for each in entities)
 
 
 class ServedActions:
@@ -147,21 +150,21 @@ class ServedActions:
             return None
 
 
-def tested(
+def judged(
     policy: Policy,
     stories: Sequence[Trace],
     understand: Understand | None,
     served: ServedActions | None,
     tell: Callable[[str], None],
-) -> Iterator[Tested]:
+) -> Iterator[Judged]:
     """Each story with what the bot makes of it."""
     for number, story in enumerate(stories, start=1):
         tell(f"story {number} of {len(stories)}")
         told, misheard = heard_by(understand, policy.bot, story) if understand else (story, {})
-        yield Tested(story, tuple(replay(policy, told, served.set_by if served else None)), misheard)
+        yield Judged(story, tuple(replay(policy, told, served.set_by if served else None)), misheard)
 
 
-def shown(test: Tested) -> Iterator[str]:
+def shown(test: Judged) -> Iterator[str]:
     """A story that differs, as a diff: what it tells with -, what the bot does with +."""
     yield f"--- {test.story.title}"
     for place, each in enumerate(test.events):
@@ -189,7 +192,7 @@ def _as_heard(event: Event) -> str:
     return f"{event.value or event.name}{f' ({entities})' if entities else ''}"
 
 
-def as_json(bot: Bot, tests: Sequence[Tested], failures: Sequence[str], *, given: bool) -> dict[str, Any]:
+def as_json(bot: Bot, tests: Sequence[Judged], failures: Sequence[str], *, given: bool) -> dict[str, Any]:
     """Everything for machines."""
     actions, matched = sum(test.actions for test in tests), sum(test.matched for test in tests)
     said = sum(each.event.kind == "user" for test in tests for each in test.events)
@@ -204,7 +207,7 @@ def as_json(bot: Bot, tests: Sequence[Tested], failures: Sequence[str], *, given
     }
 
 
-def _result(test: Tested) -> dict[str, Any]:
+def _result(test: Judged) -> dict[str, Any]:
     steps = []
     for place, each in enumerate(test.events):
         if each.predicted is not None:
@@ -245,7 +248,7 @@ def main() -> None:
         raise Stop(f"{options.bot}: there are no test stories under {' or '.join(FOLDERS)}")
     served = ServedActions(options.actions, bot) if options.actions else None
     with Step("replaying") as step:
-        tests = list(tested(Policy(bot), stories, understand, served, step.say))
+        tests = list(judged(Policy(bot), stories, understand, served, step.say))
         step.say(str(options.bot))
     failures = served.failures if served else []
     result = as_json(bot, tests, failures, given=options.given_intents)

@@ -93,7 +93,8 @@ class Policy:
         loop = now.loop
         if loop is None or loop.rejected or now.action is None:
             return None
-        action, because = (LISTEN, f"{loop.name} waits") if now.action == loop.name else (loop.name, loop.name)
+        waits = now.action == loop.name
+        action, because = LISTEN if waits else loop.name, f"form `{loop.name}`{' waits' if waits else ''}"
         hidden = because not in self.bot.learned.built_in_in_stories
         return Prediction(action, "form", because, hidden=hidden)
 
