@@ -46,8 +46,8 @@ class ChatPage:
     requested: list[str] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
 
-    def open(self) -> None:
-        self.page.goto(self.url)
+    def open(self, query: str = "") -> None:
+        self.page.goto(self.url + query)
         expect(self.composer).to_be_visible()
 
     @property

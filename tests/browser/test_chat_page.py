@@ -23,6 +23,15 @@ def test_a_greeting_is_answered_with_buttons_and_a_button_is_a_message(chat):
     expect(chat.page.locator(".of-bot")).to_have_count(2)
 
 
+def test_the_address_may_name_another_bot(chat):
+    chat.open("?bot=clinic")
+
+    chat.say("hello")
+
+    expect(chat.page.get_by_role("heading", level=1)).to_contain_text("Weir Street Practice")
+    expect(chat.last_source).to_contain_text("scripted")
+
+
 def test_a_first_question_is_suggested_and_asked_with_a_click(chat):
     chat.open()
     suggestion = chat.page.get_by_role("list", name="First questions").get_by_role("button").first

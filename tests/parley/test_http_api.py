@@ -313,6 +313,11 @@ def test_understanding_alone_begins_no_conversation(client: Client) -> None:
     assert client.services.conversations._stored == {}
 
 
+def test_health_of_a_bot_that_there_is_not_is_refused(client: Client) -> None:
+    assert client.call("GET", "/v1/health?bot=support").status == 200
+    assert client.call("GET", "/v1/health?bot=nobody").status == 404
+
+
 def test_health_names_the_bot(client: Client) -> None:
     body = client.call("GET", "/v1/health").body
 

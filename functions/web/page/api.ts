@@ -5,6 +5,8 @@
  * page's own, because the page may live under a prefix.
  */
 
+import { WANTED_BOT } from "./kept";
+
 export type Source = "scripted" | "knowledge" | "cached" | "generated" | "fallback" | "handoff" | "person";
 
 export interface Button {
@@ -124,7 +126,7 @@ const LATEST_TURNS = 10;
 
 /** The bot's answer to a turn. Tried again with the same turn id, so that the bot acts once. */
 export async function say(turnId: string, message: string, pass: Pass | null, explain: boolean): Promise<Answer> {
-  const conversation = pass && { conversation_id: pass.id };
+  const conversation = pass ? { conversation_id: pass.id } : WANTED_BOT && { bot: WANTED_BOT };
   return await patiently(() =>
     request<Answer>("v1/chat", pass, {
       method: "POST",
@@ -147,7 +149,9 @@ export async function latest(pass: Pass): Promise<History> {
 
 /** Who answers here. */
 export async function bot(): Promise<Bot> {
-  const health = await patiently(() => request<{ explain?: boolean; bot: Omit<Bot, "explains"> }>("v1/health", null));
+  const wanted = WANTED_BOT ? `?bot=${encodeURIComponent(WANTED_BOT)}` : "";
+  const address = `v1/health${wanted}`;
+  const health = await patiently(() => request<{ explain?: boolean; bot: Omit<Bot, "explains"> }>(address, null));
   return { ...health.bot, explains: health.explain ?? false };
 }
 

@@ -4,8 +4,11 @@
  * Where storage is switched off in a browser, nothing outlives a reload.
  */
 
-/** One origin may serve several stacks under different prefixes. */
-const PREFIX = `parley ${new URL(document.baseURI).pathname}`;
+/** The bot that the page's address asks for, as in `?bot=clinic`; null: the stack's default one. */
+export const WANTED_BOT = new URLSearchParams(location.search).get("bot");
+
+/** One origin may serve several stacks under different prefixes, and a stack several bots. */
+const PREFIX = `parley ${new URL(document.baseURI).pathname}${WANTED_BOT ? ` ${WANTED_BOT}` : ""}`;
 
 /** The conversation's id and token. */
 export const CONVERSATION = PREFIX;

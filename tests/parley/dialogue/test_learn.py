@@ -478,6 +478,23 @@ def test_rules_that_stories_follow_are_marked() -> None:
     }
 
 
+def test_a_form_that_stories_have_come_back_only_has_its_answers_hidden_from_them() -> None:
+    aside = rule(
+        intent("ask"),
+        action("pizza_form"),
+        loop("pizza_form"),
+        intent("tell"),
+        action("utter_b"),
+        action("pizza_form"),
+        loop(None),
+    )
+
+    bot, _ = learned({}, {"aside": aside})
+
+    [told] = bot.learned.built_in_in_stories
+    assert told.endswith("waits")
+
+
 def test_what_only_rules_speak_of_is_remembered() -> None:
     rules = {
         "one": rule(intent("ask"), action("utter_a"), condition=[set_to(known=True), loop("pizza_form")]),

@@ -158,6 +158,18 @@ def test_steps_are_hidden_from_stories_that_never_tell_them() -> None:
     assert not follows(told, heard("affirm")).hidden
 
 
+def test_what_comes_in_the_place_of_a_hidden_step_is_hidden_too() -> None:
+    silent = a_bot(policy=PolicySettings(fallback_enabled=False))
+
+    assert follows(silent, heard("greet"), rejected="utter_greet").hidden
+    assert not follows(silent, heard("nix")).hidden
+
+
+@pytest.mark.parametrize("hidden", [True, False])
+def test_listening_after_what_nothing_follows_is_hidden_as_that_is(hidden: bool) -> None:
+    assert follows(a_bot(), heard("nix"), Event("action", "utter_back", hidden=hidden)).hidden == hidden
+
+
 def test_a_rule_without_stories_can_be_asked_for() -> None:
     bot = a_bot(stories=STORIES)
     policy = Policy(bot)

@@ -164,6 +164,22 @@ def test_with_a_short_history_slots_from_long_ago_do_not_hinder() -> None:
     assert follows(bot, *known, heard("ask"), did("utter_a"), LISTENED, heard("tell")).action == "utter_b"
 
 
+def test_with_a_short_history_a_form_begun_long_ago_is_out_of_sight() -> None:
+    form: Steps = [{"intent": "order_status"}, action("order_form"), {"active_loop": "order_form"}]
+    stories = {
+        "aside": [intent("affirm"), action("utter_back")],
+        "aside in the form": [*form, intent("affirm"), action("utter_back"), action("order_form")],
+    }
+    begun = [heard("order_status"), did("order_form"), Event("active_loop", "order_form"), LISTENED]
+    aside = [heard("affirm"), Event("action_execution_rejected", "order_form"), did("utter_back")]
+    bot = a_bot(stories=stories, policy=SHORT_SIGHTED, slots=(*a_bot().slots, SLOTS[0]))
+    known = [Event("slot", "known", True), LISTENED]
+    in_between = [heard("nix"), did("utter_default"), LISTENED]
+
+    assert follows(bot, *known, *begun, *aside).action == "order_form"
+    assert follows(bot, *known, *begun, *in_between, *aside).action == "action_listen"
+
+
 GREETING = {"greet": {"steps": [intent("greet"), action("utter_h")]}}
 
 

@@ -131,8 +131,8 @@ def _add_routes(app: APIGatewayHttpResolver, door: HttpDoor) -> None:
         return door.hand_back(conversation_id, authorization)
 
     @app.get("/v1/health", summary="Is it up")
-    def health() -> Response[Any]:
-        return door.health()
+    def health(bot: Annotated[http.Id | None, Query()] = None) -> Response[Any]:
+        return door.health(bot)
 
     @app.get("/openapi.json", include_in_schema=False)
     def openapi() -> Response[Any]:

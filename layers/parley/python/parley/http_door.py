@@ -102,9 +102,9 @@ class HttpDoor:
         self.services.conversations.erase(conversation_id)
         return Response(status_code=204, body="")
 
-    def health(self) -> Response[Any]:
-        """That the function, its models and its default bot are loaded."""
-        bot = self.services.bots(self.default_bot).bot
+    def health(self, bot_name: str | None) -> Response[Any]:
+        """That the function, its models and the bot, or the default one, are loaded."""
+        bot = self.services.bots(bot_name or self.default_bot).bot
         about = {"name": bot.name, "title": bot.title, "description": bot.description, "version": bot.version}
         body = {"status": "ok", "version": __version__, "stage": self.stage, "explain": self.explains}
         return json_response(200, {**body, "bot": {**about, "suggestions": bot.suggestions}})

@@ -17,7 +17,7 @@ from parley.bots.bot import Bot
 from parley.bots.flows import SNIPPET, Flow
 from parley.bots.learned import Learned, LearnedRule, LoopExit, Step
 from parley.bots.source import Faults
-from parley.conversation import LISTEN, Event
+from parley.conversation import LISTEN, Dialogue, Event
 from parley.dialogue.policy import Policy
 from parley.dialogue.states import States, after_listening, loop_of
 from parley.dialogue.stories import LONGEST_NEAR, NEAR, digest, near_key
@@ -325,27 +325,28 @@ class _Comparison:
                 elif unforeseen or event.policy == BEGINNING:
                     unforeseen = False
                 else:
-                    foretold, source = self._ask(dialogue, event.name or "")
+                    dialogue, foretold, source = self._ask(dialogue, event.name or "")
                     if source is not None:
                         yield place, event.name or "", foretold, source
             dialogue = tracker.after(dialogue, event)
 
-    def _ask(self, dialogue: Any, wanted: str) -> tuple[str, str | None]:
+    def _ask(self, dialogue: Dialogue, wanted: str) -> tuple[Dialogue, str, str | None]:
+        """What the rules foretell, and by which; the dialogue, in which a form may have had to reject what was said."""
         action, source = self._policy.without_stories(dialogue)
         loop = dialogue.now.loop
         if loop is not None and action == loop.name != wanted:  # it is an answer that the form could not use
-            rejected = Event("action_execution_rejected", loop.name)
-            action, source = self._policy.without_stories(self._policy.tracker.after(dialogue, rejected))
+            dialogue = self._policy.tracker.after(dialogue, Event("action_execution_rejected", loop.name))
+            action, source = self._policy.without_stories(dialogue)
         match source:
             case LearnedRule():
-                return action or "", _rule_source(source)
+                return dialogue, action or "", _rule_source(source)
             case str() if source.startswith("intent "):
-                return action or "", source
+                return dialogue, action or "", source
             case str():
-                return action or "", f"loop {source}"
+                return dialogue, action or "", f"loop {source}"
             case _:
                 states = self._policy.states.of_trail(dialogue)
-                return action or "", _key(_since_snippet(states))
+                return dialogue, action or "", _key(_since_snippet(states))
 
 
 def _rule_source(rule: LearnedRule) -> str:
