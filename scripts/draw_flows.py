@@ -364,6 +364,7 @@ class _Words:
             fallback = [self.action(bot.policy.fallback_action)]
             yield _said_when("nothing applies", fallback, "No rule, form or story")
         for when, response, name in (
+            (f"after {ACTION_ANSWER}", bot.answered, "After every answer from the documents"),
             (f"{ACTION_ANSWER} finds nothing", bot.declined, "The documents hold no answer"),
             ("something cannot be had", bot.fallback, "The language model, for one, is not there"),
             ("a person is called", bot.handoff.say, "Hand-off"),

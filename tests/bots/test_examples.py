@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from compile_bot import bundle_of
 from parley.bots.bundle import unpack
 from parley.bots.source import Faults
-from parley.compile import compile_bot, read_and_learn
+from parley.compile import read_and_learn
 from parley.dialogue.policy import Policy
 from parley.loaded import LoadedBot, load
 from parley.nlu.encoder import OnnxEncoder
@@ -22,8 +23,8 @@ OTHERS = [name for name in EXAMPLES if name != "support"]  # which has a module 
 
 @pytest.fixture(scope="module", params=OTHERS)
 def loaded(request: pytest.FixtureRequest, encoder: OnnxEncoder) -> LoadedBot:
-    """A bot that is compiled and ready to talk."""
-    return load(unpack(compile_bot(BOTS / request.param, encoder).content), encoder)
+    """A bot that is compiled, for the stack's tests too, and ready to talk."""
+    return load(unpack(bundle_of(BOTS / request.param).read_bytes()), encoder)
 
 
 def measured(bot: str) -> dict[str, list[Any]]:

@@ -242,3 +242,22 @@ def test_every_step_is_timed(make_services: MakeServices) -> None:
 
     assert list(timings) == ["open", "understand", "converse", "save", "total"]
     assert timings["total"] >= timings["understand"] > 0
+
+
+def test_what_the_author_wants_said_after_an_answer_is_said_after_each_also_in_a_form_and_from_the_cache(
+    make_services: MakeServices, support: LoadedBot
+) -> None:
+    bot = replace(support.bot, answered="utter_welcome")
+    loaded = replace(support, bot=bot, policy=Policy(bot))
+    services = replace(make_services(), bots=lambda _: loaded)
+    question = "how long do I have to return something?"
+    talk, other = Talk(services), Talk(services)
+
+    told, cached = talk.say(question).turn.reply, other.say(question).turn.reply
+    talk.say("where is my order?")
+    aside = talk.say("do you sharpen secateurs?").turn.reply
+
+    assert (len(told.messages), told.source, cached.source) == (2, "knowledge", "cached")
+    assert cached.messages == told.messages
+    assert len(aside.messages) == 3
+    assert "order number" in aside.messages[-1].text

@@ -88,8 +88,7 @@ class Actor:
         if key is not None and (recalled := cache.recall(key)) is not None:
             return [Said(message, recalled.source) for message in recalled.messages]
         said = next(filter(None, (self._try(way, need) for way in need.ways)), [])
-        sources: set[Source] = {each.source for each in said}
-        if key is not None and said and CACHEABLE_SOURCES.issuperset(sources):
+        if key is not None and said and said[0].source in CACHEABLE_SOURCES:
             cache.keep(key, Reply(tuple(each.message for each in said), said[0].source))
         return said
 

@@ -211,6 +211,7 @@ class Bot:
     session: SessionSettings = field(default_factory=SessionSettings)
     entities: EntityPatterns = field(default_factory=EntityPatterns)
     unsure: tuple[str, ...] = ()  # tried in this order where nothing applies: a way of `UNSURE_WAYS`, or a response
+    answered: str | None = None  # the response after every answer from the documents, such as a disclaimer
     declined: str | None = None  # the response when the documents hold no answer
     fallback: str | None = None  # the response when something cannot be had
     handoff: HandoffSettings = field(default_factory=HandoffSettings)

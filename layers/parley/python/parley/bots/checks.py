@@ -226,6 +226,7 @@ def _check_settings(bot: Bot, places: Places, faults: Faults) -> None:
         message = "`unsure` must end with a response or handoff, because answer and generate may both decline"
         faults.add(places.setting("unsure"), message)
     for name, said in (
+        ("answered", bot.answered),
         ("declined", bot.declined),
         ("fallback", bot.fallback),
         ("handoff", bot.handoff.say),

@@ -108,6 +108,7 @@ def _bot(
         session=domain.session,
         entities=training.patterns,
         unsure=settings.unsure,
+        answered=settings.answered,
         declined=settings.declined,
         fallback=settings.fallback,
         handoff=settings.handoff,

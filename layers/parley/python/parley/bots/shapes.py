@@ -84,6 +84,7 @@ class BotSettings(Shape, frozen=True):
     description: str = ""
     language: str | None = None
     unsure: tuple[str, ...] = ()
+    answered: str | None = None
     declined: str | None = None
     fallback: str | None = None
     handoff: HandoffSettings = HandoffSettings()

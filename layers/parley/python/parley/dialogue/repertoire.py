@@ -74,7 +74,7 @@ class Repertoire:
             case "action_extract_slots":
                 return (yield from self.extracted(dialogue))
             case "action_answer":
-                return (yield from self.doing.first_of((Answer(),), self._declining()))
+                return (yield from self.doing.first_of(self._answering(), self._declining()))
             case "action_generate":
                 return (yield from self.doing.first_of((Generate(),), self._failing()))
             case "action_handoff":
@@ -131,6 +131,10 @@ class Repertoire:
             return []
         return [each for each in happened if isinstance(each, Said) or each.kind == "slot"]
 
+    def _answering(self) -> tuple[Step, ...]:
+        """An answer from the documents, and what the author wants said after each."""
+        return (Answer(), Say(self._bot.answered)) if self._bot.answered else (Answer(),)
+
     def _declining(self) -> tuple[Step, ...]:
         return (Say(self._bot.declined or self._bot.fallback or "utter_default", as_fallback=True),)
 
@@ -146,7 +150,7 @@ class Repertoire:
         ways: list[tuple[Step, ...]] = []
         for choice in self._bot.unsure:
             if choice == UNSURE_ANSWER:
-                ways.append((Answer(),))
+                ways.append(self._answering())
             elif choice == UNSURE_GENERATE:
                 if self.doing.understanding.nearest_intent in self._bot.small_talk:
                     ways.append((Generate(),))
@@ -162,7 +166,7 @@ class Repertoire:
         check = self._bot.forms[form].checks.get(slot) if slot else None
         asks_for_form = self.doing.policy.without_stories(dialogue)[0] == form  # "where is my order?", a second time
         answers = UNSURE_ANSWER in self._bot.unsure and not asks_for_form
-        said = (yield from self.doing.first_of((Answer(),))) if answers else []
+        said = (yield from self.doing.first_of(self._answering())) if answers else []
         if not said and check is not None and not asks_for_form:
             return self.doing.say(check.invalid, dialogue)
         loop = FormLoop(self._bot.forms[form], self.extracted, self.do)
