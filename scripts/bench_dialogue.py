@@ -41,6 +41,7 @@ from parley.dialogue.course import converse, drive
 from parley.dialogue.policy import Policy
 from parley.loaded import load
 from parley.nlu.encoder import OnnxEncoder
+from parley.ports import Patience
 from parley.services import Services
 from parley.turn import answer
 from steps import Step, finish
@@ -192,6 +193,7 @@ def whole_turns(folder: Path, turns: int) -> Iterator[tuple[str, float]]:
         conversations=MemoryConversations(time.time),
         cache=ReplyCache(MemoryReplies(time.time), lambda: b"bench", ttl_seconds=3600, clock=time.time),
         generator=MemoryGenerator("No."),
+        patience=Patience(first_seconds=5, whole_seconds=20),
         actions=MemoryActions(),
         announcements=MemoryAnnouncements(),
         clock=time.time,

@@ -98,6 +98,7 @@ def make_services(bundle: Path, *, cache_seconds: int = 3600) -> "Services":
     from parley.caching.recall import ReplyCache
     from parley.loaded import load
     from parley.nlu.encoder import OnnxEncoder
+    from parley.ports import Patience
     from parley.services import Services
 
     encoder = OnnxEncoder(ENCODER)
@@ -108,6 +109,7 @@ def make_services(bundle: Path, *, cache_seconds: int = 3600) -> "Services":
         conversations=MemoryConversations(time.time),
         cache=ReplyCache(MemoryReplies(time.time), lambda: b"bench", ttl_seconds=cache_seconds, clock=time.time),
         generator=MemoryGenerator("Quite well, thank you."),
+        patience=Patience(first_seconds=5, whole_seconds=20),
         actions=MemoryActions(),
         announcements=MemoryAnnouncements(),
         clock=time.time,

@@ -30,7 +30,7 @@ from parley.conversation import Session, Turn
 from parley.errors import ParleyError, Unavailable
 from parley.loaded import LoadedBot, load
 from parley.nlu.encoder import OnnxEncoder
-from parley.ports import Prompt
+from parley.ports import Patience, Prompt
 from parley.services import Services
 from parley.turn import answer
 
@@ -48,11 +48,11 @@ class LocalGenerator:
 
     model = "bundled"
 
-    def stream(self, prompt: Prompt, *, budget_seconds: float) -> Iterator[str]:
+    def stream(self, prompt: Prompt, *, patience: Patience) -> Iterator[str]:
         """See `ports.Generator.stream`."""
         from engine import Request
 
-        deadline = time.monotonic() + budget_seconds
+        deadline = time.monotonic() + patience.whole_seconds
         for piece in self._engine.reply(Request(prompt.messages, prompt.max_tokens, prompt.temperature)):
             if time.monotonic() > deadline:
                 return
@@ -181,6 +181,7 @@ def main() -> int:
             conversations=MemoryConversations(time.time),
             cache=ReplyCache(MemoryReplies(time.time), lambda: b"terminal", ttl_seconds=3600, clock=time.time),
             generator=LocalGenerator(),
+            patience=Patience(first_seconds=5, whole_seconds=20),
             actions=RemoteActions(_secret),
             announcements=MemoryAnnouncements(),
             clock=time.time,

@@ -25,7 +25,7 @@ from parley.compile import Compiled, compile_bot
 from parley.errors import NotFound
 from parley.loaded import LoadedBot, load
 from parley.nlu.encoder import OnnxEncoder
-from parley.ports import Actions, Announcements, Conversations, Generator
+from parley.ports import Actions, Announcements, Conversations, Generator, Patience
 from parley.services import Services
 
 IN_CI = os.environ.get("CI") == "true"
@@ -72,6 +72,7 @@ def make_services(encoder: OnnxEncoder, support: LoadedBot) -> Callable[..., Ser
             conversations=conversations or MemoryConversations(clock),
             cache=ReplyCache(MemoryReplies(clock), lambda: b"secret", ttl_seconds=3600, clock=clock),
             generator=generator or MemoryGenerator("Very well, ", "thank you. And"),
+            patience=Patience(first_seconds=5, whole_seconds=20),
             actions=actions or MemoryActions(),
             announcements=announcements or MemoryAnnouncements(),
             clock=clock,

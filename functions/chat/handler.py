@@ -8,12 +8,15 @@ from parley.adapters.sqs import SqsTurns
 from parley.http_api import HttpApi
 from parley.http_door import HttpDoor
 from parley.logs import log_as_json
+from parley.ports import Patience
 from parley.rasa_door import RasaDoor
 from parley.settings import read_settings
 
+PATIENCE = Patience(first_seconds=5, whole_seconds=20)  # API Gateway gives up after 30
+
 log_as_json("chat")
 settings = read_settings(os.environ)
-services = connect(settings)
+services = connect(settings, PATIENCE)
 operator_key = secret_from(settings.operator_key_secret)
 door = HttpDoor(
     services,

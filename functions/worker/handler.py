@@ -7,11 +7,14 @@ from aws_lambda_powertools.utilities.batch import SqsFifoPartialProcessor, proce
 
 from parley.adapters.aws import connect
 from parley.logs import log_as_json
+from parley.ports import Patience
 from parley.queue_door import QueueDoor
 from parley.settings import read_settings
 
 log_as_json("worker")
-door = QueueDoor(connect(read_settings(os.environ)))
+PATIENCE = Patience(first_seconds=20, whole_seconds=45)  # nobody's connection is open; the function has 60 s
+
+door = QueueDoor(connect(read_settings(os.environ), PATIENCE))
 processor = SqsFifoPartialProcessor(skip_group_on_error=True)
 
 

@@ -16,13 +16,14 @@ from pathlib import Path
 import pytest
 
 from parley.adapters.memory import MemoryGenerator
-from parley.adapters.sagemaker import READ_TIMEOUT_SECONDS, SageMakerGenerator
-from parley.errors import GenerationBusy, GenerationFailed
-from parley.ports import Generator, Prompt
+from parley.adapters.sagemaker import SageMakerGenerator
+from parley.errors import GenerationBusy, GenerationFailed, GenerationSlow
+from parley.ports import Generator, Patience, Prompt
 
 RUNTIME = Path(__file__).resolve().parents[2] / "models/generator/sagemaker_runtime.py"
 ENDPOINT = "misbehaving"
 BUDGET_SECONDS = 1.0
+SILENCE_SECONDS = 3.5
 SLACK_SECONDS = 2.0  # of a busy machine
 
 
@@ -43,7 +44,7 @@ class Container(BaseHTTPRequestHandler):
     def do_stall(self) -> None:
         self._begin()
         self._send(self._chunk("Half a"))
-        time.sleep(READ_TIMEOUT_SECONDS + 3)
+        time.sleep(SILENCE_SECONDS + 3)
 
     def do_dawdle(self) -> None:
         self._begin()
@@ -129,11 +130,12 @@ def sagemaker(runtime: str, monkeypatch: pytest.MonkeyPatch) -> SageMakerGenerat
         "AWS_DEFAULT_REGION": "eu-west-1",
     }.items():
         monkeypatch.setenv(name, value)
-    return SageMakerGenerator(ENDPOINT)
+    return SageMakerGenerator(ENDPOINT, silence_seconds=SILENCE_SECONDS)
 
 
 def generate(generator: Generator, message: str = "answer", budget_seconds: float = 30.0) -> str:
-    return "".join(generator.stream(Prompt((("user", message),), 16, 0.5), budget_seconds=budget_seconds))
+    patience = Patience(first_seconds=budget_seconds, whole_seconds=budget_seconds)
+    return "".join(generator.stream(Prompt((("user", message),), 16, 0.5), patience=patience))
 
 
 def test_the_pieces_make_up_the_completion(sagemaker: SageMakerGenerator) -> None:
@@ -144,13 +146,18 @@ def test_the_pieces_make_up_the_completion(sagemaker: SageMakerGenerator) -> Non
 def test_a_stream_that_takes_too_long_is_given_up_in_time(sagemaker: SageMakerGenerator, message: str) -> None:
     begun = time.monotonic()
 
-    with pytest.raises(GenerationBusy):
+    with pytest.raises(GenerationSlow):
         generate(sagemaker, message, BUDGET_SECONDS)
 
-    assert time.monotonic() - begun < BUDGET_SECONDS + READ_TIMEOUT_SECONDS + SLACK_SECONDS
+    assert time.monotonic() - begun < BUDGET_SECONDS + SILENCE_SECONDS + SLACK_SECONDS
 
 
-@pytest.mark.parametrize("message", ["break", "babble", "refuse"])
+def test_a_container_that_takes_no_more_requests_is_busy(sagemaker: SageMakerGenerator) -> None:
+    with pytest.raises(GenerationBusy):
+        generate(sagemaker, "refuse")
+
+
+@pytest.mark.parametrize("message", ["break", "babble"])
 def test_a_stream_that_breaks_is_a_failure(sagemaker: SageMakerGenerator, message: str) -> None:
     with pytest.raises(GenerationFailed):
         generate(sagemaker, message)
@@ -158,7 +165,7 @@ def test_a_stream_that_breaks_is_a_failure(sagemaker: SageMakerGenerator, messag
 
 def test_an_endpoint_that_is_not_there_is_named(sagemaker: SageMakerGenerator) -> None:
     with pytest.raises(GenerationFailed, match="ValidationError"):
-        generate(SageMakerGenerator("another"))
+        generate(SageMakerGenerator("another", silence_seconds=SILENCE_SECONDS))
 
 
 def test_a_runtime_that_cannot_be_reached_is_busy(
@@ -170,4 +177,4 @@ def test_a_runtime_that_cannot_be_reached_is_busy(
     monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", f"http://127.0.0.1:{port}")
 
     with pytest.raises(GenerationBusy):
-        generate(SageMakerGenerator(ENDPOINT))
+        generate(SageMakerGenerator(ENDPOINT, silence_seconds=SILENCE_SECONDS))

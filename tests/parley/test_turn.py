@@ -15,7 +15,7 @@ from parley.dialogue.learn import learn
 from parley.dialogue.policy import Policy
 from parley.errors import GenerationBusy, GenerationFailed, NotFound, SessionConflict
 from parley.loaded import LoadedBot
-from parley.ports import Prompt
+from parley.ports import Patience, Prompt
 from parley.services import Services
 from parley.turn import AT_A_LOSS, Answered, answer
 from tests.builders import a_session, a_turn
@@ -167,10 +167,10 @@ def test_however_often_a_turn_runs_it_has_one_budget_for_the_generator(
     budgets: list[float] = []
 
     class Slow(MemoryGenerator):
-        def stream(self, prompt: Prompt, *, budget_seconds: float) -> Iterator[str]:
-            budgets.append(budget_seconds)
+        def stream(self, prompt: Prompt, *, patience: Patience) -> Iterator[str]:
+            budgets.append(patience.whole_seconds)
             time.sleep(0.02)
-            return super().stream(prompt, budget_seconds=budget_seconds)
+            return super().stream(prompt, patience=patience)
 
     racing = Racing(lambda: 1_000.0, races=2)
     services = make_services(Slow("Fine."), conversations=racing)

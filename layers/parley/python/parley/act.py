@@ -20,7 +20,7 @@ from parley.generation.guard import clean
 from parley.generation.prompt import compose
 from parley.handoff import announcement
 from parley.loaded import LoadedBot
-from parley.ports import ActionAnswer, Encoded
+from parley.ports import ActionAnswer, Encoded, Patience
 from parley.services import Services
 
 ACTIONS_BUDGET_SECONDS = 12.0  # of a turn, however many custom actions it runs; API Gateway waits 30
@@ -135,9 +135,10 @@ class Actor:
         """What the generator says; None when it cannot be reached or says nothing fit to be said."""
         history = self._history(self.loaded.bot.generation.history_turns)
         prompt = compose(self.loaded.bot, history, self.turn.text)
-        budget = max(0.0, self.deadline - time.monotonic())
+        left = max(0.0, self.deadline - time.monotonic())
+        patience = Patience(min(self.services.patience.first_seconds, left), left)
         try:
-            pieces = self.services.generator.stream(prompt, budget_seconds=budget)
+            pieces = self.services.generator.stream(prompt, patience=patience)
             return clean("".join(pieces))
         except (GenerationBusy, GenerationFailed) as error:
             logger.warning("the generator gave no reply", extra={"turn_id": self.turn.id, "reason": str(error)})

@@ -7,7 +7,9 @@
     │   ├── NotYours             the conversation's token is missing or wrong
     │   └── NotFound             no such bot, conversation, turn or route
     ├── Busy        try again, the queue will
-    │   ├── GenerationBusy       the endpoint has no capacity now
+    │   ├── GenerationBusy       the endpoint takes no request at this moment; it will in seconds
+    │   │   ├── GenerationAsleep     it has no instance up, and needs minutes for one
+    │   │   └── GenerationSlow       its answer took longer than the turn may wait
     │   ├── SessionConflict      another turn of this conversation was saved first
     │   └── Unavailable          a service that we stand on did not answer
     └── Broken      alarm, retrying will not help
@@ -51,7 +53,15 @@ class Busy(ParleyError):
 
 
 class GenerationBusy(Busy):
-    """The generator has no capacity at the moment."""
+    """The generator takes no request at the moment: it is throttled, or all its places are taken."""
+
+
+class GenerationAsleep(GenerationBusy):
+    """The generator has no instance up. The call that met this wakes it, which takes minutes."""
+
+
+class GenerationSlow(GenerationBusy):
+    """The generator's answer took longer than the turn may wait."""
 
 
 class SessionConflict(Busy):

@@ -126,6 +126,14 @@ class Prompt:
     temperature: float
 
 
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long the turn may wait for the generator, in seconds from the call on."""
+
+    first_seconds: float  # for the first piece
+    whole_seconds: float  # for the last
+
+
 class Generator(Protocol):
     """The language model."""
 
@@ -133,11 +141,13 @@ class Generator(Protocol):
     def model(self) -> str:
         """The name under which replies of this model may be shared."""
 
-    def stream(self, prompt: Prompt, *, budget_seconds: float) -> Iterator[str]:
-        """The completion, piece by piece as it comes.
+    def stream(self, prompt: Prompt, *, patience: Patience) -> Iterator[str]:
+        """The completion, piece by piece as it comes; whoever closes the iterator ends the generation.
 
         Raises:
-            GenerationBusy: no capacity now, or not within the budget.
+            GenerationBusy: it takes no request now.
+            GenerationAsleep: it has no instance up.
+            GenerationSlow: the first piece or the whole took longer than `patience`.
             GenerationFailed: the endpoint failed, also in the middle of the stream.
         """
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from parley.caching.recall import ReplyCache
 from parley.loaded import LoadedBot
-from parley.ports import Actions, Announcements, Clock, Conversations, Encoder, Generator
+from parley.ports import Actions, Announcements, Clock, Conversations, Encoder, Generator, Patience
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +17,7 @@ class Services:
     conversations: Conversations
     cache: ReplyCache
     generator: Generator
+    patience: Patience  # with the generator, of a turn, however often it runs
     actions: Actions
     announcements: Announcements
     clock: Clock

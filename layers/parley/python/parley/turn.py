@@ -18,7 +18,6 @@ from parley.ports import Encoded, Opened
 from parley.services import Services
 
 MAX_RACES = 5  # a turn that loses this often meets a conversation that nobody types by hand
-GENERATION_BUDGET_SECONDS = 5.5  # of a turn, however often it runs; with the adapter's time-outs it stays below 10 s
 AT_A_LOSS = "I am sorry, I have no answer to that."  # of a bot whose author gave it no words for this
 
 
@@ -66,7 +65,7 @@ def answer(turn: Turn, services: Services, *, opened: Opened | None = None) -> A
         Unavailable: a person was wanted, and nobody could be told.
     """
     watch = _Stopwatch()
-    deadline = time.monotonic() + GENERATION_BUDGET_SECONDS
+    deadline = time.monotonic() + services.patience.whole_seconds
     loaded = services.bots(turn.bot)
     found = opened or services.conversations.open(turn.conversation_id, turn.id)
     watch.lap("open")

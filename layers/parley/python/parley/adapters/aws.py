@@ -10,11 +10,12 @@ from parley.adapters.sagemaker import SageMakerGenerator
 from parley.adapters.secrets import secret_from, secrets_below
 from parley.caching.recall import ReplyCache
 from parley.nlu.encoder import OnnxEncoder
+from parley.ports import Patience
 from parley.services import Services
 from parley.settings import Settings
 
 
-def connect(settings: Settings) -> Services:
+def connect(settings: Settings, patience: Patience) -> Services:
     """What a turn needs, on AWS. Loads the encoder and the default bot, so that the first turn need not."""
     encoder = OnnxEncoder(settings.encoder_folder)
     bots = S3Bots(settings.bots, encoder)
@@ -31,7 +32,8 @@ def connect(settings: Settings) -> Services:
             ttl_seconds=settings.cache_ttl_seconds,
             clock=time.time,
         ),
-        generator=SageMakerGenerator(settings.generator_endpoint),
+        generator=SageMakerGenerator(settings.generator_endpoint, silence_seconds=patience.first_seconds),
+        patience=patience,
         actions=RemoteActions(secrets_below(settings.action_secrets)),
         announcements=EventBridgeAnnouncements(settings.event_bus),
         clock=time.time,

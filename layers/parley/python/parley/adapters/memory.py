@@ -10,7 +10,7 @@ from typing import Any
 from parley.actions import CustomActions
 from parley.conversation import RecordedTurn, Reply, Session, Turn, TurnProgress
 from parley.errors import ActionFailed, NotFound, ParleyError, SessionConflict
-from parley.ports import ActionAnswer, ActionRequest, Clock, Opened, Prompt
+from parley.ports import ActionAnswer, ActionRequest, Clock, Opened, Patience, Prompt
 
 
 @dataclass(slots=True)
@@ -123,9 +123,9 @@ class MemoryGenerator:
         """See `ports.Generator.model`."""
         return "memory"
 
-    def stream(self, prompt: Prompt, *, budget_seconds: float) -> Iterator[str]:
+    def stream(self, prompt: Prompt, *, patience: Patience) -> Iterator[str]:
         """See `ports.Generator.stream`."""
-        del budget_seconds  # takes no time
+        del patience  # takes no time
         self.prompts.append(prompt)
         yield from self._pieces
         if self._fails_with is not None:

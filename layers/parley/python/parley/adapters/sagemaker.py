@@ -1,12 +1,10 @@
 """The generator behind a SageMaker endpoint, streamed.
 
-Knows the runtime's errors and what each means for a turn: `GenerationBusy` may be
-tried later, `GenerationFailed` not. There are no retries here: a person is waiting,
-and the bot has a fallback reply.
+Knows the runtime's errors and what each means for a turn. There are no retries here:
+`generation.persistence` knows what is worth another try.
 """
 
 import json
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -15,30 +13,33 @@ import boto3
 import urllib3.exceptions
 from botocore.config import Config
 from botocore.eventstream import ParserError
-from botocore.exceptions import BotoCoreError, ClientError, EventStreamError
+from botocore.exceptions import BotoCoreError, ClientError, EventStreamError, ReadTimeoutError
 
-from parley.errors import GenerationBusy, GenerationFailed
-from parley.generation.stream import deltas
-from parley.ports import Prompt
+from parley.errors import GenerationAsleep, GenerationBusy, GenerationFailed, GenerationSlow
+from parley.generation.stream import Waiting, deltas
+from parley.ports import Patience, Prompt
 
 CONNECT_TIMEOUT_SECONDS = 1
-READ_TIMEOUT_SECONDS = 3.5  # between two parts of a stream; a turn ends this long after its budget at the latest
 
 _BUSY = frozenset(
     {"ThrottlingException", "ServiceUnavailable", "ServiceUnavailableException", "ModelNotReadyException"}
 )
+_BUSY_STATUSES = frozenset({429, 503})  # of the container: as many requests wait as may wait
 
 
 class SageMakerGenerator:
-    """`ports.Generator` over `InvokeEndpointWithResponseStream`."""
+    """`ports.Generator` over `InvokeEndpointWithResponseStream`.
 
-    def __init__(self, endpoint: str) -> None:
+    A stream that is silent for `silence_seconds` is given up: so long after its patience a call ends at the latest.
+    """
+
+    def __init__(self, endpoint: str, *, silence_seconds: float) -> None:
         self._endpoint = endpoint
         self._client = boto3.client(
             "sagemaker-runtime",
             config=Config(
                 connect_timeout=CONNECT_TIMEOUT_SECONDS,
-                read_timeout=READ_TIMEOUT_SECONDS,
+                read_timeout=silence_seconds,
                 retries={"total_max_attempts": 1},
             ),
         )
@@ -48,9 +49,9 @@ class SageMakerGenerator:
         """See `ports.Generator.model`."""
         return self._endpoint
 
-    def stream(self, prompt: Prompt, *, budget_seconds: float) -> Iterator[str]:
+    def stream(self, prompt: Prompt, *, patience: Patience) -> Iterator[str]:
         """See `ports.Generator.stream`."""
-        deadline = time.monotonic() + budget_seconds
+        waiting = Waiting(patience)
         body = {
             "messages": [{"role": role, "content": content} for role, content in prompt.messages],
             "max_tokens": prompt.max_tokens,
@@ -62,21 +63,21 @@ class SageMakerGenerator:
                 EndpointName=self._endpoint, ContentType="application/json", Body=json.dumps(body)
             )
             with closing(response["Body"]) as events:  # one that is given up must not hold its connection
-                yield from deltas(_parts(events, deadline))
+                yield from waiting.text(deltas(waiting.over(_parts(events))))
         except EventStreamError as error:  # a ClientError too, so it comes first
             raise GenerationFailed("the generator's stream broke off") from error
         except ClientError as error:
             raise _translated(error) from error
+        except (ReadTimeoutError, urllib3.exceptions.ReadTimeoutError) as error:
+            raise GenerationSlow("the generator has been silent for too long") from error
         except (BotoCoreError, urllib3.exceptions.TimeoutError) as error:
-            raise GenerationBusy("the generator cannot be reached, or takes too long") from error
+            raise GenerationBusy("the generator cannot be reached") from error
         except (urllib3.exceptions.HTTPError, ParserError) as error:
             raise GenerationFailed("the generator's stream broke off") from error
 
 
-def _parts(events: Any, deadline: float) -> Iterator[bytes]:
+def _parts(events: Any) -> Iterator[bytes]:
     for event in events:
-        if time.monotonic() > deadline:
-            raise GenerationBusy("the generator takes longer than the turn may wait")
         if "PayloadPart" in event:
             yield event["PayloadPart"]["Bytes"]
         else:
@@ -85,7 +86,8 @@ def _parts(events: Any, deadline: float) -> Iterator[bytes]:
 
 def _translated(error: ClientError) -> GenerationBusy | GenerationFailed:
     code = error.response["Error"]["Code"]
-    no_capacity = code == "ValidationError" and "capacity" in error.response["Error"]["Message"].lower()
-    if code in _BUSY or no_capacity:
+    if code == "ValidationError" and "capacity" in error.response["Error"]["Message"].lower():
+        return GenerationAsleep("the generator has no instance up, and is being woken")
+    if code in _BUSY or (code == "ModelError" and error.response.get("OriginalStatusCode") in _BUSY_STATUSES):
         return GenerationBusy(f"the generator has no capacity now ({code})")
     return GenerationFailed(f"the generator failed ({code})")

@@ -8,12 +8,41 @@ HTML standard, section 9.2.
 
 import codecs
 import json
+import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from parley.errors import GenerationFailed
+from parley.errors import GenerationFailed, GenerationSlow
+from parley.ports import Patience
 
 _END = "[DONE]"
+
+
+class Waiting:
+    """The patience of one call, which begins now; looked at whenever something arrives, text or not."""
+
+    def __init__(self, patience: Patience) -> None:
+        self._patience = patience
+        self._begun = time.monotonic()
+        self._has_begun_to_answer = False
+
+    def look(self) -> None:
+        """Raises: GenerationSlow: the first piece, or after it the whole, has taken too long."""
+        limit = self._patience.whole_seconds if self._has_begun_to_answer else self._patience.first_seconds
+        if time.monotonic() - self._begun > limit:
+            raise GenerationSlow("the generator takes longer than the turn may wait")
+
+    def over(self, parts: Iterable[bytes]) -> Iterator[bytes]:
+        """`parts`, as long as there is patience."""
+        for part in parts:
+            self.look()
+            yield part
+
+    def text(self, pieces: Iterable[str]) -> Iterator[str]:
+        """`pieces`, of which the first says that the generator has begun to answer."""
+        for piece in pieces:
+            self._has_begun_to_answer = True
+            yield piece
 
 
 def deltas(parts: Iterable[bytes]) -> Iterator[str]:
