@@ -25,7 +25,7 @@ from parley.adapters.actions import RemoteActions
 from parley.adapters.memory import MemoryAnnouncements, MemoryConversations, MemoryReplies
 from parley.bots.bundle import unpack
 from parley.caching.recall import ReplyCache
-from parley.channels.http import render_explanation
+from parley.channels.rendering import render_explanation
 from parley.conversation import Session, Turn
 from parley.errors import ParleyError, Unavailable
 from parley.loaded import LoadedBot, load

@@ -17,14 +17,13 @@ from aws_lambda_powertools.event_handler.openapi.models import Server
 from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
 
 from parley import __version__
-from parley.channels import http, rasa
+from parley.channels import http, problems, rasa
 from parley.errors import ParleyError, Rejected
 from parley.http_door import HttpDoor
 from parley.rasa_door import RasaDoor
 
 HISTORY_PAGE = 50
 MAX_TURNS = 999_999  # of a conversation; the sort keys of DynamoDB have six digits
-BROKEN = "something broke on our side"
 
 _REFUSALS = {
     status: {"description": what, "content": {http.PROBLEM_JSON: {"model": http.Problem}}}
@@ -70,7 +69,7 @@ class HttpApi:
         try:
             body = http.read_body(event)
         except Rejected as error:
-            return _refused(http.status_of(error), str(error))
+            return _refused(problems.status_of(error), str(error))
         return self._app.resolve(_as_json(event, body), context)
 
 
@@ -169,20 +168,19 @@ def _add_rasas_routes(app: APIGatewayHttpResolver, door: RasaDoor) -> None:
 
 def _add_errors(app: APIGatewayHttpResolver) -> None:
     def failed(error: ParleyError) -> Response[Any]:
-        status = http.status_of(error)
         if not isinstance(error, Rejected):
             logger.error("request failed", exc_info=error)
-        return _problem(status, BROKEN if status == 500 else str(error))
+        return _problem_response(problems.told(error))
 
     def broken(error: Exception) -> Response[Any]:
         logger.error("request failed", exc_info=error)
-        return _problem(500, BROKEN)
+        return _problem_response(problems.told(error))
 
     def invalid(error: RequestValidationError) -> Response[Any]:
-        return _problem(422, http.explain_validation(list(error.errors())))
+        return _problem_response(problems.problem(422, http.explain_validation(list(error.errors()))))
 
     def unknown_route(_: NotFoundError) -> Response[Any]:
-        return _problem(404, "there is no such route; /openapi.json lists them")
+        return _problem_response(problems.problem(404, "there is no such route; /openapi.json lists them"))
 
     handlers = {
         ParleyError: failed,
@@ -210,10 +208,10 @@ def _as_json(event: dict[str, Any], body: str | None) -> dict[str, Any]:
     return {**event, "headers": headers, "body": body, "isBase64Encoded": False}
 
 
-def _problem(status: int, detail: str) -> Response[Any]:
-    return Response(status, http.PROBLEM_JSON, json.dumps(http.problem(status, detail)))
+def _problem_response(problem: dict[str, Any]) -> Response[Any]:
+    return Response(problem["status"], http.PROBLEM_JSON, json.dumps(problem))
 
 
 def _refused(status: int, detail: str) -> dict[str, Any]:
     headers = {"Content-Type": http.PROBLEM_JSON, "Access-Control-Allow-Origin": "*"}
-    return {"statusCode": status, "headers": headers, "body": json.dumps(http.problem(status, detail))}
+    return {"statusCode": status, "headers": headers, "body": json.dumps(problems.problem(status, detail))}

@@ -13,7 +13,7 @@ from typing import Any
 from aws_lambda_powertools.event_handler import Response
 
 from parley import __version__, desk
-from parley.channels import http, token
+from parley.channels import http, rendering, token
 from parley.channels.operator import is_operator
 from parley.conversation import Session, Turn
 from parley.errors import MalformedRequest, NotFound, NotYours, Unavailable
@@ -45,14 +45,14 @@ class HttpDoor:
             return self._accept(turn, session, given, is_new=opened.is_new)
         answered = answer(turn, self.services, opened=opened)
         log_turn(turn, answered)
-        body = {**given, **http.render_reply(answered.turn), "timings_ms": answered.timings_ms}
+        body = {**given, **rendering.render_reply(answered.turn), "timings_ms": answered.timings_ms}
         if answered.is_handed_off:
             body["handed_off"] = True
         if request.explain:
-            body["explanation"] = http.render_explanation(
+            body["explanation"] = rendering.render_explanation(
                 answered.turn, before=answered.before, after=answered.after, timings_ms=answered.timings_ms
             )
-        return json_response(200, http.without_nothing(body))
+        return json_response(200, rendering.without_nothing(body))
 
     def understand(self, request: http.UnderstandRequest) -> Response[Any]:
         """What a bot makes of an utterance."""
@@ -61,32 +61,32 @@ class HttpDoor:
         if understanding is None:
             heard = loaded.hear(request.message, self.services.encoder)
             understanding = loaded.understand(request.message, heard)
-        return json_response(200, http.render_full_understanding(understanding))
+        return json_response(200, rendering.render_full_understanding(understanding))
 
     def history(self, conversation_id: str, authorization: str | None, limit: int, before: int | None) -> Response[Any]:
         """The latest turns of a conversation."""
         session, _ = self._own(conversation_id, authorization)
         turns = self.services.conversations.history(conversation_id, limit=limit, before=before)
         earlier = turns[0].number if turns and turns[0].number > 1 else None
-        rendered = [http.render_turn(turn) for turn in turns]
+        rendered = [rendering.render_turn(turn) for turn in turns]
         body = {"conversation_id": conversation_id, "turns": rendered, "next": earlier}
         if session.handed_off_at is not None:
             body["handed_off"] = True
-        return json_response(200, http.without_nothing(body))
+        return json_response(200, rendering.without_nothing(body))
 
     def write(self, conversation_id: str, message: str, authorization: str | None) -> Response[Any]:
         """What a person says who has taken the conversation over."""
         self._operate(authorization)
         turn = desk.write(conversation_id, message, self.services)
         logger.info("a person wrote", extra={"turn_id": turn.turn_id, "conversation_id": conversation_id})
-        return json_response(201, http.render_turn(turn))
+        return json_response(201, rendering.render_turn(turn))
 
     def hand_back(self, conversation_id: str, authorization: str | None) -> Response[Any]:
         """Gives a conversation back to the bot."""
         self._operate(authorization)
         turn = desk.hand_back(conversation_id, self.services)
         logger.info("handed back", extra={"turn_id": turn.turn_id, "conversation_id": conversation_id})
-        return json_response(200, http.render_turn(turn))
+        return json_response(200, rendering.render_turn(turn))
 
     def progress(self, conversation_id: str, turn_id: str, authorization: str | None) -> Response[Any]:
         """How far an accepted turn has come."""
@@ -94,7 +94,7 @@ class HttpDoor:
         progress = self.services.conversations.progress(conversation_id, turn_id)
         if progress is None:
             raise NotFound(f"no turn {turn_id!r} was accepted in this conversation")
-        return json_response(200, http.render_progress(conversation_id, progress))
+        return json_response(200, rendering.render_progress(conversation_id, progress))
 
     def erase(self, conversation_id: str, authorization: str | None) -> Response[Any]:
         """Forgets a conversation."""
@@ -182,7 +182,7 @@ class HttpDoor:
             logger.info("turn queued", extra={"turn_id": turn.id, "conversation_id": turn.conversation_id})
         body = {**given, "turn_id": turn.id, "status": known.status if known else "queued"}
         location = f"/v1/conversations/{turn.conversation_id}/turns/{turn.id}"
-        return json_response(202, http.without_nothing(body), headers={"Location": location})
+        return json_response(202, rendering.without_nothing(body), headers={"Location": location})
 
 
 def log_turn(turn: Turn, answered: Answered) -> None:

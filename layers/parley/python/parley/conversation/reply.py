@@ -42,6 +42,7 @@ class Reply:
 
     messages: tuple[Message, ...]
     source: Source
+    may_wait: bool = False  # the generator was away; who agrees to wait gets its answer later
 
     def recalled(self) -> "Reply":
         """The same reply, said again from the reply cache."""

@@ -13,3 +13,5 @@ class Turn:
     channel: str
     text: str
     sent_at: float  # seconds since the Unix epoch, UTC
+    explain: bool = False  # the reply shall say why
+    waits: bool = False  # if the generator is away now, its answer may come later

@@ -64,3 +64,4 @@ class Said:
     source: Source
     response: str | None = None
     hands_off: bool = False  # with it a person takes over
+    may_be_shared: bool = True  # False for what was cut short, or made by a lesser model than the cache's

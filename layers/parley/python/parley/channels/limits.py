@@ -1,0 +1,25 @@
+"""What a message and an id may be, in every channel of our own.
+
+Pure; no library, so that every function may check.
+"""
+
+import unicodedata
+
+MAX_MESSAGE_CHARACTERS = 4_000
+ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$"
+
+_TEXT_CONTROLS = "\n\r\t"
+
+
+def says_something(message: str) -> str:
+    """The message as it is.
+
+    Raises:
+        ValueError: it is empty, or holds control characters.
+    """
+    if not message.strip():
+        raise ValueError("the message is empty")
+    for character in message:
+        if unicodedata.category(character) == "Cc" and character not in _TEXT_CONTROLS:
+            raise ValueError(f"the message holds the control character U+{ord(character):04X}")
+    return message
