@@ -1,130 +1,56 @@
-"""The contract of `ports.Generator`: the fake, and SageMaker's adapter in front of a container that misbehaves."""
+"""The contract of `ports.Generator`: the fake, and SageMaker's adapter in front of an endpoint that misbehaves."""
 
-import json
 import os
 import socket
-import subprocess
-import sys
-import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
+from contextlib import closing
 
+import boto3
 import pytest
 
 from parley.adapters.memory import MemoryGenerator
-from parley.adapters.sagemaker import SageMakerGenerator
-from parley.errors import GenerationBusy, GenerationFailed, GenerationSlow
+from parley.adapters.sagemaker import LEAST_SILENCE_SECONDS, SageMakerGenerator
+from parley.errors import GenerationAsleep, GenerationBusy, GenerationFailed, GenerationSlow, ParleyError
+from parley.generation.persistence import Persistent, is_substitute
 from parley.ports import Generator, Patience, Prompt
+from tests.contracts.misbehaving import BEHAVIOURS, ENDPOINT, HALF, Misbehaving
 
-RUNTIME = Path(__file__).resolve().parents[2] / "models/generator/sagemaker_runtime.py"
-ENDPOINT = "misbehaving"
 BUDGET_SECONDS = 1.0
 SILENCE_SECONDS = 3.5
 SLACK_SECONDS = 2.0  # of a busy machine
 
+BEFORE_AN_ANSWER: dict[type[ParleyError], set[str]] = {
+    GenerationAsleep: {"asleep"},
+    GenerationBusy: {"throttle", "unavailable", "not ready", "model full", "model throttles"},
+    GenerationFailed: {
+        *{"model error", "not found", "bad input", "internal", "dependency", "bad gateway", "page"},
+        *{"html", "other json", "empty", "failure at once"},
+    },
+    GenerationSlow: {"silent", "ping"},
+}
+IN_THE_MIDDLE: dict[type[ParleyError], set[str]] = {
+    GenerationFailed: {"break", "end early", "cut frame"}
+    | {"stream failure", "stream error", "unknown error", "reported error"},
+    GenerationSlow: {"stall", "dawdle"},
+}
 
-class Container(BaseHTTPRequestHandler):
-    """Does what the last message tells it to."""
 
-    def log_message(self, *_: object) -> None:
-        """Says nothing."""
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        getattr(self, "do_" + body["messages"][-1]["content"])()
-
-    def do_answer(self) -> None:
-        self._begin()
-        self._send(*map(self._chunk, ("Grüß ", "Gott 😀")), self._chunk(None, "stop"), "[DONE]")
-
-    def do_stall(self) -> None:
-        self._begin()
-        self._send(self._chunk("Half a"))
-        time.sleep(SILENCE_SECONDS + 3)
-
-    def do_dawdle(self) -> None:
-        self._begin()
-        for _ in range(40):
-            self._send(self._chunk("word "))
-            time.sleep(0.2)
-
-    def do_ping(self) -> None:
-        self._begin()
-        for _ in range(40):
-            self.wfile.write(b": ping\n\n")
-            time.sleep(0.2)
-
-    def do_break(self) -> None:
-        self._begin()
-        self._send(self._chunk("Half a"))
-        self.connection.shutdown(socket.SHUT_RDWR)
-
-    def do_babble(self) -> None:
-        self._begin()
-        self.wfile.write(b"<html>I am a proxy</html>\n")
-
-    def do_refuse(self) -> None:
-        self.send_response(503)
-        self.end_headers()
-
-    def _begin(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", "text/event-stream")
-        self.end_headers()
-
-    def _send(self, *lines: str) -> None:
-        for line in lines:
-            self.wfile.write(f"data: {line}\n\n".encode())
-
-    def _chunk(self, text: str | None, finish: str | None = None) -> str:
-        delta = {} if text is None else {"content": text}
-        return json.dumps({"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}, ensure_ascii=False)
+def cases(table: dict[type[ParleyError], set[str]]) -> list[tuple[str, type[ParleyError]]]:
+    return [(behaviour, error) for error, behaviours in table.items() for behaviour in sorted(behaviours)]
 
 
 @pytest.fixture(scope="module")
-def runtime() -> Iterator[str]:
-    """SageMaker's runtime protocol in front of the container."""
-    container = ThreadingHTTPServer(("127.0.0.1", 0), Container)
-    threading.Thread(target=container.serve_forever, daemon=True).start()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    behind = ["--container", f"http://127.0.0.1:{container.server_port}", "--endpoint-name", ENDPOINT]
-    command = [sys.executable, str(RUNTIME), "--host", "127.0.0.1", "--port", str(port), *behind]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=dict(os.environ))
-    try:
-        _wait(f"http://127.0.0.1:{port}")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(20)
-        container.shutdown()
-        container.server_close()
-
-
-def _wait(url: str) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        try:
-            urllib.request.urlopen(url, timeout=1).close()
-        except urllib.error.HTTPError as error:
-            error.close()
-            return
-        except OSError:
-            time.sleep(0.1)
-        else:
-            return
-    raise TimeoutError("the SageMaker front did not start within 30 s")
+def endpoint() -> Iterator[Misbehaving]:
+    """An endpoint that does what it is told."""
+    with Misbehaving() as endpoint:
+        yield endpoint
 
 
 @pytest.fixture
-def sagemaker(runtime: str, monkeypatch: pytest.MonkeyPatch) -> SageMakerGenerator:
+def sagemaker(endpoint: Misbehaving, monkeypatch: pytest.MonkeyPatch) -> SageMakerGenerator:
     for name, value in {
-        "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": runtime,
+        "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": endpoint.url,
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_DEFAULT_REGION": "eu-west-1",
@@ -133,39 +59,66 @@ def sagemaker(runtime: str, monkeypatch: pytest.MonkeyPatch) -> SageMakerGenerat
     return SageMakerGenerator(ENDPOINT, silence_seconds=SILENCE_SECONDS)
 
 
-def generate(generator: Generator, message: str = "answer", budget_seconds: float = 30.0) -> str:
+def begin(generator: Generator, message: str = "answer", budget_seconds: float = 30.0) -> Iterator[str]:
     patience = Patience(first_seconds=budget_seconds, whole_seconds=budget_seconds)
-    return "".join(generator.stream(Prompt((("user", message),), 16, 0.5), patience=patience))
+    return generator.stream(Prompt((("user", message),), 16, 0.5), patience=patience)
+
+
+def generate(generator: Generator, message: str = "answer", budget_seconds: float = 30.0) -> str:
+    return "".join(begin(generator, message, budget_seconds))
 
 
 def test_the_pieces_make_up_the_completion(sagemaker: SageMakerGenerator) -> None:
     assert generate(sagemaker) == generate(MemoryGenerator("Grüß ", "Gott 😀")) == "Grüß Gott 😀"
 
 
-@pytest.mark.parametrize("message", ["stall", "dawdle", "ping"])
-def test_a_stream_that_takes_too_long_is_given_up_in_time(sagemaker: SageMakerGenerator, message: str) -> None:
+def test_every_misbehaviour_has_its_meaning() -> None:
+    told = [behaviour for behaviour, _ in (*cases(BEFORE_AN_ANSWER), *cases(IN_THE_MIDDLE))]
+
+    assert sorted(told) == sorted(BEHAVIOURS - {"answer"})
+
+
+@pytest.mark.parametrize(("behaviour", "error"), cases(BEFORE_AN_ANSWER))
+def test_what_comes_in_place_of_an_answer_is_told_apart(
+    sagemaker: SageMakerGenerator, behaviour: str, error: type[ParleyError]
+) -> None:
+    with pytest.raises(error) as raised:
+        next(begin(sagemaker, behaviour, BUDGET_SECONDS))
+
+    assert type(raised.value) is error
+
+
+@pytest.mark.parametrize(("behaviour", "error"), cases(IN_THE_MIDDLE))
+def test_what_comes_in_the_middle_of_an_answer_is_told_apart_and_the_pieces_before_it_are_kept(
+    sagemaker: SageMakerGenerator, behaviour: str, error: type[ParleyError]
+) -> None:
+    pieces: list[str] = []
+
+    with pytest.raises(error) as raised:
+        pieces.extend(begin(sagemaker, behaviour, BUDGET_SECONDS))
+
+    assert type(raised.value) is error
+    assert pieces[0] == HALF or behaviour == "dawdle"
+
+
+@pytest.mark.parametrize("behaviour", ["silent", "stall", "dawdle", "ping"])
+def test_a_stream_that_takes_too_long_is_given_up_in_time(sagemaker: SageMakerGenerator, behaviour: str) -> None:
     begun = time.monotonic()
 
     with pytest.raises(GenerationSlow):
-        generate(sagemaker, message, BUDGET_SECONDS)
+        generate(sagemaker, behaviour, BUDGET_SECONDS)
 
-    assert time.monotonic() - begun < BUDGET_SECONDS + SILENCE_SECONDS + SLACK_SECONDS
-
-
-def test_a_container_that_takes_no_more_requests_is_busy(sagemaker: SageMakerGenerator) -> None:
-    with pytest.raises(GenerationBusy):
-        generate(sagemaker, "refuse")
+    assert time.monotonic() - begun < BUDGET_SECONDS + LEAST_SILENCE_SECONDS + SLACK_SECONDS
 
 
-@pytest.mark.parametrize("message", ["break", "babble"])
-def test_a_stream_that_breaks_is_a_failure(sagemaker: SageMakerGenerator, message: str) -> None:
-    with pytest.raises(GenerationFailed):
-        generate(sagemaker, message)
+def test_patience_beyond_the_silence_is_not_waited_out(sagemaker: SageMakerGenerator) -> None:
+    impatient = SageMakerGenerator(ENDPOINT, silence_seconds=LEAST_SILENCE_SECONDS)
+    begun = time.monotonic()
 
+    with pytest.raises(GenerationSlow):
+        generate(impatient, "silent", 30)
 
-def test_an_endpoint_that_is_not_there_is_named(sagemaker: SageMakerGenerator) -> None:
-    with pytest.raises(GenerationFailed, match="ValidationError"):
-        generate(SageMakerGenerator("another", silence_seconds=SILENCE_SECONDS))
+    assert time.monotonic() - begun < LEAST_SILENCE_SECONDS + SLACK_SECONDS
 
 
 def test_a_runtime_that_cannot_be_reached_is_busy(
@@ -176,5 +129,58 @@ def test_a_runtime_that_cannot_be_reached_is_busy(
         port = probe.getsockname()[1]
     monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", f"http://127.0.0.1:{port}")
 
-    with pytest.raises(GenerationBusy):
+    with pytest.raises(GenerationBusy) as raised:
         generate(SageMakerGenerator(ENDPOINT, silence_seconds=SILENCE_SECONDS))
+
+    assert type(raised.value) is GenerationBusy
+
+
+def test_a_call_that_cannot_be_signed_is_a_failure_and_no_reason_to_wait(
+    sagemaker: SageMakerGenerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
+        monkeypatch.setenv(name, os.devnull)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # it keeps the credentials it found
+
+    with pytest.raises(GenerationFailed, match="cannot be called"):
+        generate(SageMakerGenerator(ENDPOINT, silence_seconds=SILENCE_SECONDS))
+
+
+def test_a_component_is_named_to_the_endpoint_and_names_the_model(
+    sagemaker: SageMakerGenerator, endpoint: Misbehaving
+) -> None:
+    component = SageMakerGenerator(ENDPOINT, silence_seconds=SILENCE_SECONDS, component="small")
+
+    generate(component)
+    generate(sagemaker)
+
+    assert [(call.endpoint, call.component) for call in endpoint.calls[-2:]] == [(ENDPOINT, "small"), (ENDPOINT, None)]
+    assert (component.model, sagemaker.model) == ("small", ENDPOINT)
+
+
+def test_who_closes_the_iterator_leaves_the_endpoint(sagemaker: SageMakerGenerator, endpoint: Misbehaving) -> None:
+    endpoint.left.clear()
+    persistent = Persistent(sagemaker, sleep=time.sleep, clock=time.monotonic, random=lambda: 0.0)
+
+    with closing(begin(persistent, "dawdle")) as pieces:
+        next(pieces)
+
+    assert endpoint.left.wait(SLACK_SECONDS)
+
+
+@pytest.mark.parametrize("behaviour", ["asleep", "throttle", "model error", "html", "silent", "failure at once"])
+def test_a_second_endpoint_answers_for_one_that_cannot(
+    sagemaker: SageMakerGenerator, monkeypatch: pytest.MonkeyPatch, behaviour: str
+) -> None:
+    with Misbehaving(lambda _: "answer") as other:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", other.url)
+        second = SageMakerGenerator("small", silence_seconds=SILENCE_SECONDS)
+        persistent = Persistent(sagemaker, second, sleep=time.sleep, clock=time.monotonic, random=lambda: 0.5)
+
+        pieces = begin(persistent, behaviour, 4.0)
+
+        assert "".join(pieces) == "Grüß Gott 😀"
+        assert is_substitute(pieces, persistent)

@@ -13,29 +13,41 @@ import boto3
 import urllib3.exceptions
 from botocore.config import Config
 from botocore.eventstream import ParserError
-from botocore.exceptions import BotoCoreError, ClientError, EventStreamError, ReadTimeoutError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionError,  # noqa: A004  (botocore's, which is no OSError)
+    EventStreamError,
+    HTTPClientError,
+    ReadTimeoutError,
+)
 
 from parley.errors import GenerationAsleep, GenerationBusy, GenerationFailed, GenerationSlow
 from parley.generation.stream import Waiting, deltas
 from parley.ports import Patience, Prompt
 
 CONNECT_TIMEOUT_SECONDS = 1
+LEAST_SILENCE_SECONDS = 1.0  # however little patience is left: reading a long prompt of another may hold a stream up
 
-_BUSY = frozenset(
-    {"ThrottlingException", "ServiceUnavailable", "ServiceUnavailableException", "ModelNotReadyException"}
-)
-_BUSY_STATUSES = frozenset({429, 503})  # of the container: as many requests wait as may wait
+_OPERATION = "InvokeEndpointWithResponseStream"
+# 503 is ServiceUnavailable, 429 ModelNotReadyException; in a ModelError they are the container's, whose queue is full.
+_BUSY_STATUSES = frozenset({429, 503})
+_THROTTLED = "ThrottlingException"  # a 400, and not in the service's model
+_NO_COPIES = "has no capacity"  # "Inference Component has no capacity to process this request": it has no copy up
 
 
 class SageMakerGenerator:
-    """`ports.Generator` over `InvokeEndpointWithResponseStream`.
+    """`ports.Generator` over `InvokeEndpointWithResponseStream`, of one inference component if one is named.
 
-    A stream that is silent for `silence_seconds` is given up: so long after its patience a call ends at the latest.
+    A stream that is silent for `silence_seconds`, or as long as the first piece may take if that is less, is given up:
+    so long after its patience a call ends at the latest.
     """
 
-    def __init__(self, endpoint: str, *, silence_seconds: float) -> None:
+    def __init__(self, endpoint: str, *, silence_seconds: float, component: str | None = None) -> None:
         self._endpoint = endpoint
-        self._client = boto3.client(
+        self._component = component
+        self._silence_seconds = silence_seconds
+        self._client: Any = boto3.client(
             "sagemaker-runtime",
             config=Config(
                 connect_timeout=CONNECT_TIMEOUT_SECONDS,
@@ -43,11 +55,13 @@ class SageMakerGenerator:
                 retries={"total_max_attempts": 1},
             ),
         )
+        events = self._client.meta.events
+        events.register(f"before-parameter-build.sagemaker-runtime.{_OPERATION}", _take_silence)
 
     @property
     def model(self) -> str:
         """See `ports.Generator.model`."""
-        return self._endpoint
+        return self._component or self._endpoint
 
     def stream(self, prompt: Prompt, *, patience: Patience) -> Iterator[str]:
         """See `ports.Generator.stream`."""
@@ -58,22 +72,35 @@ class SageMakerGenerator:
             "temperature": prompt.temperature,
             "stream": True,
         }
+        where = {"InferenceComponentName": self._component} if self._component else {}
+        silence = max(LEAST_SILENCE_SECONDS, min(self._silence_seconds, patience.first_seconds))
         try:
             response = self._client.invoke_endpoint_with_response_stream(
-                EndpointName=self._endpoint, ContentType="application/json", Body=json.dumps(body)
+                EndpointName=self._endpoint,
+                ContentType="application/json",
+                Body=json.dumps(body),
+                SilenceSeconds=silence,
+                **where,
             )
             with closing(response["Body"]) as events:  # one that is given up must not hold its connection
                 yield from waiting.text(deltas(waiting.over(_parts(events))))
         except EventStreamError as error:  # a ClientError too, so it comes first
-            raise GenerationFailed("the generator's stream broke off") from error
+            raise GenerationFailed(f"the generator's stream broke off ({error.response['Error']['Code']})") from error
         except ClientError as error:
             raise _translated(error) from error
         except (ReadTimeoutError, urllib3.exceptions.ReadTimeoutError) as error:
             raise GenerationSlow("the generator has been silent for too long") from error
-        except (BotoCoreError, urllib3.exceptions.TimeoutError) as error:
+        except (HTTPClientError, ConnectionError, urllib3.exceptions.TimeoutError) as error:
             raise GenerationBusy("the generator cannot be reached") from error
+        except BotoCoreError as error:  # the call was never made: no credentials, or a name that is none
+            raise GenerationFailed("the generator cannot be called") from error
         except (urllib3.exceptions.HTTPError, ParserError) as error:
             raise GenerationFailed("the generator's stream broke off") from error
+
+
+def _take_silence(params: dict[str, Any], context: dict[str, Any], **_: object) -> None:
+    """Gives one call a read timeout of its own, which the client's configuration cannot."""
+    context["read_timeout"] = params.pop("SilenceSeconds")
 
 
 def _parts(events: Any) -> Iterator[bytes]:
@@ -85,9 +112,11 @@ def _parts(events: Any) -> Iterator[bytes]:
 
 
 def _translated(error: ClientError) -> GenerationBusy | GenerationFailed:
-    code = error.response["Error"]["Code"]
-    if code == "ValidationError" and "capacity" in error.response["Error"]["Message"].lower():
+    response: Any = error.response
+    code, message = response["Error"]["Code"], response["Error"]["Message"]
+    if code == "ValidationError" and _NO_COPIES in message:
         return GenerationAsleep("the generator has no instance up, and is being woken")
-    if code in _BUSY or (code == "ModelError" and error.response.get("OriginalStatusCode") in _BUSY_STATUSES):
+    statuses = {response["ResponseMetadata"]["HTTPStatusCode"], response.get("OriginalStatusCode")}
+    if code == _THROTTLED or statuses & _BUSY_STATUSES:
         return GenerationBusy(f"the generator has no capacity now ({code})")
     return GenerationFailed(f"the generator failed ({code})")
