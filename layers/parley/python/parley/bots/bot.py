@@ -157,6 +157,9 @@ class GenerationSettings:
     max_tokens: int = 128
     temperature: float = 0.7
     history_turns: int = 6  # earlier turns put into the prompt; with 0 a reply depends on its turn alone
+    rules: tuple[str, ...] = ()  # what the generator must keep to, beside our own rules
+    notes: tuple[str, ...] = ()  # the slots it is told; a reply that knows them is for that person alone
+    passages: int = 3  # of the documents, put into the prompt at most
 
 
 @dataclass(frozen=True, slots=True)

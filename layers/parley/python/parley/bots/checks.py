@@ -24,7 +24,12 @@ from parley.bots.shapes import BotSettings
 from parley.bots.source import SETTINGS, Faults
 from parley.bots.training import Example, is_expression
 
-_GENERATION_RANGES = {"max_tokens": (1, 4096), "temperature": (0, 2), "history_turns": (0, math.inf)}
+_GENERATION_RANGES = {
+    "max_tokens": (1, 4096),
+    "temperature": (0, 2),
+    "history_turns": (0, math.inf),
+    "passages": (0, 20),
+}
 _PLACEHOLDER = re.compile(r"\{([\w.-]+)\}")
 _AFFIRMATION_VALUES = frozenset({"intent", "payload"})  # what `action_default_ask_affirmation` fills in
 _OUR_SLOTS = frozenset({"requested_slot", "session_started_metadata"})
@@ -242,6 +247,9 @@ def _check_settings(bot: Bot, places: Places, faults: Faults) -> None:
         if not least <= getattr(bot.generation, name) <= most:
             limit = f" and at most {most}" if most < math.inf else ""
             faults.add(places.setting("generation"), f"`{name}` must be at least {least}{limit}")
+    for slot in bot.generation.notes:
+        if slot not in {*places.slots, *_OUR_SLOTS}:
+            faults.add(places.setting("generation"), f"`notes`: slot `{slot}` is not in `slots`")
 
 
 def _check_response(name: str, bot: Bot, place: str, faults: Faults) -> None:
