@@ -39,9 +39,10 @@ from parley.compile import read_and_learn
 from parley.conversation import Entity, IntentScore, Session, Turn, Understanding
 from parley.dialogue.course import converse, drive
 from parley.dialogue.policy import Policy
+from parley.generation.counting import by_bytes
 from parley.loaded import load
 from parley.nlu.encoder import OnnxEncoder
-from parley.ports import Patience
+from parley.ports import Patience, Window
 from parley.services import Services
 from parley.turn import answer
 from steps import Step, finish
@@ -193,6 +194,7 @@ def whole_turns(folder: Path, turns: int) -> Iterator[tuple[str, float]]:
         conversations=MemoryConversations(time.time),
         cache=ReplyCache(MemoryReplies(time.time), lambda: b"bench", ttl_seconds=3600, clock=time.time),
         generator=MemoryGenerator("No."),
+        window=Window(4096, by_bytes),
         patience=Patience(first_seconds=5, whole_seconds=20),
         actions=MemoryActions(),
         announcements=MemoryAnnouncements(),

@@ -96,9 +96,10 @@ def make_services(bundle: Path, *, cache_seconds: int = 3600) -> "Services":
     )
     from parley.bots.bundle import unpack
     from parley.caching.recall import ReplyCache
+    from parley.generation.counting import by_bytes
     from parley.loaded import load
     from parley.nlu.encoder import OnnxEncoder
-    from parley.ports import Patience
+    from parley.ports import Patience, Window
     from parley.services import Services
 
     encoder = OnnxEncoder(ENCODER)
@@ -109,6 +110,7 @@ def make_services(bundle: Path, *, cache_seconds: int = 3600) -> "Services":
         conversations=MemoryConversations(time.time),
         cache=ReplyCache(MemoryReplies(time.time), lambda: b"bench", ttl_seconds=cache_seconds, clock=time.time),
         generator=MemoryGenerator("Quite well, thank you."),
+        window=Window(4096, by_bytes),
         patience=Patience(first_seconds=5, whole_seconds=20),
         actions=MemoryActions(),
         announcements=MemoryAnnouncements(),
@@ -130,7 +132,7 @@ def say(services: "Services", text: str, number: int) -> "Answered":
 def answer_request(services: "Services") -> None:
     """One request through the whole chat function, with all that it imports on AWS."""
     import parley.adapters.aws  # noqa: F401
-    from parley.adapters.memory import MemoryQueue
+    from parley.adapters.memory import MemoryQueue, memory_lines
     from parley.http_api import HttpApi
     from parley.http_door import HttpDoor
     from parley.rasa_door import RasaDoor
@@ -141,7 +143,7 @@ def answer_request(services: "Services") -> None:
         "rawPath": "/v1/chat",
         "body": '{"message": "hello"}',
     }
-    door = HttpDoor(services, MemoryQueue(), lambda: b"bench", "support", "bench")
+    door = HttpDoor(services, MemoryQueue(), memory_lines(), lambda: b"bench", "support", "bench")
     response = HttpApi(door, RasaDoor(services, lambda: b"bench", "support"))(event, None)
     if response["statusCode"] != 200:
         raise SystemExit(f"the chat function answered {response}: nothing was measured")

@@ -14,6 +14,7 @@ import os
 import sys
 import time
 import uuid
+from collections.abc import Generator as Yields
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -28,9 +29,10 @@ from parley.caching.recall import ReplyCache
 from parley.channels.rendering import render_explanation
 from parley.conversation import Session, Turn
 from parley.errors import ParleyError, Unavailable
+from parley.generation.counting import by_bytes
 from parley.loaded import LoadedBot, load
 from parley.nlu.encoder import OnnxEncoder
-from parley.ports import Patience, Prompt
+from parley.ports import Patience, Prompt, Window
 from parley.services import Services
 from parley.turn import answer
 
@@ -48,7 +50,7 @@ class LocalGenerator:
 
     model = "bundled"
 
-    def stream(self, prompt: Prompt, *, patience: Patience) -> Iterator[str]:
+    def stream(self, prompt: Prompt, *, patience: Patience) -> Yields[str]:
         """See `ports.Generator.stream`."""
         from engine import Request
 
@@ -181,6 +183,7 @@ def main() -> int:
             conversations=MemoryConversations(time.time),
             cache=ReplyCache(MemoryReplies(time.time), lambda: b"terminal", ttl_seconds=3600, clock=time.time),
             generator=LocalGenerator(),
+            window=Window(4096, by_bytes),
             patience=Patience(first_seconds=5, whole_seconds=20),
             actions=RemoteActions(_secret),
             announcements=MemoryAnnouncements(),

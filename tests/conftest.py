@@ -23,9 +23,10 @@ from parley.bots.bundle import unpack
 from parley.caching.recall import ReplyCache
 from parley.compile import Compiled, compile_bot
 from parley.errors import NotFound
+from parley.generation.counting import by_bytes
 from parley.loaded import LoadedBot, load
 from parley.nlu.encoder import OnnxEncoder
-from parley.ports import Actions, Announcements, Conversations, Generator, Patience
+from parley.ports import Actions, Announcements, Conversations, Generator, Patience, Window
 from parley.services import Services
 
 IN_CI = os.environ.get("CI") == "true"
@@ -72,6 +73,7 @@ def make_services(encoder: OnnxEncoder, support: LoadedBot) -> Callable[..., Ser
             conversations=conversations or MemoryConversations(clock),
             cache=ReplyCache(MemoryReplies(clock), lambda: b"secret", ttl_seconds=3600, clock=clock),
             generator=generator or MemoryGenerator("Very well, ", "thank you. And"),
+            window=Window(4096, by_bytes),
             patience=Patience(first_seconds=5, whole_seconds=20),
             actions=actions or MemoryActions(),
             announcements=announcements or MemoryAnnouncements(),

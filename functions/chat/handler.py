@@ -3,6 +3,7 @@
 import os
 
 from parley.adapters.aws import connect
+from parley.adapters.lines import lines_of
 from parley.adapters.secrets import secret_from
 from parley.adapters.sqs import SqsTurns
 from parley.http_api import HttpApi
@@ -21,9 +22,11 @@ operator_key = secret_from(settings.operator_key_secret)
 door = HttpDoor(
     services,
     SqsTurns(settings.turns_queue_url),
+    lines_of(settings),
     operator_key,
     settings.default_bot,
     settings.parley_stage,
     settings.explains,
+    settings.socket_address,
 )
 handler = HttpApi(door, RasaDoor(services, operator_key, settings.default_bot))

@@ -6,6 +6,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.batch import SqsFifoPartialProcessor, process_partial_response
 
 from parley.adapters.aws import connect
+from parley.adapters.lines import lines_of
 from parley.logs import log_as_json
 from parley.ports import Patience
 from parley.queue_door import QueueDoor
@@ -14,7 +15,8 @@ from parley.settings import read_settings
 log_as_json("worker")
 PATIENCE = Patience(first_seconds=20, whole_seconds=45)  # nobody's connection is open; the function has 60 s
 
-door = QueueDoor(connect(read_settings(os.environ), PATIENCE))
+settings = read_settings(os.environ)
+door = QueueDoor(connect(settings, PATIENCE), lines_of(settings))
 processor = SqsFifoPartialProcessor(skip_group_on_error=True)
 
 

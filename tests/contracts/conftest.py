@@ -23,6 +23,7 @@ class Tables:
 
     conversations: str
     replies: str
+    connections: str
 
 
 @pytest.fixture(scope="session")
@@ -82,7 +83,8 @@ def tables(aws: dict[str, str]) -> Tables:
     client = _client("dynamodb", aws)
     _create(client, "conversations", pk="HASH", sk="RANGE")
     _create(client, "replies", pk="HASH")
-    return Tables("conversations", "replies")
+    _create(client, "connections", pk="HASH", sk="RANGE")
+    return Tables("conversations", "replies", "connections")
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from parley.adapters.memory import MemoryAnnouncements, MemoryQueue
+from parley.adapters.memory import MemoryAnnouncements, MemoryQueue, memory_lines
 from parley.dialogue.policy import Policy
 from parley.errors import Unavailable
 from parley.http_api import HttpApi
@@ -39,7 +39,7 @@ def make_client(make_services: Callable[..., Services], support: LoadedBot) -> M
         loaded = replace(support, bot=bot, policy=Policy(bot))
         announcements = announcements or MemoryAnnouncements()
         services = replace(make_services(announcements=announcements), bots=lambda _: loaded)
-        door = HttpDoor(services, MemoryQueue(), lambda: KEY.encode(), "support", "prod", explains)
+        door = HttpDoor(services, MemoryQueue(), memory_lines(), lambda: KEY.encode(), "support", "prod", explains)
         api = HttpApi(door, RasaDoor(services, lambda: KEY.encode(), "support"))
         return Desk(api, MemoryQueue(), services, announcements=announcements)
 

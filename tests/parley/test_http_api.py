@@ -3,16 +3,24 @@
 import base64
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-from parley.adapters.memory import MemoryConversations, MemoryQueue
+from parley.adapters.memory import (
+    MemoryConversations,
+    MemoryGenerator,
+    MemoryLateQueue,
+    MemoryQueue,
+    memory_lines,
+)
 from parley.conversation import Turn
-from parley.errors import Unavailable
+from parley.errors import GenerationAsleep, Unavailable
 from parley.http_api import HttpApi
 from parley.http_door import HttpDoor
+from parley.lines import Lines
+from parley.ports import LateTurn
 from parley.rasa_door import RasaDoor
 from parley.services import Services
 from parley.turn import answer
@@ -32,6 +40,7 @@ class Client:
     api: HttpApi
     queue: MemoryQueue
     services: Services
+    lines: Lines = field(default_factory=memory_lines)
     token: str | None = None
     conversation_id: str | None = None
 
@@ -69,11 +78,15 @@ class Client:
         return self.call(method, path, authorization=f"Bearer {self.token}")
 
 
+def a_client(services: Services) -> Client:
+    queue, lines = MemoryQueue(), memory_lines()
+    door = HttpDoor(services, queue, lines, lambda: b"operator", "support", "local")
+    return Client(HttpApi(door, RasaDoor(services, lambda: b"operator", "support")), queue, services, lines)
+
+
 @pytest.fixture
 def client(make_services: Callable[..., Services]) -> Client:
-    services, queue = make_services(), MemoryQueue()
-    door = HttpDoor(services, queue, lambda: b"operator", "support", "local")
-    return Client(HttpApi(door, RasaDoor(services, lambda: b"operator", "support")), queue, services)
+    return a_client(make_services())
 
 
 def test_a_first_message_begins_a_conversation(client: Client) -> None:
@@ -283,6 +296,51 @@ def test_a_turn_that_nobody_accepted_is_not_found(client: Client) -> None:
     assert client.own("GET", f"/v1/conversations/{client.conversation_id}/turns/none").status == 404
 
 
+@pytest.fixture
+def waiting(make_services: Callable[..., Services]) -> Client:
+    """A client whose bot has a generator that is asleep."""
+    return a_client(make_services(MemoryGenerator(fails_with=GenerationAsleep("no instance is up"))))
+
+
+def late(client: Client) -> list[LateTurn]:
+    assert isinstance(client.lines.late, MemoryLateQueue)
+    return [each for each, _ in client.lines.late.sent]
+
+
+def test_who_agrees_to_wait_for_the_generator_is_told_where_to_look(waiting: Client) -> None:
+    reply = waiting.chat("how are you today?", turn_id="t1").body
+
+    accepted = waiting.own("POST", f"/v1/conversations/{waiting.conversation_id}/turns/t1/wait")
+
+    assert (reply["source"], reply["may_wait"]) == ("fallback", True)
+    assert (accepted.status, accepted.body["status"]) == (202, "queued")
+    assert waiting.own("GET", accepted.headers["Location"]).body["status"] == "queued"
+    (waits,) = late(waiting)
+    assert waits.turn.text == "how are you today?"
+
+
+def test_who_agrees_beforehand_need_not_agree_again(waiting: Client) -> None:
+    waiting.chat("how are you today?", turn_id="t1", wait=True)
+
+    assert [each.turn.id for each in late(waiting)] == ["t1.late"]
+
+
+def test_nobody_can_wait_for_what_was_answered(client: Client) -> None:
+    client.chat("hello", turn_id="t1", wait=True)
+
+    refused = client.own("POST", f"/v1/conversations/{client.conversation_id}/turns/t1/wait")
+
+    assert (refused.status, late(client)) == (400, [])
+
+
+def test_nobody_waits_in_a_conversation_of_somebody_else(waiting: Client) -> None:
+    waiting.chat("how are you today?", turn_id="t1")
+    waiting.token = "guessed"
+
+    assert waiting.own("POST", f"/v1/conversations/{waiting.conversation_id}/turns/t1/wait").status == 403
+    assert late(waiting) == []
+
+
 def test_the_history_pages_back(client: Client) -> None:
     for message in ("hello", "thanks", "bye"):
         client.chat(message)
@@ -334,6 +392,7 @@ def test_the_openapi_document_names_every_route(client: Client) -> None:
         "/v1/health",
         "/v1/conversations/{conversation_id}",
         "/v1/conversations/{conversation_id}/turns/{turn_id}",
+        "/v1/conversations/{conversation_id}/turns/{turn_id}/wait",
         "/v1/conversations/{conversation_id}/person",
         "/v1/conversations/{conversation_id}/handback",
         "/webhooks/rest/webhook",

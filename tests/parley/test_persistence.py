@@ -3,7 +3,7 @@
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator as Yields
 from dataclasses import dataclass, field
 
 import pytest
@@ -54,7 +54,7 @@ class Scripted:
         self._calls = list(calls)
         self._takes = takes
 
-    def stream(self, prompt: Prompt, *, patience: Patience) -> Iterator[str]:
+    def stream(self, prompt: Prompt, *, patience: Patience) -> Yields[str]:
         self.patiences.append(patience)
         script = self._calls.pop(0)
         self._clock.now += self._takes
@@ -268,7 +268,7 @@ class Held:
         self.asked, self.speaks, self.closed = threading.Event(), threading.Event(), threading.Event()
         self._error = error
 
-    def stream(self, prompt: Prompt, *, patience: Patience) -> Iterator[str]:
+    def stream(self, prompt: Prompt, *, patience: Patience) -> Yields[str]:
         self.asked.set()
         assert self.speaks.wait(30)
         if self._error is not None:
@@ -359,7 +359,7 @@ def test_who_has_lost_is_not_asked_again() -> None:
     tries = []
 
     class Busy(MemoryGenerator):
-        def stream(self, prompt: Prompt, *, patience: Patience) -> Iterator[str]:
+        def stream(self, prompt: Prompt, *, patience: Patience) -> Yields[str]:
             tries.append(patience)
             raise BUSY
             yield ""

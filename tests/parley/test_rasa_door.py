@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from parley.adapters.memory import MemoryQueue
+from parley.adapters.memory import MemoryQueue, memory_lines
 from parley.dialogue.policy import Policy
 from parley.http_api import HttpApi
 from parley.http_door import HttpDoor
@@ -30,7 +30,7 @@ def make_client(make_services: Callable[..., Services], support: LoadedBot) -> C
         bot = replace(support.bot, rasa_api=rasa_api)
         loaded = replace(support, bot=bot, policy=Policy(bot))
         services = replace(make_services(), bots=lambda _: loaded)
-        door = HttpDoor(services, MemoryQueue(), lambda: KEY.encode(), "support", "local")
+        door = HttpDoor(services, MemoryQueue(), memory_lines(), lambda: KEY.encode(), "support", "local")
         return Client(HttpApi(door, RasaDoor(services, lambda: KEY.encode(), "support")), MemoryQueue(), services)
 
     return build

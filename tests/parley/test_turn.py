@@ -1,21 +1,32 @@
 """The main path, with the bot and the models that ship."""
 
+import random
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable
+from collections.abc import Generator as Yields
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
+from parley.act import NOBODY
 from parley.adapters.memory import MemoryConversations, MemoryGenerator
 from parley.bots.flows import FlowReader
 from parley.bots.source import Faults, Placed
-from parley.conversation import RecordedTurn, Session
+from parley.conversation import Citation, RecordedTurn, Session
 from parley.dialogue.learn import learn
 from parley.dialogue.policy import Policy
-from parley.errors import GenerationBusy, GenerationFailed, NotFound, SessionConflict
+from parley.errors import (
+    GenerationAsleep,
+    GenerationBusy,
+    GenerationFailed,
+    NotFound,
+    ParleyError,
+    SessionConflict,
+)
+from parley.generation.persistence import Persistent
 from parley.loaded import LoadedBot
-from parley.ports import Patience, Prompt
+from parley.ports import Audience, Patience, Prompt
 from parley.services import Services
 from parley.turn import AT_A_LOSS, Answered, answer
 from tests.builders import a_session, a_turn
@@ -31,9 +42,9 @@ class Talk:
         self.session = a_session(bot="support")
         services.conversations.start(self.session)
 
-    def say(self, text: str, **changes: object) -> Answered:
+    def say(self, text: str, audience: Audience = NOBODY, **changes: object) -> Answered:
         turn = a_turn(bot="support", conversation_id=self.session.conversation_id, text=text, **changes)
-        return answer(turn, self.services)
+        return answer(turn, self.services, audience=audience)
 
     def replies(self, text: str) -> list[str]:
         return [message.text for message in self.say(text).turn.reply.messages]
@@ -167,7 +178,7 @@ def test_however_often_a_turn_runs_it_has_one_budget_for_the_generator(
     budgets: list[float] = []
 
     class Slow(MemoryGenerator):
-        def stream(self, prompt: Prompt, *, patience: Patience) -> Iterator[str]:
+        def stream(self, prompt: Prompt, *, patience: Patience) -> Yields[str]:
             budgets.append(patience.whole_seconds)
             time.sleep(0.02)
             return super().stream(prompt, patience=patience)
@@ -242,6 +253,123 @@ def test_every_step_is_timed(make_services: MakeServices) -> None:
 
     assert list(timings) == ["open", "understand", "converse", "save", "total"]
     assert timings["total"] >= timings["understand"] > 0
+
+
+@dataclass
+class Listening:
+    """`ports.Audience` that writes down how the reply looked after each piece, and may stop it."""
+
+    enough: int = 1_000  # characters, after which it wants no more
+    looks: list[str] = field(default_factory=list)
+    cited: list[Citation] = field(default_factory=list)
+
+    @property
+    def wants_no_more(self) -> bool:
+        return bool(self.looks) and len(self.looks[-1]) >= self.enough
+
+    def write(self, text: str, *, at: int) -> None:
+        self.looks.append((self.looks[-1] if self.looks else "")[:at] + text)
+
+    def cite(self, citation: Citation) -> None:
+        self.cited.append(citation)
+
+
+STORY = [f"The heron stood in pond number {number} and looked for frogs. " for number in range(1, 9)]
+
+
+def test_a_listener_sees_the_reply_grow_and_never_more_than_it_becomes(make_services: MakeServices) -> None:
+    listening = Listening()
+
+    reply = Talk(make_services(MemoryGenerator(*STORY))).say("how are you today?", listening).turn.reply
+
+    text = reply.messages[0].text
+    assert len(listening.looks) > 3
+    assert all(text.startswith(look.rstrip()) for look in listening.looks)
+    assert text == "".join(STORY).rstrip()
+
+
+def test_nothing_the_guard_refuses_reaches_a_listener(make_services: MakeServices) -> None:
+    listening = Listening()
+    generator = MemoryGenerator(*STORY[:3], "Call us at 555 123 4567 ", "or not. ", *STORY[3:])
+
+    reply = Talk(make_services(generator)).say("how are you today?", listening).turn.reply
+
+    assert reply.source == "fallback"
+    assert listening.looks
+    assert not any("555" in look for look in listening.looks)
+
+
+class Breaking(MemoryGenerator):
+    """Breaks off in the middle of its first `times` answers."""
+
+    def __init__(self, *pieces: str, times: int) -> None:
+        super().__init__(*pieces)
+        self.times = times
+
+    def stream(self, prompt: Prompt, *, patience: Patience) -> Yields[str]:
+        whole = super().stream(prompt, patience=patience)
+        if len(self.prompts) >= self.times:
+            yield from whole
+        else:
+            yield next(whole)
+            yield next(whole)
+            raise GenerationFailed("broke off")
+
+
+@pytest.mark.parametrize(("times", "source"), [(1, "generated"), (2, "fallback")])
+def test_an_answer_that_breaks_off_is_begun_once_more(make_services: MakeServices, times: int, source: str) -> None:
+    listening = Listening()
+
+    reply = Talk(make_services(Breaking(*STORY, times=times))).say("how are you today?", listening).turn.reply
+
+    assert reply.source == source
+    assert listening.looks[0] == "The"
+
+
+def test_who_wants_no_more_ends_the_generation_and_keeps_what_had_come(make_services: MakeServices) -> None:
+    closed = []
+
+    class Endless(MemoryGenerator):
+        def stream(self, prompt: Prompt, *, patience: Patience) -> Yields[str]:
+            try:
+                for number in range(100_000):
+                    yield f"The heron caught {number} frogs. "
+            finally:
+                closed.append(True)
+
+    services = make_services(Endless())
+    reply = Talk(services).say("how are you today?", Listening(enough=200)).turn.reply
+
+    assert closed == [True]
+    assert reply.source == "generated"
+    assert 100 < len(reply.messages[0].text) < 400
+    assert Talk(services).say("how are you today?", Listening(enough=200)).turn.reply.source != "cached"
+
+
+def test_what_a_second_generator_says_is_not_shared(make_services: MakeServices) -> None:
+    class Small(MemoryGenerator):
+        @property
+        def model(self) -> str:
+            return "small"
+
+    first = MemoryGenerator(fails_with=GenerationAsleep("no instance is up"))
+    persistent = Persistent(first, Small("Fine, thanks."), sleep=time.sleep, clock=time.monotonic, random=random.random)
+    services = make_services(persistent)
+
+    sources = [Talk(services).say("how are you today?").turn.reply.source for _ in range(2)]
+
+    assert sources == ["generated", "generated"]
+
+
+@pytest.mark.parametrize(
+    ("error", "may_wait"), [(GenerationAsleep("no instance"), True), (GenerationFailed("broke"), False)]
+)
+def test_a_fallback_says_whether_waiting_may_help(
+    make_services: MakeServices, error: ParleyError, *, may_wait: bool
+) -> None:
+    reply = Talk(make_services(MemoryGenerator(fails_with=error))).say("how are you today?").turn.reply
+
+    assert (reply.source, reply.may_wait) == ("fallback", may_wait)
 
 
 def test_what_the_author_wants_said_after_an_answer_is_said_after_each_also_in_a_form_and_from_the_cache(

@@ -6,26 +6,45 @@ what the dialogue names next; replies that may be shared are recalled and kept.
 
 import logging
 import time
+from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from parley.caching.eligibility import is_shareable
 from parley.caching.recall import CACHEABLE_SOURCES
-from parley.conversation import Message, RecordedTurn, Reply, Session, Source, Turn, Understanding
+from parley.conversation import Citation, Message, RecordedTurn, Reply, Session, Source, Turn, Understanding
 from parley.dialogue import protocol
 from parley.dialogue.actions import Answer, Call, FirstOf, Generate, HandOff, Need, Said, Say, Step
 from parley.dialogue.responses import word
 from parley.errors import ActionFailed, GenerationBusy, GenerationFailed
-from parley.generation.guard import clean
-from parley.generation.prompt import compose
+from parley.generation.citing import cited
+from parley.generation.guard import StreamGuard
+from parley.generation.persistence import is_substitute
+from parley.generation.prompt import compose, notes_of
 from parley.handoff import announcement
 from parley.loaded import LoadedBot
-from parley.ports import ActionAnswer, Encoded, Patience
+from parley.ports import ActionAnswer, Audience, Encoded, Patience, Prompt
 from parley.services import Services
 
 ACTIONS_BUDGET_SECONDS = 12.0  # of a turn, however many custom actions it runs; API Gateway waits 30
 
 logger = logging.getLogger(__name__)
+
+
+class Nobody:
+    """`ports.Audience` of a turn that is told when it is whole."""
+
+    wants_no_more = False
+
+    def write(self, text: str, *, at: int) -> None:
+        """See `ports.Audience.write`."""
+
+    def cite(self, citation: Citation) -> None:
+        """See `ports.Audience.cite`."""
+
+
+NOBODY = Nobody()
 
 
 @dataclass(slots=True)
@@ -38,8 +57,10 @@ class Actor:
     heard: Encoded | None  # None for a message that was no sentence
     loaded: LoadedBot
     services: Services
+    audience: Audience
     deadline: float  # of the generator, on the monotonic clock
     spent_seconds: float = field(default=0.0)  # on custom actions
+    found_generator_away: bool = field(default=False)  # later it may have something to say
 
     def perform(self, need: Need) -> Any:
         """What the dialogue needs.
@@ -88,7 +109,12 @@ class Actor:
         if key is not None and (recalled := cache.recall(key)) is not None:
             return [Said(message, recalled.source) for message in recalled.messages]
         said = next(filter(None, (self._try(way, need) for way in need.ways)), [])
-        if key is not None and said and said[0].source in CACHEABLE_SOURCES:
+        if (
+            key is not None
+            and said
+            and said[0].source in CACHEABLE_SOURCES
+            and all(each.may_be_shared for each in said)
+        ):
             cache.keep(key, Reply(tuple(each.message for each in said), said[0].source))
         return said
 
@@ -99,6 +125,8 @@ class Actor:
         if not is_shareable(
             bot, self.session, begun.now.slots, need.dialogue.now.slots, text, may_generate=need.may_generate
         ):
+            return None
+        if need.may_generate and notes_of(bot, need.dialogue.now.slots):
             return None
         return self.services.cache.key(bot, decided=repr(need.ways), model=self.services.generator.model, text=text)
 
@@ -117,8 +145,7 @@ class Actor:
                 passage = self.loaded.knowledge.answer(self.heard.text, self.heard.vector) if self.heard else None
                 return Said(Message(passage.text, citations=(passage,)), "knowledge") if passage else None
             case Generate():
-                text = self._generate()
-                return Said(Message(text), "generated") if text else None
+                return self._generate(need.dialogue.now.slots)
             case HandOff():
                 detail = announcement(self.session, self.turn, self._history(self.loaded.bot.handoff.turns))
                 self.services.announcements.announce("conversation.handed_off", detail)
@@ -131,20 +158,77 @@ class Actor:
         message = word(self.loaded.bot, response, slots, seed=seed, channel=self.turn.channel)
         return Said(message, source, response) if message else None
 
-    def _generate(self) -> str | None:
+    def _generate(self, slots: Mapping[str, Any]) -> Said | None:
         """What the generator says; None when it cannot be reached or says nothing fit to be said."""
-        history = self._history(self.loaded.bot.generation.history_turns)
-        prompt = compose(self.loaded.bot, history, self.turn.text)
-        left = max(0.0, self.deadline - time.monotonic())
-        patience = Patience(min(self.services.patience.first_seconds, left), left)
         try:
-            pieces = self.services.generator.stream(prompt, patience=patience)
-            return clean("".join(pieces))
+            return self.generated(slots)
         except (GenerationBusy, GenerationFailed) as error:
-            logger.warning("the generator gave no reply", extra={"turn_id": self.turn.id, "reason": str(error)})
+            self.found_generator_away = isinstance(error, GenerationBusy)
+            reason = {"reason": str(error), "kind": type(error).__name__}
+            logger.warning("the generator gave no reply", extra={"turn_id": self.turn.id, **reason})
             return None
 
-    def _history(self, limit: int) -> tuple[RecordedTurn, ...]:
+    def generated(self, slots: Mapping[str, Any], *, before: int | None = None) -> Said:
+        """What the generator says, with the turns up to number `before`, or all, as history.
+
+        Raises:
+            GenerationBusy: it is away, or too slow.
+            GenerationFailed: it broke, or said nothing fit to be said.
+        """
+        bot = self.loaded.bot
+        prompt, passages = compose(
+            bot,
+            passages=self._passages(),
+            notes=notes_of(bot, slots),
+            history=self._history(bot.generation.history_turns, before=before),
+            text=self.turn.text,
+            count=self.services.window.count,
+            budget_tokens=self.services.window.tokens - bot.generation.max_tokens,
+        )
+        completion, may_be_shared = self._completion(prompt)
+        text, citations = cited(completion, passages)
+        for citation in citations:
+            self.audience.cite(citation)
+        return Said(Message(text, citations=citations), "generated", may_be_shared=may_be_shared)
+
+    def _completion(self, prompt: Prompt, *, again: bool = True) -> tuple[str, bool]:
+        """The completion, guarded, and shown to the audience as it comes; and whether it may be shared.
+
+        A stream that breaks off in the middle is begun once more; where nothing had come yet, the generator itself has
+        tried what it could.
+        """
+        generator, guard = self.services.generator, StreamGuard(allowed=prompt.messages[0][1])
+        at, has_begun = 0, False
+        try:
+            with closing(generator.stream(prompt, patience=self._patience())) as pieces:
+                for piece in pieces:
+                    has_begun = True
+                    if self.audience.wants_no_more or guard.refused:
+                        break
+                    if text := guard.push(piece):
+                        self.audience.write(text, at=at)
+                        at += len(text)
+        except GenerationFailed:
+            if has_begun and again:
+                return self._completion(prompt, again=False)
+            raise
+        completion = guard.finish()
+        if completion is None:
+            raise GenerationFailed("the generator said nothing fit to be said")
+        return completion, not (self.audience.wants_no_more or is_substitute(pieces, generator))
+
+    def _patience(self) -> Patience:
+        left = max(0.0, self.deadline - time.monotonic())
+        return Patience(min(self.services.patience.first_seconds, left), left)
+
+    def _passages(self) -> tuple[Citation, ...]:
+        """What of the bot's documents goes into the prompt."""
+        limit = self.loaded.bot.generation.passages
+        if self.heard is None or not limit:
+            return ()
+        return self.loaded.knowledge.related(self.heard.text, self.heard.vector, limit=limit)
+
+    def _history(self, limit: int, *, before: int | None = None) -> tuple[RecordedTurn, ...]:
         if not limit or not self.session.version:
             return ()
-        return self.services.conversations.history(self.session.conversation_id, limit=limit)
+        return self.services.conversations.history(self.session.conversation_id, limit=limit, before=before)

@@ -112,6 +112,14 @@ def _add_routes(app: APIGatewayHttpResolver, door: HttpDoor) -> None:
         return door.progress(conversation_id, turn_id, authorization)
 
     @app.post(
+        "/v1/conversations/<conversation_id>/turns/<turn_id>/wait",
+        summary="Wait for an answer that could not be generated",
+        responses=_answers(http.Accepted, status=202),
+    )
+    def wait(conversation_id: PathId, turn_id: PathId, authorization: Authorization = None) -> Response[Any]:
+        return door.wait(conversation_id, turn_id, authorization)
+
+    @app.post(
         "/v1/conversations/<conversation_id>/person",
         summary="Say something as the person who has taken it over",
         responses=_answers(http.TurnBody, status=201),

@@ -13,13 +13,16 @@ from typing import Any
 from aws_lambda_powertools.event_handler import Response
 
 from parley import __version__, desk
-from parley.channels import http, rendering, token
+from parley.channels import http, rendering, socket, token
 from parley.channels.operator import is_operator
-from parley.conversation import Session, Turn
+from parley.conversation import RecordedTurn, Session, Turn
 from parley.errors import MalformedRequest, NotFound, NotYours, Unavailable
+from parley.lines import Lines
+from parley.live import tell
 from parley.ports import Opened, TurnQueue
 from parley.services import Services
 from parley.turn import Answered, answer
+from parley.waiting import agree_to_wait
 
 logger = logging.getLogger(__name__)
 
@@ -30,10 +33,12 @@ class HttpDoor:
 
     services: Services
     queue: TurnQueue
+    lines: Lines
     operator_key: Callable[[], bytes]
     default_bot: str
     stage: str
     explains: bool = False  # to everybody, not only to operators
+    socket_address: str = ""  # of the WebSocket API
 
     def chat(self, request: http.ChatRequest, authorization: str | None, prefer: str | None) -> Response[Any]:
         """A reply to one message, or its acceptance."""
@@ -46,6 +51,8 @@ class HttpDoor:
         answered = answer(turn, self.services, opened=opened)
         log_turn(turn, answered)
         body = {**given, **rendering.render_reply(answered.turn), "timings_ms": answered.timings_ms}
+        if request.wait and answered.turn.reply.may_wait:
+            agree_to_wait(answered.after, turn.id, self.services.conversations, self.lines.late, now=turn.sent_at)
         if answered.is_handed_off:
             body["handed_off"] = True
         if request.explain:
@@ -78,6 +85,7 @@ class HttpDoor:
         """What a person says who has taken the conversation over."""
         self._operate(authorization)
         turn = desk.write(conversation_id, message, self.services)
+        self._tell(conversation_id, turn)
         logger.info("a person wrote", extra={"turn_id": turn.turn_id, "conversation_id": conversation_id})
         return json_response(201, rendering.render_turn(turn))
 
@@ -85,6 +93,7 @@ class HttpDoor:
         """Gives a conversation back to the bot."""
         self._operate(authorization)
         turn = desk.hand_back(conversation_id, self.services)
+        self._tell(conversation_id, turn)
         logger.info("handed back", extra={"turn_id": turn.turn_id, "conversation_id": conversation_id})
         return json_response(200, rendering.render_turn(turn))
 
@@ -95,6 +104,13 @@ class HttpDoor:
         if progress is None:
             raise NotFound(f"no turn {turn_id!r} was accepted in this conversation")
         return json_response(200, rendering.render_progress(conversation_id, progress))
+
+    def wait(self, conversation_id: str, turn_id: str, authorization: str | None) -> Response[Any]:
+        """Agrees to wait for what could not be generated."""
+        session, _ = self._own(conversation_id, authorization)
+        now = self.services.clock()
+        turn = agree_to_wait(session, turn_id, self.services.conversations, self.lines.late, now=now)
+        return self._accepted(turn, {"conversation_id": conversation_id, "turn_id": turn.id, "status": "queued"})
 
     def erase(self, conversation_id: str, authorization: str | None) -> Response[Any]:
         """Forgets a conversation."""
@@ -107,7 +123,8 @@ class HttpDoor:
         bot = self.services.bots(bot_name or self.default_bot).bot
         about = {"name": bot.name, "title": bot.title, "description": bot.description, "version": bot.version}
         body = {"status": "ok", "version": __version__, "stage": self.stage, "explain": self.explains}
-        return json_response(200, {**body, "bot": {**about, "suggestions": bot.suggestions}})
+        websocket = self.socket_address or None
+        return json_response(200, {**body, "websocket": websocket, "bot": {**about, "suggestions": bot.suggestions}})
 
     def _open(self, request: http.ChatRequest, authorization: str | None) -> tuple[str | None, Session, Opened, Turn]:
         """The token if it is new, the conversation, how it was found, and the turn."""
@@ -130,7 +147,7 @@ class HttpDoor:
                 raise MalformedRequest(f"this conversation is with the bot {session.bot!r}; begin another to change")
             if request.user_id is not None and request.user_id != session.user_id:
                 raise MalformedRequest("this conversation began with another `user_id`, or with none; leave it out")
-        turn = Turn(turn_id, session.conversation_id, session.bot, "http", request.message, now)
+        turn = Turn(turn_id, session.conversation_id, session.bot, "http", request.message, now, waits=request.wait)
         return secret, session, opened, turn
 
     def _own(
@@ -181,8 +198,14 @@ class HttpDoor:
                 raise
             logger.info("turn queued", extra={"turn_id": turn.id, "conversation_id": turn.conversation_id})
         body = {**given, "turn_id": turn.id, "status": known.status if known else "queued"}
+        return self._accepted(turn, body)
+
+    def _accepted(self, turn: Turn, body: dict[str, Any]) -> Response[Any]:
         location = f"/v1/conversations/{turn.conversation_id}/turns/{turn.id}"
         return json_response(202, rendering.without_nothing(body), headers={"Location": location})
+
+    def _tell(self, conversation_id: str, turn: RecordedTurn) -> None:
+        tell(conversation_id, socket.turn(turn), self.lines.connections, self.lines.sockets)
 
 
 def log_turn(turn: Turn, answered: Answered) -> None:

@@ -5,15 +5,18 @@ Knows what is needed, not who gives it: `adapters/` has the real ones and, in
 (tests/contracts) holds both to the same behaviour.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, Protocol
 
 from parley.actions.custom_actions import CustomActions
-from parley.conversation import RecordedTurn, Reply, Session, Turn, TurnProgress
+from parley.conversation import Citation, RecordedTurn, Reply, Session, Turn, TurnProgress
+
+if TYPE_CHECKING:  # not every function that needs a port needs vectors
+    import numpy as np
+    from numpy.typing import NDArray
 
 Clock = Callable[[], float]  # seconds since the Unix epoch, UTC
 
@@ -127,11 +130,26 @@ class Prompt:
 
 
 @dataclass(frozen=True, slots=True)
+class Window:
+    """How much the generator reads at once: prompt and completion together."""
+
+    tokens: int
+    count: Callable[[str], int]  # the tokens of a text, never too few
+
+
+@dataclass(frozen=True, slots=True)
 class Patience:
     """How long the turn may wait for the generator, in seconds from the call on."""
 
     first_seconds: float  # for the first piece
     whole_seconds: float  # for the last
+
+
+class Completion(Iterator[str], Protocol):
+    """A completion, piece by piece as it comes; whoever closes it ends the generation."""
+
+    def close(self) -> None:
+        """Ends the generation."""
 
 
 class Generator(Protocol):
@@ -141,8 +159,8 @@ class Generator(Protocol):
     def model(self) -> str:
         """The name under which replies of this model may be shared."""
 
-    def stream(self, prompt: Prompt, *, patience: Patience) -> Iterator[str]:
-        """The completion, piece by piece as it comes; whoever closes the iterator ends the generation.
+    def stream(self, prompt: Prompt, *, patience: Patience) -> Completion:
+        """The completion, piece by piece as it comes.
 
         Raises:
             GenerationBusy: it takes no request now.
@@ -160,6 +178,90 @@ class TurnQueue(Protocol):
 
         Raises:
             Unavailable: the queue did not take it.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class LateTurn:
+    """A turn whose answer was asked for again, since the generator was away and the person agreed to wait."""
+
+    turn: Turn  # with an id of its own: the answer is a turn more
+    before: int  # the number of the turn that was not answered; what came before it is the history
+    tries: int = 0  # that have failed so far
+
+
+class LateQueue(Protocol):
+    """The way to the worker for what has time; keeps no order."""
+
+    def send(self, late: LateTurn, *, delay_seconds: int) -> None:
+        """Hands it over in `delay_seconds`, 900 at most.
+
+        Raises:
+            Unavailable: the queue did not take it.
+        """
+
+
+class Audience(Protocol):
+    """Whoever follows a reply while it is being made. What is written is a foretaste: the reply itself comes whole."""
+
+    @property
+    def wants_no_more(self) -> bool:
+        """Whether the person has stopped the reply."""
+
+    def write(self, text: str, *, at: int) -> None:
+        """From the character `at` on the reply reads `text`; a smaller `at` than before takes back what stood there."""
+
+    def cite(self, citation: Citation) -> None:
+        """The reply stands on this."""
+
+
+LIFETIME_SECONDS = 2 * 3600  # of a connection: API Gateway closes it then
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """An open connection, and how much it has of the turn that it follows."""
+
+    connection_id: str
+    turn_id: str | None = None
+    after: int = 0  # the number of the last frame that it has
+
+
+@dataclass(frozen=True, slots=True)
+class Listeners:
+    """Who listens to a conversation, and which of its turns were stopped."""
+
+    listeners: tuple[Listener, ...] = ()
+    cancelled: frozenset[str] = frozenset()
+
+
+class Connections(Protocol):
+    """Which open connection listens to which conversation. Forgets by itself what is older than a connection can be."""
+
+    def listen(self, connection_id: str, conversation_id: str, *, turn_id: str | None = None, after: int = 0) -> None:
+        """From now on the connection listens to this conversation and to no other."""
+
+    def conversation_of(self, connection_id: str) -> str | None:
+        """What the connection listens to."""
+
+    def listeners(self, conversation_id: str) -> Listeners:
+        """Who listens at this moment, read consistently."""
+
+    def cancel(self, conversation_id: str, turn_id: str) -> None:
+        """Notes that the person wants no more of a turn."""
+
+    def close(self, connection_id: str) -> None:
+        """The connection is gone."""
+
+
+class Sockets(Protocol):
+    """The way back through an open connection."""
+
+    def send(self, connection_id: str, frame: str) -> bool:
+        """Sends a frame; False if the connection is gone.
+
+        Raises:
+            Unavailable: it could not be sent now.
         """
 
 

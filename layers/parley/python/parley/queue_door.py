@@ -1,48 +1,103 @@
 """The queue door: turns that were acknowledged at once and are answered in their own time.
 
-Runs the very turn function of the HTTP door. What failed for good is noted as failed,
-so that whoever asks is told; what may succeed later goes back to the queue, which
-gives up after its last delivery and keeps the message as a dead letter.
+Runs the very turn function of the HTTP door, and tells whoever listens how it goes on.
+What failed for good is noted as failed, so that whoever asks is told; what may succeed
+later goes back to the queue, which gives up after its last delivery and keeps the
+message as a dead letter.
 """
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
-from parley.adapters.sqs import read_turn
-from parley.errors import ParleyError, Rejected
+from parley.adapters.sqs import read_errand
+from parley.channels import problems, rendering, socket
+from parley.conversation import Turn
+from parley.errors import GenerationBusy, GenerationFailed, ParleyError, Rejected
+from parley.late import answer_late
+from parley.lines import Lines
+from parley.live import Live, tell
+from parley.ports import LateTurn
 from parley.services import Services
-from parley.turn import answer
+from parley.turn import Answered, answer
+from parley.waiting import agree_to_wait
 
-MAX_DELIVERIES = 3  # infra/state_stack.py: maxReceiveCount of the queue
+MAX_DELIVERIES = 3  # infra/queues.py: maxReceiveCount of the queue
+BETWEEN_SECONDS = 60  # two tries of a late answer
+MAX_TRIES = 20  # waking takes five to ten minutes; after twenty nobody waits any more
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class QueueDoor:
-    """What the worker does with one message of the queue."""
+    """What the worker does with one message of a queue."""
 
     services: Services
+    lines: Lines
 
     def __call__(self, record: SQSRecord) -> None:
         """Answers the turn in `record`; raises where the queue shall deliver it again."""
-        turn = read_turn(record.body)
+        match read_errand(record.body):
+            case LateTurn() as late:
+                self._answer_late(late)
+            case Turn() as turn:
+                self._answer(turn, delivery=int(record.attributes.approximate_receive_count))
+
+    def _answer(self, turn: Turn, *, delivery: int) -> None:
         about = {"turn_id": turn.id, "conversation_id": turn.conversation_id, "bot": turn.bot}
         conversations = self.services.conversations
         conversations.mark_running(turn)
+        with Live(turn, self.lines.connections, self.lines.sockets, delivery=delivery) as live:
+            try:
+                answered = answer(turn, self.services, audience=live)
+            except Rejected as error:
+                conversations.mark_failed(turn, str(error))
+                live.failed(problems.told(error))
+                logger.warning("turn refused", extra={**about, "reason": str(error)})
+            except Exception as error:
+                if delivery >= MAX_DELIVERIES:
+                    reason = str(error) if isinstance(error, ParleyError) else problems.BROKEN
+                    conversations.mark_failed(turn, reason)
+                    live.failed(problems.told(error))
+                logger.exception("turn failed", extra=about)
+                raise
+            else:
+                live.done(answered.turn, **_more(turn, answered))
+                decided = {"source": answered.turn.reply.source, "because": answered.because}
+                logger.info("turn answered", extra={**about, **decided, "timings_ms": answered.timings_ms})
+        if turn.waits and answered.turn.reply.may_wait:
+            agree_to_wait(answered.after, turn.id, conversations, self.lines.late, now=self.services.clock())
+
+    def _answer_late(self, late: LateTurn) -> None:
+        turn = late.turn
+        about = {"turn_id": turn.id, "conversation_id": turn.conversation_id, "bot": turn.bot, "tries": late.tries + 1}
+        conversations, connections, sockets = self.services.conversations, self.lines.connections, self.lines.sockets
+        conversations.mark_running(turn)
         try:
-            answered = answer(turn, self.services)
-        except Rejected as error:
+            recorded = answer_late(late, self.services)
+        except (Rejected, GenerationBusy, GenerationFailed) as error:
+            if isinstance(error, GenerationBusy) and late.tries + 1 < MAX_TRIES:
+                self.lines.late.send(replace(late, tries=late.tries + 1), delay_seconds=BETWEEN_SECONDS)
+                logger.info("late answer not yet", extra={**about, "reason": str(error)})
+                return
             conversations.mark_failed(turn, str(error))
-            logger.warning("turn refused", extra={**about, "reason": str(error)})
-        except Exception as error:
-            if int(record.attributes.approximate_receive_count) >= MAX_DELIVERIES:
-                reason = str(error) if isinstance(error, ParleyError) else "something broke on our side"
-                conversations.mark_failed(turn, reason)
-            logger.exception("turn failed", extra=about)
-            raise
+            tell(turn.conversation_id, socket.failed(turn.id, 1, problems.told(error)), connections, sockets)
+            logger.warning("late answer given up", extra={**about, "reason": str(error)})
         else:
-            decided = {"source": answered.turn.reply.source, "because": answered.because}
-            logger.info("turn answered", extra={**about, **decided, "timings_ms": answered.timings_ms})
+            tell(turn.conversation_id, socket.turn(recorded), connections, sockets)
+            logger.info("late answer given", extra={**about, "source": recorded.reply.source})
+
+
+def _more(turn: Turn, answered: Answered) -> dict[str, Any]:
+    """What a reply says beside itself."""
+    more: dict[str, Any] = {"timings_ms": answered.timings_ms}
+    if answered.is_handed_off:
+        more["handed_off"] = True
+    if turn.explain:
+        more["explanation"] = rendering.render_explanation(
+            answered.turn, before=answered.before, after=answered.after, timings_ms=answered.timings_ms
+        )
+    return more

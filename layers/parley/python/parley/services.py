@@ -5,7 +5,16 @@ from dataclasses import dataclass
 
 from parley.caching.recall import ReplyCache
 from parley.loaded import LoadedBot
-from parley.ports import Actions, Announcements, Clock, Conversations, Encoder, Generator, Patience
+from parley.ports import (
+    Actions,
+    Announcements,
+    Clock,
+    Conversations,
+    Encoder,
+    Generator,
+    Patience,
+    Window,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +26,7 @@ class Services:
     conversations: Conversations
     cache: ReplyCache
     generator: Generator
+    window: Window  # of the generator
     patience: Patience  # with the generator, of a turn, however often it runs
     actions: Actions
     announcements: Announcements

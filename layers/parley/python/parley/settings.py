@@ -1,11 +1,28 @@
 """The environment of a function, typed, read once."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
 from parley.errors import BadSettings
+
+Backend = Literal["sagemaker", "openai", "tensorflow_serving", "torchserve", "ray_serve"]
+
+# backend -> what it cannot do without, and what it understands besides
+_GENERATORS: Mapping[Backend, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "sagemaker": (("endpoint",), ("component",)),
+    "openai": (("url", "model"), ("key_secret",)),
+    "tensorflow_serving": (("url",), ("model", "template", "input", "output")),
+    "torchserve": (("url", "model"), ("key_secret", "template", "body")),
+    "ray_serve": (("url",), ("model", "key_secret", "template", "body")),
+}
+_OF_BACKENDS = ("component", "url", "model", "key_secret", "template", "body", "input", "output")
+_URL = re.compile(r"[!-~]+")
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
@@ -14,7 +31,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     parley_stage: str
     conversations_table: str
     replies_table: str
-    generator_endpoint: str  # a SageMaker endpoint's name
     cache_key_secret: str  # an ARN
     bots: dict[str, str]  # name -> s3://bucket/key of its bundle
     event_bus: str  # where hand-offs are announced
@@ -23,6 +39,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     explains: bool = False  # to everybody, not only to operators
     encoder_dir: str = "/opt/encoder"
     turns_queue_url: str = ""  # only the doors that hand turns over have it
+    waiting_queue_url: str = ""
+    connections_table: str = ""
+    socket_url: str = ""  # where frames are posted to open connections
+    socket_address: str = ""  # where clients connect to
+    generator_backend: Backend = "sagemaker"
+    generator_endpoint: str = ""  # a SageMaker endpoint's name
+    generator_component: str = ""  # of the inference component on it that has the model, if it has several
+    generator_second_endpoint: str = ""  # of a smaller model, for when the first is away
+    generator_hedge_seconds: float | None = None  # ask the second beside a first that is silent for so long
+    generator_url: str = ""  # of any other backend
+    generator_model: str = ""  # what that backend calls it
+    generator_key_secret: str = ""  # a name or an ARN in Secrets Manager; sent as a bearer token
+    generator_template: str = ""  # the model's chat template, a file, for backends that take one string
+    generator_body: Literal["prompt", "text"] = "prompt"  # what is posted to TorchServe and Ray Serve
+    generator_input: str = "input_text"  # the names of TensorFlow Serving's two tensors
+    generator_output: str = "output_text"
+    generator_tokenizer: str = ""  # a tokenizer.json; without one, bytes are counted
+    generator_context_tokens: int = 4096
     retention_days: int = 30
     cache_ttl_seconds: int = 86_400
 
@@ -53,4 +87,44 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         raise BadSettings(f"the function's environment is not complete: {error}") from error
     if not settings.bots:
         raise BadSettings('BOTS names no bot; give it as JSON, such as {"support": "s3://bucket/key"}')
+    _check_generator(settings)
     return settings
+
+
+def _check_generator(settings: Settings) -> None:
+    backend = settings.generator_backend
+    needs, takes = _GENERATORS[backend]
+    defaults = {field.name: field.default for field in msgspec.structs.fields(Settings)}
+
+    def is_set(name: str) -> bool:
+        return bool(getattr(settings, f"generator_{name}") != defaults[f"generator_{name}"])
+
+    missing = [f"GENERATOR_{name.upper()}" for name in needs if not is_set(name)]
+    if missing:
+        raise BadSettings(f"GENERATOR_BACKEND={backend} needs {' and '.join(missing)}")
+    idle = [f"GENERATOR_{name.upper()}" for name in _OF_BACKENDS if is_set(name) and name not in needs + takes]
+    if idle:
+        raise BadSettings(f"GENERATOR_BACKEND={backend} does not know {' and '.join(idle)}")
+    if settings.generator_hedge_seconds is not None and not settings.generator_second_endpoint:
+        raise BadSettings("GENERATOR_HEDGE_SECONDS needs GENERATOR_SECOND_ENDPOINT")
+    if "url" in needs:
+        _check_url(settings)
+
+
+def _check_url(settings: Settings) -> None:
+    schemes = ("grpc", "grpcs") if settings.generator_backend == "tensorflow_serving" else ("http", "https")
+    try:
+        url = urlsplit(settings.generator_url)
+        host, has_port = url.hostname, url.port is not None
+    except ValueError as error:
+        raise BadSettings("GENERATOR_URL is not a URL") from error
+    if url.scheme not in schemes or not host or not _URL.fullmatch(settings.generator_url):
+        raise BadSettings(f"GENERATOR_URL must be {schemes[0]}://host... or {schemes[1]}://host...")
+    if "@" in url.netloc or url.query or url.fragment:
+        raise BadSettings(
+            "GENERATOR_URL must end with its path; a key belongs into Secrets Manager, GENERATOR_KEY_SECRET"
+        )
+    if url.scheme == "http" and settings.generator_key_secret and host not in _LOOPBACK:
+        raise BadSettings("GENERATOR_URL is not https, so GENERATOR_KEY_SECRET would travel in the clear")
+    if url.scheme in ("grpc", "grpcs") and (url.path.strip("/") or not has_port):
+        raise BadSettings(f"GENERATOR_URL must be {url.scheme}://host:port")

@@ -8,13 +8,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from parley.act import Actor
+from parley.act import NOBODY, Actor
 from parley.conversation import Event, Message, RecordedTurn, Reply, Session, Source, Turn, Understanding
 from parley.dialogue.course import Outcome, converse, drive
 from parley.errors import NotFound, SessionConflict
 from parley.handoff import announcement
 from parley.loaded import LoadedBot
-from parley.ports import Encoded, Opened
+from parley.ports import Audience, Encoded, Opened
 from parley.services import Services
 
 MAX_RACES = 5  # a turn that loses this often meets a conversation that nobody types by hand
@@ -54,10 +54,11 @@ class _Stopwatch:
         return {step: round(spent, 2) for step, spent in {**self._steps, "total": total}.items()}
 
 
-def answer(turn: Turn, services: Services, *, opened: Opened | None = None) -> Answered:
+def answer(turn: Turn, services: Services, *, opened: Opened | None = None, audience: Audience = NOBODY) -> Answered:
     """The reply to a turn; the very same one if the turn was answered before.
 
-    `opened` is the conversation as the door found it, if the door had to look.
+    `opened` is the conversation as the door found it, if the door had to look. `audience` follows what is generated
+    as it comes; only the reply that is returned has been kept.
 
     Raises:
         NotFound: there is no such bot or conversation.
@@ -81,9 +82,10 @@ def answer(turn: Turn, services: Services, *, opened: Opened | None = None) -> A
             after, reply, because = _passed_on(session, turn, services)
             events: tuple[Event, ...] = ()
         else:
-            actor = Actor(turn, session, understanding, heard, loaded, services, deadline)
+            actor = Actor(turn, session, understanding, heard, loaded, services, audience, deadline)
             outcome = drive(converse(loaded.policy, session, turn, understanding), actor.perform)
-            after, reply, because = _led_to(session, turn, outcome), _reply(outcome), outcome.because
+            after, because = _led_to(session, turn, outcome), outcome.because
+            reply = _reply(outcome, may_wait=actor.found_generator_away)
             events = outcome.events
         watch.lap("converse")
         recorded = RecordedTurn(
@@ -120,10 +122,11 @@ def _passed_on(session: Session, turn: Turn, services: Services) -> tuple[Sessio
     return replace(session, version=session.version + 1), Reply((), "handoff"), "a person has the conversation"
 
 
-def _reply(outcome: Outcome) -> Reply:
+def _reply(outcome: Outcome, *, may_wait: bool) -> Reply:
     """All that was said. Where nothing was, and nobody else speaks, the person is not left without a word."""
     said = [each for each in outcome.said if each.message != Message("")]
     if not said and not outcome.handed_off and not outcome.dialogue.now.paused:
-        return Reply((Message(AT_A_LOSS),), "fallback")
+        return Reply((Message(AT_A_LOSS),), "fallback", may_wait)
     telling: Source = next((each.source for each in said if each.source != "scripted"), "scripted")
-    return Reply(tuple(each.message for each in said), "handoff" if outcome.handed_off and not said else telling)
+    source = "handoff" if outcome.handed_off and not said else telling
+    return Reply(tuple(each.message for each in said), source, may_wait and source == "fallback")

@@ -1,16 +1,21 @@
 """The services of a turn on AWS, wired from the settings."""
 
+import random
 import time
+from pathlib import Path
 
 from parley.adapters.actions import RemoteActions
 from parley.adapters.announcements import EventBridgeAnnouncements
-from parley.adapters.dynamodb import DynamoConversations, DynamoReplies
+from parley.adapters.dynamodb import DynamoReplies
+from parley.adapters.generators import generator_from, second_generator_from
+from parley.adapters.lines import conversations_of
 from parley.adapters.s3 import S3Bots
-from parley.adapters.sagemaker import SageMakerGenerator
 from parley.adapters.secrets import secret_from, secrets_below
 from parley.caching.recall import ReplyCache
+from parley.generation.counting import counter, by_bytes
+from parley.generation.persistence import Persistent
 from parley.nlu.encoder import OnnxEncoder
-from parley.ports import Patience
+from parley.ports import Generator, Patience, Window
 from parley.services import Services
 from parley.settings import Settings
 
@@ -23,18 +28,33 @@ def connect(settings: Settings, patience: Patience) -> Services:
     return Services(
         bots=bots,
         encoder=encoder,
-        conversations=DynamoConversations(
-            settings.conversations_table, retention_days=settings.retention_days, clock=time.time
-        ),
+        conversations=conversations_of(settings),
         cache=ReplyCache(
             store=DynamoReplies(settings.replies_table, clock=time.time),
             secret=secret_from(settings.cache_key_secret),
             ttl_seconds=settings.cache_ttl_seconds,
             clock=time.time,
         ),
-        generator=SageMakerGenerator(settings.generator_endpoint, silence_seconds=patience.first_seconds),
+        generator=_generator(settings, patience),
+        window=_window(settings),
         patience=patience,
         actions=RemoteActions(secrets_below(settings.action_secrets)),
         announcements=EventBridgeAnnouncements(settings.event_bus),
         clock=time.time,
     )
+
+
+def _generator(settings: Settings, patience: Patience) -> Generator:
+    return Persistent(
+        generator_from(settings, patience),
+        second_generator_from(settings, patience),
+        hedge_after_seconds=settings.generator_hedge_seconds,
+        sleep=time.sleep,
+        clock=time.monotonic,
+        random=random.random,
+    )
+
+
+def _window(settings: Settings) -> Window:
+    tokenizer = settings.generator_tokenizer
+    return Window(settings.generator_context_tokens, TokenCounter(Path(tokenizer)) if tokenizer else by_bytes)

@@ -6,36 +6,25 @@ turns works like its first. What an item means stands in its `body` as JSON; the
 attributes are what DynamoDB itself must compare, index or expire.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.connection import Connection
-from pynamodb.exceptions import DeleteError, DoesNotExist, PutError, PynamoDBException, TransactWriteError, UpdateError
+from pynamodb.exceptions import DoesNotExist, UpdateError
 from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
 
-from parley.adapters.patience import CONNECT_SECONDS, READ_SECONDS, TRIES
+from parley.adapters.tables import LOST, PATIENCE, SINGLE_RACES, bind, translated
 from parley.conversation import RecordedTurn, Reply, Session, Turn, TurnProgress
 from parley.conversation.session import GIVEN_UP_SECONDS
 from parley.errors import NotFound, SessionConflict, Unavailable
 from parley.ports import Clock, Opened
 
 SECONDS_PER_DAY = 86_400
-_LOST = "ConditionalCheckFailed"
-_RACES = frozenset({_LOST, "TransactionConflict"})  # as transactions name them
-_SINGLE_RACES = frozenset(f"{code}Exception" for code in _RACES)
 _ERASURE_TRIES = 5  # turns under way may hold the state item for a moment
 _STATE = "state"
-_PATIENCE: dict[str, Any] = {
-    "connect_timeout_seconds": CONNECT_SECONDS,
-    "read_timeout_seconds": READ_SECONDS,
-    "max_retry_attempts": TRIES - 1,
-}
-M = TypeVar("M", bound=Model)
 
 
 class _Item(Model):
@@ -65,8 +54,8 @@ class DynamoConversations:
     """`ports.Conversations` in the table `conversations`."""
 
     def __init__(self, table: str, *, retention_days: int, clock: Clock) -> None:
-        self._item = _bind(_Item, table)
-        self._connection = Connection(**_PATIENCE)
+        self._item = bind(_Item, table)
+        self._connection = Connection(**PATIENCE)
         self._retention_seconds = retention_days * SECONDS_PER_DAY
         self._clock = clock
 
@@ -74,7 +63,7 @@ class DynamoConversations:
         """See `ports.Conversations.open`."""
         pk = _pk(conversation_id)
         keys = [(pk, _STATE)] if turn_id is None else [(pk, _STATE), (pk, _request(turn_id))]
-        with _translated():
+        with translated():
             found = {item.sk: item for item in self._item.batch_get(keys, consistent_read=True)}
         state = found.get(_STATE)
         request = found.get(_request(turn_id)) if turn_id is not None else None
@@ -83,14 +72,14 @@ class DynamoConversations:
 
     def start(self, session: Session) -> None:
         """See `ports.Conversations.start`."""
-        with _translated():
+        with translated():
             self._state(session).save(condition=self._item.pk.does_not_exist())
 
     def record(self, session: Session, turn: RecordedTurn, *, begins: bool = False) -> None:
         """See `ports.Conversations.record`."""
         follows = self._item.pk.does_not_exist() if begins else self._item.version == session.version - 1
         pk, now = _pk(session.conversation_id), self._clock()
-        with _translated(), TransactWrite(connection=self._connection) as transaction:
+        with translated(), TransactWrite(connection=self._connection) as transaction:
             transaction.save(self._state(session), condition=follows)
             transaction.save(self._new(pk, _turn(turn.number), number=turn.number, body=_json(turn)))
             done = self._new(pk, _request(turn.turn_id), status="done", number=turn.number, updated_at=now)
@@ -102,7 +91,7 @@ class DynamoConversations:
         if before is not None and before <= 1:
             return ()
         last = _turn(before - 1) if before is not None else "turn#~"
-        with _translated():
+        with translated():
             newest_first = self._item.query(
                 _pk(conversation_id),
                 self._item.sk.between(_turn(1), last),
@@ -117,7 +106,7 @@ class DynamoConversations:
         pk = _pk(conversation_id)
         if not self._mark_erasing(pk):
             return
-        with _translated():
+        with translated():
             keys = self._item.query(pk, attributes_to_get=["pk", "sk"], consistent_read=True)
             with self._item.batch_write() as batch:
                 for item in keys:
@@ -132,7 +121,7 @@ class DynamoConversations:
         stale = self._item.status.is_in("queued", "running") & (self._item.updated_at < now - GIVEN_UP_SECONDS)
         queued = self._new(pk, _request(turn.id), status="queued", updated_at=now)
         try:
-            with _translated(), TransactWrite(connection=self._connection) as transaction:
+            with translated(), TransactWrite(connection=self._connection) as transaction:
                 transaction.condition_check(self._item, pk, _STATE, condition=self._item.version >= 0)
                 transaction.save(queued, condition=free | stale)
         except SessionConflict:
@@ -148,7 +137,7 @@ class DynamoConversations:
     def progress(self, conversation_id: str, turn_id: str) -> TurnProgress | None:
         """See `ports.Conversations.progress`."""
         pk = _pk(conversation_id)
-        with _translated():
+        with translated():
             try:
                 item = self._item.get(pk, _request(turn_id), consistent_read=True)
             except DoesNotExist:
@@ -171,9 +160,9 @@ class DynamoConversations:
             try:
                 self._item(pk, _STATE).update([self._item.version.set(-1)], condition=self._item.pk.exists())
             except UpdateError as error:
-                if error.cause_response_code == f"{_LOST}Exception":
+                if error.cause_response_code == f"{LOST}Exception":
                     return False
-                if error.cause_response_code not in _SINGLE_RACES:
+                if error.cause_response_code not in SINGLE_RACES:
                     raise Unavailable("the database did not take the change") from error
             else:
                 return True
@@ -183,7 +172,7 @@ class DynamoConversations:
         item = self._item(_pk(turn.conversation_id), _request(turn.id))
         changes = [self._item.status.set(status), self._item.updated_at.set(self._clock()), *more]
         try:
-            with _translated():
+            with translated():
                 item.update(changes, condition=self._item.pk.exists() & (self._item.status != "done"))
         except SessionConflict:
             return  # done, or erased: both stay as they are
@@ -202,7 +191,7 @@ class DynamoConversations:
         return self._item(pk, sk, expires_at=int(self._clock()) + self._retention_seconds, **attributes)
 
     def _recorded(self, pk: str, request: _Item) -> RecordedTurn | None:
-        with _translated():
+        with translated():
             try:
                 return _decode_turn(self._item.get(pk, _turn(int(request.number)), consistent_read=True))
             except DoesNotExist:  # expired, or being erased, a moment before its request
@@ -213,12 +202,12 @@ class DynamoReplies:
     """`ports.Replies` in the table `replies`. DynamoDB deletes late, so the expiry is checked here too."""
 
     def __init__(self, table: str, *, clock: Clock) -> None:
-        self._item = _bind(_SharedReply, table)
+        self._item = bind(_SharedReply, table)
         self._clock = clock
 
     def get(self, key: str) -> Reply | None:
         """See `ports.Replies.get`."""
-        with _translated():
+        with translated():
             try:
                 item = self._item.get(key)
             except DoesNotExist:
@@ -232,30 +221,8 @@ class DynamoReplies:
 
     def put(self, key: str, reply: Reply, *, expires_at: float) -> None:
         """See `ports.Replies.put`."""
-        with _translated():
+        with translated():
             self._item(key, expires_at=int(expires_at), body=_json(reply)).save()  # TTL takes whole seconds only
-
-
-def _bind(model: type[M], table: str) -> type[M]:
-    return type(model.__name__, (model,), {"Meta": type("Meta", (), {"table_name": table, **_PATIENCE})})
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """PynamoDB's errors as ours, the cause kept."""
-    try:
-        yield
-    except TransactWriteError as error:
-        codes = {reason.code for reason in error.cancellation_reasons if reason is not None}
-        if codes & _RACES:
-            raise SessionConflict("another turn of this conversation was saved first") from error
-        raise Unavailable("the conversation could not be saved") from error
-    except (PutError, UpdateError, DeleteError) as error:
-        if error.cause_response_code in _SINGLE_RACES:
-            raise SessionConflict("somebody else changed this first") from error
-        raise Unavailable("the database did not take the change") from error
-    except PynamoDBException as error:
-        raise Unavailable("the database did not answer") from error
 
 
 def _json(value: Any) -> str:

@@ -3,14 +3,28 @@
 Held to the same contract suite as the real adapters, so that it cannot drift.
 """
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Generator as Yields
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from parley.actions import CustomActions
 from parley.conversation import RecordedTurn, Reply, Session, Turn, TurnProgress
 from parley.errors import ActionFailed, NotFound, ParleyError, SessionConflict
-from parley.ports import ActionAnswer, ActionRequest, Clock, Opened, Patience, Prompt
+from parley.lines import Lines
+from parley.ports import (
+    LIFETIME_SECONDS,
+    ActionAnswer,
+    ActionRequest,
+    Clock,
+    LateTurn,
+    Listener,
+    Listeners,
+    Opened,
+    Patience,
+    Prompt,
+)
 
 
 @dataclass(slots=True)
@@ -123,7 +137,7 @@ class MemoryGenerator:
         """See `ports.Generator.model`."""
         return "memory"
 
-    def stream(self, prompt: Prompt, *, patience: Patience) -> Iterator[str]:
+    def stream(self, prompt: Prompt, *, patience: Patience) -> Yields[str]:
         """See `ports.Generator.stream`."""
         del patience  # takes no time
         self.prompts.append(prompt)
@@ -141,6 +155,73 @@ class MemoryQueue:
     def send(self, turn: Turn) -> None:
         """See `ports.TurnQueue.send`."""
         self.sent.append(replace(turn))
+
+
+class MemoryLateQueue:
+    """`ports.LateQueue` in a list."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[LateTurn, int]] = []
+
+    def send(self, late: LateTurn, *, delay_seconds: int) -> None:
+        """See `ports.LateQueue.send`."""
+        self.sent.append((late, delay_seconds))
+
+
+class MemoryConnections:
+    """`ports.Connections` in dictionaries."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._listening: dict[str, tuple[str, Listener, float]] = {}  # until when
+        self._cancelled: set[tuple[str, str]] = set()
+
+    def listen(self, connection_id: str, conversation_id: str, *, turn_id: str | None = None, after: int = 0) -> None:
+        """See `ports.Connections.listen`."""
+        until = self._clock() + LIFETIME_SECONDS
+        self._listening[connection_id] = (conversation_id, Listener(connection_id, turn_id, after), until)
+
+    def conversation_of(self, connection_id: str) -> str | None:
+        """See `ports.Connections.conversation_of`."""
+        conversation_id, _, until = self._listening.get(connection_id, (None, None, 0.0))
+        return conversation_id if until > self._clock() else None
+
+    def listeners(self, conversation_id: str) -> Listeners:
+        """See `ports.Connections.listeners`."""
+        listening = list(self._listening.values())  # a copy: who sends reads in another thread than who connects
+        now = self._clock()
+        return Listeners(
+            tuple(who for conversation, who, until in listening if conversation == conversation_id and until > now),
+            frozenset(turn for conversation, turn in set(self._cancelled) if conversation == conversation_id),
+        )
+
+    def cancel(self, conversation_id: str, turn_id: str) -> None:
+        """See `ports.Connections.cancel`."""
+        self._cancelled.add((conversation_id, turn_id))
+
+    def close(self, connection_id: str) -> None:
+        """See `ports.Connections.close`."""
+        self._listening.pop(connection_id, None)
+
+
+class MemorySockets:
+    """`ports.Sockets` in lists; a connection is open until a test says that it is gone."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, str]] = []  # (connection, frame), in the order of sending
+        self.gone: set[str] = set()
+
+    def send(self, connection_id: str, frame: str) -> bool:
+        """See `ports.Sockets.send`."""
+        if connection_id in self.gone:
+            return False
+        self.sent.append((connection_id, frame))
+        return True
+
+
+def memory_lines(clock: Clock = time.time) -> Lines:
+    """Lines to nobody yet."""
+    return Lines(MemoryConnections(clock), MemorySockets(), MemoryLateQueue())
 
 
 class MemoryActions:

@@ -5,6 +5,7 @@ Knows the runtime's errors and what each means for a turn. There are no retries 
 """
 
 import json
+from collections.abc import Generator as Yields
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -63,7 +64,7 @@ class SageMakerGenerator:
         """See `ports.Generator.model`."""
         return self._component or self._endpoint
 
-    def stream(self, prompt: Prompt, *, patience: Patience) -> Iterator[str]:
+    def stream(self, prompt: Prompt, *, patience: Patience) -> Yields[str]:
         """See `ports.Generator.stream`."""
         waiting = Waiting(patience)
         body = {

@@ -1,4 +1,4 @@
-"""The queue of turns in SQS: FIFO, one message group per conversation."""
+"""The queues in SQS: turns, FIFO with one message group per conversation; and late turns, in no order."""
 
 import hashlib
 
@@ -9,6 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from parley.adapters.patience import PATIENCE
 from parley.conversation import Turn
 from parley.errors import Unavailable
+from parley.ports import LateTurn
 
 
 class SqsTurns:
@@ -33,6 +34,24 @@ class SqsTurns:
             raise Unavailable("the queue did not take the turn") from error
 
 
-def read_turn(body: str) -> Turn:
-    """The turn in a message that `SqsTurns` sent."""
+class SqsLateTurns:
+    """`ports.LateQueue` over the queue `waiting`."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._client = boto3.client("sqs", config=PATIENCE)
+
+    def send(self, late: LateTurn, *, delay_seconds: int) -> None:
+        """See `ports.LateQueue.send`."""
+        body = msgspec.json.encode(late).decode()
+        try:
+            self._client.send_message(QueueUrl=self._url, MessageBody=body, DelaySeconds=delay_seconds)
+        except (BotoCoreError, ClientError) as error:
+            raise Unavailable("the queue did not take the turn") from error
+
+
+def read_errand(body: str) -> Turn | LateTurn:
+    """What `SqsTurns` or `SqsLateTurns` sent."""
+    if "turn" in msgspec.json.decode(body, type=dict[str, msgspec.Raw]):
+        return msgspec.json.decode(body, type=LateTurn)
     return msgspec.json.decode(body, type=Turn)

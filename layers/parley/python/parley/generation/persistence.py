@@ -10,31 +10,33 @@ as an error. Decides only: sleep, clock and chance are handed in, and the genera
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
+from typing import Self
 
 from parley.errors import GenerationAsleep, GenerationBusy, GenerationFailed, GenerationSlow
-from parley.ports import Generator, Patience, Prompt
+from parley.ports import Completion, Generator, Patience, Prompt
 
 FIRST_PAUSE_SECONDS = 0.25  # a full GPU that answers eight people in three seconds has a place about so often
 LONGEST_PAUSE_SECONDS = 4.0  # as long as a reply takes: by then whoever held the place has gone
-MAX_TRIES = (
-    6  # pauses of 8 s at most and 4 s on average; an endpoint that is full for longer needs fewer calls, not more
-)
+MAX_TRIES = 6  # pauses of 8 s at most, 4 s on average; who is full for longer needs fewer calls, not more
 MAX_FAILURES = 2  # two containers in a row that fail are no accident
 FIRST_SHARE = 0.5  # of the wait for the first piece, where there is a second: a smaller model needs no more than a half
 
 logger = logging.getLogger(__name__)
 
 
-class Completion(Iterator[str]):
-    """The pieces of a completion that has begun, and whose they are; closing it ends the generation."""
+class Begun:
+    """`ports.Completion` of which the first piece is there, and whose it is."""
 
-    def __init__(self, model: str, pieces: Iterator[str]) -> None:
+    def __init__(self, model: str, pieces: Completion) -> None:
         """Waits for the first piece. Raises: whatever comes in its place."""
         self.model = model
         self._rest = pieces
         self._first = next(pieces, None)
+
+    def __iter__(self) -> Self:
+        return self
 
     def __next__(self) -> str:
         """The next piece.
@@ -54,16 +56,14 @@ class Completion(Iterator[str]):
             raise GenerationFailed("the generator broke off in the middle of its answer") from error
 
     def close(self) -> None:
-        """Ends the generation."""
+        """See `ports.Completion.close`."""
         self._first = None
-        close = getattr(self._rest, "close", None)
-        if close is not None:
-            close()
+        self._rest.close()
 
 
-def is_substitute(pieces: Iterator[str], generator: Generator) -> bool:
-    """Whether another model than the one `generator` is named for gave these pieces: they are not to be shared."""
-    return isinstance(pieces, Completion) and pieces.model != generator.model
+def is_substitute(completion: Completion, generator: Generator) -> bool:
+    """Whether it is by another model than the one `generator` is named for: it is not to be shared."""
+    return isinstance(completion, Begun) and completion.model != generator.model
 
 
 class Persistent:
@@ -94,7 +94,7 @@ class Persistent:
         """See `ports.Generator.model`. Of what the second says, `is_substitute` is true."""
         return self._first.model
 
-    def stream(self, prompt: Prompt, *, patience: Patience) -> Completion:
+    def stream(self, prompt: Prompt, *, patience: Patience) -> Begun:
         """See `ports.Generator.stream`; returns when the first piece is there. Of two errors the first's is raised."""
         left = _Countdown(patience, self._clock)
         if self._second is None:
@@ -110,13 +110,13 @@ class Persistent:
             except (GenerationBusy, GenerationFailed) as another:
                 raise error from another
 
-    def _begin(self, generator: Generator, prompt: Prompt, left: "_Countdown") -> Completion:
+    def _begin(self, generator: Generator, prompt: Prompt, left: "_Countdown") -> Begun:
         """The completion by one generator, tried as often as is worth it."""
         tries = failures = 0
         while left.first_seconds > 0:
             tries += 1
             try:
-                return Completion(generator.model, generator.stream(prompt, patience=left.patience))
+                return Begun(generator.model, generator.stream(prompt, patience=left.patience))
             except (GenerationAsleep, GenerationSlow):
                 raise
             except GenerationBusy:
@@ -130,11 +130,11 @@ class Persistent:
                     raise
         raise GenerationSlow("no time is left to wait for the generator")
 
-    def _first_to_begin(self, second: Generator, prompt: Prompt, left: "_Countdown", head_start: float) -> Completion:
+    def _first_to_begin(self, second: Generator, prompt: Prompt, left: "_Countdown", head_start: float) -> Begun:
         """The completion of which the first piece comes first. Who comes later is closed when it does."""
         pool = ThreadPoolExecutor(max_workers=2)
-        running: list[Future[Completion]] = []
-        winner: Future[Completion] | None = None
+        running: list[Future[Begun]] = []
+        winner: Future[Begun] | None = None
         try:
             running.append(pool.submit(self._begin, self._first, prompt, left))
             wait(running, timeout=min(head_start, left.first_seconds))
@@ -181,10 +181,10 @@ class _Countdown:
         self._ended = True
 
 
-def _has_begun(future: Future[Completion]) -> bool:
+def _has_begun(future: Future[Begun]) -> bool:
     return future.done() and future.exception() is None
 
 
-def _close(future: Future[Completion]) -> None:
+def _close(future: Future[Begun]) -> None:
     if _has_begun(future):
         future.result().close()

@@ -1,0 +1,165 @@
+"""The socket door: what each frame of a WebSocket client does.
+
+A message is acknowledged at once and goes to the queue; its reply comes back through
+the worker (`live`). Knows who may do what, and no model: a connection costs no encoder.
+"""
+
+import logging
+import uuid
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from parley.channels import problems, socket, token
+from parley.conversation import Session, Turn
+from parley.errors import MalformedRequest, NotFound, NotYours, ParleyError, Rejected, Unavailable
+from parley.lines import Lines
+from parley.ports import Clock, Conversations, TurnQueue
+from parley.waiting import agree_to_wait
+
+CHANNEL = "websocket"
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SocketDoor:
+    """What the function `socket` does with one event of the WebSocket API."""
+
+    conversations: Conversations
+    lines: Lines
+    queue: TurnQueue
+    bots: Collection[str]  # the first is the default
+    clock: Clock
+    explains: bool = False
+
+    def __call__(self, event: dict[str, Any], _context: Any) -> dict[str, Any]:
+        """Answers API Gateway; what the client is told goes through its connection."""
+        about = event["requestContext"]
+        connection_id = about["connectionId"]
+        match about["eventType"]:
+            case "CONNECT":
+                return {"statusCode": 200}  # whose conversation it is, is shown by the frames that speak of one
+            case "DISCONNECT":
+                self.lines.connections.close(connection_id)
+            case _:
+                self._receive(connection_id, event.get("body") or "")
+        return {"statusCode": 200}
+
+    def _receive(self, connection_id: str, body: str) -> None:
+        frame: socket.Frame | None = None
+        try:
+            frame = socket.read_frame(body)
+            self._act(connection_id, frame)
+        except ParleyError as error:
+            if not isinstance(error, Rejected):
+                logger.error("frame failed", exc_info=error)
+            self._refuse(connection_id, frame, error)
+        except Exception as error:
+            logger.exception("frame failed")
+            self._refuse(connection_id, frame, error)
+
+    def _refuse(self, connection_id: str, frame: socket.Frame | None, error: Exception) -> None:
+        turn_id = getattr(frame, "turn_id", None)
+        self.lines.sockets.send(connection_id, socket.failed(turn_id, socket.ACCEPTED, problems.told(error)))
+
+    def _act(self, connection_id: str, frame: socket.Frame) -> None:
+        match frame:
+            case socket.Ping():
+                self.lines.sockets.send(connection_id, socket.pong())
+            case socket.Say():
+                self._say(connection_id, frame)
+            case socket.Resume():
+                self._resume(connection_id, frame)
+            case socket.Cancel():
+                self.lines.connections.cancel(self._own(connection_id, frame).conversation_id, frame.turn_id)
+            case socket.Wait():
+                session = self._own(connection_id, frame)
+                agree_to_wait(session, frame.turn_id, self.conversations, self.lines.late, now=self.clock())
+
+    def _say(self, connection_id: str, frame: socket.Say) -> None:
+        if frame.explain and not self.explains:
+            raise NotYours("`explain` is for the bearer of the operator key at this stage, and not for sockets")
+        secret, session = self._opened(connection_id, frame)
+        turn = Turn(
+            frame.turn_id or uuid.uuid4().hex,
+            session.conversation_id,
+            session.bot,
+            CHANNEL,
+            frame.message,
+            self.clock(),
+            explain=frame.explain,
+            waits=frame.wait,
+        )
+        known = self.conversations.accept(turn)
+        self.lines.connections.listen(connection_id, session.conversation_id, turn_id=turn.id)
+        self.lines.sockets.send(connection_id, socket.accepted(turn.id, session.conversation_id, secret))
+        if known is not None:
+            self._tell_the_end(connection_id, session.conversation_id, turn.id, after=socket.ACCEPTED)
+            return
+        try:
+            self.queue.send(turn)
+        except Unavailable as error:
+            self.conversations.mark_failed(turn, str(error))
+            raise
+        logger.info("turn queued", extra={"turn_id": turn.id, "conversation_id": turn.conversation_id})
+
+    def _resume(self, connection_id: str, frame: socket.Resume) -> None:
+        """The worker goes on with this connection from the number; what is over already is told from here."""
+        session = self._own(connection_id, frame)
+        self.lines.connections.listen(
+            connection_id, session.conversation_id, turn_id=frame.turn_id, after=max(frame.after, socket.ACCEPTED)
+        )
+        self._tell_the_end(connection_id, session.conversation_id, frame.turn_id, after=frame.after)
+
+    def _tell_the_end(self, connection_id: str, conversation_id: str, turn_id: str, *, after: int) -> None:
+        progress = self.conversations.progress(conversation_id, turn_id)
+        if progress is None:
+            raise NotFound(f"no turn {turn_id!r} was accepted in this conversation")
+        if progress.recorded is not None:
+            self.lines.sockets.send(connection_id, socket.done(conversation_id, after + 1, progress.recorded))
+        elif progress.status == "failed":
+            reason = problems.problem(503, progress.reason or problems.BROKEN)
+            self.lines.sockets.send(connection_id, socket.failed(turn_id, after + 1, reason))
+
+    def _opened(self, connection_id: str, frame: socket.Say) -> tuple[str | None, Session]:
+        """The conversation that is meant, or a new one with its token."""
+        if frame.conversation_id is not None or self.lines.connections.conversation_of(connection_id) is not None:
+            session = self._own(connection_id, frame)
+            if frame.bot is not None and frame.bot != session.bot:
+                raise MalformedRequest(f"this conversation is with the bot {session.bot!r}; begin another to change")
+            if frame.user_id is not None and frame.user_id != session.user_id:
+                raise MalformedRequest("this conversation began with another `user_id`, or with none; leave it out")
+            return None, session
+        bot = frame.bot or next(iter(self.bots))
+        if bot not in self.bots:
+            raise NotFound(f"there is no bot {bot!r} here")
+        secret = token.new_token()
+        session = Session(
+            conversation_id=uuid.uuid4().hex,
+            bot=bot,
+            token_digest=token.digest(secret),
+            started_at=self.clock(),
+            user_id=frame.user_id,
+        )
+        self.conversations.start(session)
+        return secret, session
+
+    def _own(self, connection_id: str, frame: socket.Frame) -> Session:
+        """The conversation that a frame speaks of, for who holds its token or has shown it on this connection.
+
+        Raises:
+            MalformedRequest: none was named.
+            NotFound: there is none.
+            NotYours: the token is missing or wrong.
+        """
+        shown = self.lines.connections.conversation_of(connection_id)
+        conversation_id = frame.conversation_id or shown
+        if conversation_id is None:
+            raise MalformedRequest("name the conversation: `conversation_id` and `conversation_token`")
+        session = self.conversations.open(conversation_id).session
+        if session is None or session.is_being_erased:
+            raise NotFound(f"there is no conversation {conversation_id!r}, or it was erased")
+        if conversation_id != shown and not token.matches(frame.conversation_token, session.token_digest):
+            raise NotYours("send the conversation's token as `conversation_token`")
+        return session
