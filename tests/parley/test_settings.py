@@ -1,0 +1,91 @@
+"""The environment of a function: what is taken, and how what is wrong is said."""
+
+import pytest
+
+from parley.errors import BadSettings
+from parley.settings import Settings, read_settings
+
+COMPLETE = {
+    "PARLEY_STAGE": "dev",
+    "CONVERSATIONS_TABLE": "conversations",
+    "REPLIES_TABLE": "replies",
+    "CACHE_KEY_SECRET": "arn:cache",
+    "BOTS": '{"support": "s3://bots/support.zip"}',
+    "EVENT_BUS": "bus",
+    "OPERATOR_KEY_SECRET": "arn:operator",
+    "ACTION_SECRETS": "parley/",
+    "GENERATOR_ENDPOINT": "parley-dev-generator",
+}
+
+
+def read(**changes: str | None) -> Settings:
+    """The settings of an environment with `changes`; None takes a variable away."""
+    return read_settings({name: value for name, value in {**COMPLETE, **changes}.items() if value is not None})
+
+
+def backend(name: str, **settings: str) -> Settings:
+    """The settings of an environment whose generator is not SageMaker's."""
+    named = {f"GENERATOR_{key.upper()}": value for key, value in settings.items()}
+    return read(GENERATOR_ENDPOINT=None, GENERATOR_BACKEND=name, **named)
+
+
+def test_sagemaker_is_the_generator_of_those_who_name_none() -> None:
+    assert read().generator_backend == "sagemaker"
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("openai", {"url": "https://llm.example/v1", "model": "llama", "key_secret": "parley/llm"}),
+        ("openai", {"url": "http://[::1]:11434/v1", "model": "llama"}),
+        ("tensorflow_serving", {"url": "grpc://10.0.0.7:8500"}),
+        ("tensorflow_serving", {"url": "grpcs://tf.example:443", "input": "text", "output": "reply"}),
+        ("torchserve", {"url": "http://ts.internal:8080", "model": "llm", "body": "text"}),
+        ("ray_serve", {"url": "http://ray.internal:8000/app", "template": "/opt/chat_template.jinja"}),
+    ],
+)
+def test_every_backend_can_be_configured(name: str, settings: dict[str, str]) -> None:
+    taken = backend(name, **settings)
+
+    assert {key: getattr(taken, f"generator_{key}") for key in settings} == settings
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "complaint"),
+    [
+        ("ollama", {}, "Invalid enum value 'ollama'"),
+        ("openai", {}, "GENERATOR_BACKEND=openai needs GENERATOR_URL and GENERATOR_MODEL"),
+        ("torchserve", {"url": "http://h"}, "GENERATOR_BACKEND=torchserve needs GENERATOR_MODEL"),
+        ("ray_serve", {"url": "http://h", "input": "x"}, "GENERATOR_BACKEND=ray_serve does not know GENERATOR_INPUT"),
+        ("openai", {"url": "http://h", "model": "m", "body": "text"}, "openai does not know GENERATOR_BODY"),
+        ("ray_serve", {"url": "http://h", "body": "xml"}, "Invalid enum value 'xml'"),
+        ("openai", {"url": "llm.example/v1", "model": "m"}, "must be http://host... or https://host"),
+        ("openai", {"url": "https://llm .example", "model": "m"}, "must be http://host... or https://host"),
+        ("openai", {"url": "https://h:port/v1", "model": "m"}, "is not a URL"),
+        ("openai", {"url": "https://key@h/v1", "model": "m"}, "a key belongs into Secrets Manager"),
+        ("openai", {"url": "https://h/v1?key=1", "model": "m"}, "a key belongs into Secrets Manager"),
+        ("openai", {"url": "http://h/v1", "model": "m", "key_secret": "s"}, "would travel in the clear"),
+        ("tensorflow_serving", {"url": "http://h:8500"}, "must be grpc://host... or grpcs://host"),
+        ("tensorflow_serving", {"url": "grpc://h"}, "must be grpc://host:port"),
+        ("tensorflow_serving", {"url": "grpc://h:8500/models/m"}, "must be grpc://host:port"),
+    ],
+)
+def test_what_a_backend_cannot_be_is_said(name: str, settings: dict[str, str], complaint: str) -> None:
+    with pytest.raises(BadSettings) as raised:
+        backend(name, **settings)
+
+    assert complaint in str(raised.value)
+
+
+def test_sagemaker_needs_an_endpoint_and_takes_no_url() -> None:
+    with pytest.raises(BadSettings, match="GENERATOR_BACKEND=sagemaker needs GENERATOR_ENDPOINT"):
+        read(GENERATOR_ENDPOINT=None)
+    with pytest.raises(BadSettings, match="GENERATOR_BACKEND=sagemaker does not know GENERATOR_URL"):
+        read(GENERATOR_URL="https://h/v1")
+
+
+def test_a_complaint_about_the_address_does_not_tell_the_key_in_it() -> None:
+    with pytest.raises(BadSettings) as raised:
+        backend("openai", url="https://user:sk-123@h/v1", model="m")
+
+    assert "sk-123" not in str(raised.value)
