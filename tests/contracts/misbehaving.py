@@ -161,7 +161,7 @@ def _failure(kind: str, message: str) -> bytes:
 
 
 def _answer(_: Misbehaving) -> Iterator[bytes | None]:
-    yield from (_said("Grüß "), _said("Gott 😀"), _said(None, "stop"), payload_part(b"data: [DONE]\n\n"))
+    yield from (_said("Grüß "), _said("Gott! 😀"), _said(None, "stop"), payload_part(b"data: [DONE]\n\n"))
 
 
 def _silent(endpoint: Misbehaving) -> Iterator[bytes | None]:

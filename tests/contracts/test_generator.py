@@ -69,7 +69,7 @@ def generate(generator: Generator, message: str = "answer", budget_seconds: floa
 
 
 def test_the_pieces_make_up_the_completion(sagemaker: SageMakerGenerator) -> None:
-    assert generate(sagemaker) == generate(MemoryGenerator("Grüß ", "Gott 😀")) == "Grüß Gott 😀"
+    assert generate(sagemaker) == generate(MemoryGenerator("Grüß ", "Gott! 😀")) == "Grüß Gott! 😀"
 
 
 def test_every_misbehaviour_has_its_meaning() -> None:
@@ -182,5 +182,5 @@ def test_a_second_endpoint_answers_for_one_that_cannot(
 
         pieces = begin(persistent, behaviour, 4.0)
 
-        assert "".join(pieces) == "Grüß Gott 😀"
+        assert "".join(pieces) == "Grüß Gott! 😀"
         assert is_substitute(pieces, persistent)
