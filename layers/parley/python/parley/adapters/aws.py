@@ -2,7 +2,6 @@
 
 import random
 import time
-from pathlib import Path
 
 from parley.adapters.actions import RemoteActions
 from parley.adapters.announcements import EventBridgeAnnouncements
@@ -12,7 +11,7 @@ from parley.adapters.lines import conversations_of
 from parley.adapters.s3 import S3Bots
 from parley.adapters.secrets import secret_from, secrets_below
 from parley.caching.recall import ReplyCache
-from parley.generation.counting import counter, by_bytes
+from parley.generation.counting import counter
 from parley.generation.persistence import Persistent
 from parley.nlu.encoder import OnnxEncoder
 from parley.ports import Generator, Patience, Window
@@ -36,7 +35,7 @@ def connect(settings: Settings, patience: Patience) -> Services:
             clock=time.time,
         ),
         generator=_generator(settings, patience),
-        window=_window(settings),
+        window=Window(settings.generator_context_tokens, counter(settings.generator_tokenizer)),
         patience=patience,
         actions=RemoteActions(secrets_below(settings.action_secrets)),
         announcements=EventBridgeAnnouncements(settings.event_bus),
@@ -53,8 +52,3 @@ def _generator(settings: Settings, patience: Patience) -> Generator:
         clock=time.monotonic,
         random=random.random,
     )
-
-
-def _window(settings: Settings) -> Window:
-    tokenizer = settings.generator_tokenizer
-    return Window(settings.generator_context_tokens, TokenCounter(Path(tokenizer)) if tokenizer else by_bytes)

@@ -4,11 +4,21 @@ Knows tokenizer files; knows no prompt. Texts are counted without the special to
 `generation.prompt` adds those.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 from tokenizers import Tokenizer
 
 from parley.errors import ModelUnavailable
+
+
+def counter(file: str) -> Callable[[str], int]:
+    """What counts by this tokenizer; by bytes if none is named.
+
+    Raises:
+        ModelUnavailable: there is no such file.
+    """
+    return TokenCounter(Path(file)) if file else by_bytes
 
 
 class TokenCounter:
