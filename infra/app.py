@@ -9,6 +9,7 @@ The only reader of the context:
     layers           the folder of built layers
     bundles          the compiled bots, separated by commas
     sagemaker_url    stage local only: the server that speaks SageMaker's runtime protocol
+    aws_url          stage local only: the local AWS, where WebSockets connect to
 """
 
 from pathlib import Path
@@ -37,6 +38,7 @@ def parley(app: cdk.App) -> None:
         stage=stage,
         build=build,
         state=state,
+        local_aws=app.node.get_context("aws_url") if stage.name == "local" else None,
         local_settings=_local_settings(app, build) if stage.name == "local" else {},
         **_options(stage),
     )

@@ -1,54 +1,42 @@
-"""The conversation itself: the HTTP API, the three functions behind it, and the queue between two of them.
+"""The conversation itself: two APIs, the functions behind them, and the queues between those.
 
 GET / and /assets ─▶ web      the chat page
 everything else ───▶ chat ─┬─ the turn, answered at once
-                           └▶ turns.fifo ─▶ worker   the same turn, later
-                                  └▶ turns-dead.fifo, with an alarm
+WebSocket ─────────▶ socket ┴▶ turns.fifo ─▶ worker   the same turn, later; pushed to whoever listens
+                     │           pace ──▶ how many at once
+                     └ and chat, worker ─▶ waiting ─▶ worker   turns whose person agreed to wait for the generator
+Each queue has a second one for what failed, with an alarm.
 """
 
 import json
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
-from aws_cdk import ArnFormat, CfnOutput, Duration, RemovalPolicy, Stack
-from aws_cdk import aws_apigatewayv2 as apigw
-from aws_cdk import aws_apigatewayv2_integrations as integrations
+from aws_cdk import ArnFormat, CfnOutput, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_event_sources as event_sources
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3_assets as s3_assets
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra.nag import NO_TLS, accept
+from infra.doors import HttpDoor, SocketDoor
+from infra.functions import function_of
+from infra.nag import accept
 from infra.observability import Alarms
-from infra.packaging import Build, function_code, needs_of, package_layer
-from infra.stage import FunctionSize, Stage
+from infra.pace import Pace
+from infra.packaging import Build, needs_of, package_layer
+from infra.queues import TurnQueue
+from infra.stage import Stage
 from infra.state_stack import StateStack
 
-_TRIES = 3  # how often a queued turn may fail before it is put aside
+_TRIES = 3  # parley/queue_door.py says after the third that the turn has failed
+_TRIES_OF_WAITING = 20  # nobody is held up behind it, and its person has agreed to wait
 _WAITING_TOO_LONG_SECONDS = 120
-
-_LOG_RETENTION = {
-    1: logs.RetentionDays.ONE_DAY,
-    7: logs.RetentionDays.ONE_WEEK,
-    30: logs.RetentionDays.ONE_MONTH,
-}
-
-# What the access log says of a request: never its body, nor an address, nor a token.
-_ACCESS_LOG = {
-    "request_id": "$context.requestId",
-    "at": "$context.requestTime",
-    "route": "$context.routeKey",
-    "status": "$context.status",
-    "latency_ms": "$context.responseLatency",
-    "integration_error": "$context.integrationErrorMessage",
-}
 
 
 class ChatStack(Stack):
-    """API Gateway, the functions chat, worker and web, and the queue of turns."""
+    """The HTTP API and the WebSocket API, the functions chat, socket, worker and web, and the queues of turns."""
 
     def __init__(
         self,
@@ -58,20 +46,33 @@ class ChatStack(Stack):
         stage: Stage,
         build: Build,
         state: StateStack,
+        local_aws: str | None,
         local_settings: Mapping[str, str],
         **kwargs: Any,
     ) -> None:
         super().__init__(scope, id, **kwargs)
         self._stage = stage
-        dead_letters = self._queue("TurnsDead")
-        turns = self._queue("Turns", dead_letters=dead_letters)
+        # The turns of one conversation are one group, so they stay in order. One that waits has a delay of its own,
+        # which SQS grants only where there is no order.
+        turns = TurnQueue(self, "Turns", stage=stage, in_order=True, tries=_TRIES)
+        waiting = TurnQueue(self, "Waiting", stage=stage, in_order=False, tries=_TRIES_OF_WAITING)
         bundles = {name: s3_assets.Asset(self, f"Bot-{name}", path=str(path)) for name, path in build.bundles.items()}
+        live = SocketDoor(self, "WebSocket", stage=stage, local_aws=local_aws)
 
-        layers = self._layers(build)
-        settings = {**self._settings(state, turns, bundles), **local_settings}
-        chat = self._function("Chat", stage.chat, layers=layers, environment=settings, snap_start=stage.snap_start)
-        worker = self._function("Worker", stage.worker, layers=layers, environment=settings)
-        web = self._function("Web", stage.web)
+        encoder, *light = self._layers(build)
+        settings = {**self._settings(state, bundles), **self._addresses(turns, waiting, live), **local_settings}
+        chat = function_of(
+            self,
+            "Chat",
+            stage.chat,
+            stage=stage,
+            layers=[*light, encoder],
+            environment=settings,
+            snap_start=stage.snap_start,
+        )
+        worker = function_of(self, "Worker", stage.worker, stage=stage, layers=[*light, encoder], environment=settings)
+        socket = function_of(self, "Socket", stage.socket, stage=stage, layers=light, environment=settings)
+        web = function_of(self, "Web", stage.web, stage=stage, environment={"SOCKET_ADDRESS": live.address})
 
         for answering in (chat, worker):
             state.grant_conversing(answering)
@@ -79,57 +80,67 @@ class ChatStack(Stack):
             self._grant_generating(answering)
             self._grant_custom_actions(build, answering)
         state.grant_knowing_operators(chat)
-        turns.grant_send_messages(chat)
-        worker.add_event_source(
-            event_sources.SqsEventSource(
-                turns,
-                batch_size=1,  # a turn is seconds of waiting: in a batch the second person would wait for the first
-                report_batch_item_failures=True,
-            )
-        )
+        state.grant_keeping_conversations(socket)
+        for pushing in (chat, worker, socket):
+            state.grant_connecting(pushing)
+            live.grant_pushing(pushing)
+            waiting.turns.grant_send_messages(pushing)
+        for queueing in (chat, socket):
+            turns.turns.grant_send_messages(queueing)
 
-        api = self._api(chat=self._entry(chat), web=web)
+        in_order = self._work_on(turns.turns, worker, at_once=stage.turns_at_once)
+        self._work_on(waiting.turns, worker, at_once=stage.waiting_turns_at_once)
+        if stage.generator is not None:
+            Pace(self, "Pacing", stage=stage, generator=stage.generator, turns=in_order)
+        http = HttpDoor(self, "Http", stage=stage, chat=self._entry(chat), web=web)
+        live.lead_to(socket)
 
         alarms = Alarms(self, "Watch", topic=state.alarms)
-        alarms.on_dead_letters(dead_letters)
-        alarms.on_waiting(turns, seconds=_WAITING_TOO_LONG_SECONDS)
-        alarms.on_failures("chat", chat)
-        alarms.on_failures("worker", worker)
-        alarms.on_server_errors(api)
+        alarms.on_dead_letters("Turns", turns.dead_letters)
+        alarms.on_dead_letters("Waiting", waiting.dead_letters)
+        alarms.on_waiting(turns.turns, seconds=_WAITING_TOO_LONG_SECONDS)
+        for name, function in (("chat", chat), ("worker", worker), ("socket", socket)):
+            alarms.on_failures(name, function)
+        alarms.on_server_errors(http.api)
+        alarms.on_socket_errors(live.api)
 
-        CfnOutput(self, "HttpApi", value=api.api_endpoint, description="The chat page, and the root of the HTTP API")
-        CfnOutput(self, "HttpApiId", value=api.api_id)
-        CfnOutput(self, "ChatFunction", value=chat.function_name)
-        CfnOutput(self, "WorkerFunction", value=worker.function_name)
-        CfnOutput(self, "OperatorKeySecret", value=state.operator_key_arn)
-        CfnOutput(self, "AnnouncementsBus", value=state.bus.event_bus_name)
-        CfnOutput(self, "ConversationsTable", value=state.conversations.table_name)
-        CfnOutput(self, "RepliesTable", value=state.replies.table_name)
-        CfnOutput(self, "TurnsQueue", value=turns.queue_url)
-        CfnOutput(self, "DeadLettersQueue", value=dead_letters.queue_url)
+        told = {
+            "HttpApi": http.api.api_endpoint,  # the chat page, and the root of the HTTP API
+            "HttpApiId": http.api.api_id,
+            "SocketAddress": live.address,
+            "ChatFunction": chat.function_name,
+            "WorkerFunction": worker.function_name,
+            "SocketFunction": socket.function_name,
+            "OperatorKeySecret": state.operator_key_arn,
+            "AnnouncementsBus": state.bus.event_bus_name,
+            "ConversationsTable": state.conversations.table_name,
+            "RepliesTable": state.replies.table_name,
+            "ConnectionsTable": state.connections.table_name,
+            "TurnsQueue": turns.turns.queue_url,
+            "DeadLettersQueue": turns.dead_letters.queue_url,
+            "WaitingQueue": waiting.turns.queue_url,
+            "WaitingDeadLettersQueue": waiting.dead_letters.queue_url,
+        }
+        for name, value in told.items():
+            CfnOutput(self, name, value=value)
 
-    def _queue(self, id: str, *, dead_letters: sqs.Queue | None = None) -> sqs.Queue:
-        queue = sqs.Queue(
-            self,
-            id,
-            fifo=True,  # the turns of one conversation are one group, so they stay in order
-            encryption=sqs.QueueEncryption.SQS_MANAGED,
-            enforce_ssl=self._stage.tls,
-            # A try that died leaves its turn hidden this long; twice the worker's own limit covers its slowest end.
-            visibility_timeout=Duration.seconds(2 * self._stage.worker.timeout_seconds),
-            retention_period=Duration.days(4 if dead_letters else 14),
-            dead_letter_queue=sqs.DeadLetterQueue(queue=dead_letters, max_receive_count=_TRIES)
-            if dead_letters
-            else None,
+    def _work_on(self, queue: sqs.Queue, worker: lambda_.Function, *, at_once: int) -> event_sources.SqsEventSource:
+        source = event_sources.SqsEventSource(
+            queue,
+            batch_size=1,  # a turn is seconds of waiting: in a batch the second person would wait for the first
+            report_batch_item_failures=True,
+            # Where a stage has a generator, `pace` changes this one for the turns in order. CloudFormation compares
+            # templates, not the account: a deployment that leaves this number alone leaves what pace has set alone,
+            # too. One that changes the mapping sets this number, and pace the right one within five minutes.
+            max_concurrency=at_once,
         )
-        if not self._stage.tls:
-            accept(queue, "AwsSolutions-SQS4", NO_TLS)
-        return queue
+        worker.add_event_source(source)
+        return source
 
     def _layers(self, build: Build) -> list[lambda_.ILayerVersion]:
         sources = {
-            "Dependencies": build.layer("dependencies"),
             "Encoder": build.layer("encoder"),
+            "Dependencies": build.layer("dependencies"),
             "Parley": package_layer(),
         }
         return [
@@ -137,12 +148,12 @@ class ChatStack(Stack):
             for name, code in sources.items()
         ]
 
-    def _settings(self, state: StateStack, turns: sqs.Queue, bundles: dict[str, s3_assets.Asset]) -> dict[str, str]:
+    def _settings(self, state: StateStack, bundles: dict[str, s3_assets.Asset]) -> dict[str, str]:
         return {
             "PARLEY_STAGE": self._stage.name,
             "CONVERSATIONS_TABLE": state.conversations.table_name,
             "REPLIES_TABLE": state.replies.table_name,
-            "TURNS_QUEUE_URL": turns.queue_url,
+            "CONNECTIONS_TABLE": state.connections.table_name,
             "BOTS": json.dumps({name: bundle.s3_object_url for name, bundle in bundles.items()}),
             "ENCODER_DIR": "/opt/encoder",
             "GENERATOR_ENDPOINT": self._stage.generator_endpoint,
@@ -157,45 +168,13 @@ class ChatStack(Stack):
             "OMP_NUM_THREADS": "1",
         }
 
-    def _function(
-        self,
-        id: str,
-        size: FunctionSize,
-        *,
-        layers: list[lambda_.ILayerVersion] | None = None,
-        environment: dict[str, str] | None = None,
-        snap_start: bool = False,
-    ) -> lambda_.Function:
-        log_group = logs.LogGroup(
-            self,
-            f"{id}Log",
-            retention=_LOG_RETENTION[self._stage.log_retention_days],
-            removal_policy=RemovalPolicy.DESTROY,
-        )
-        role = iam.Role(self, f"{id}Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
-        function = lambda_.Function(
-            self,
-            id,
-            runtime=lambda_.Runtime.PYTHON_3_13,
-            # arm64 is a fifth cheaper, but the encoder's INT8 kernels round differently there, and the bots'
-            # thresholds were measured on x86_64.
-            architecture=lambda_.Architecture.X86_64,
-            handler="handler.handler",
-            code=function_code(id.lower()),
-            layers=layers,
-            environment={"POWERTOOLS_SERVICE_NAME": id.lower(), **(environment or {})},
-            memory_size=size.memory_mb,
-            timeout=Duration.seconds(size.timeout_seconds),
-            role=role,
-            log_group=log_group,
-            tracing=lambda_.Tracing.ACTIVE if self._stage.traced else lambda_.Tracing.DISABLED,
-            snap_start=lambda_.SnapStartConf.ON_PUBLISHED_VERSIONS if snap_start else None,
-        )
-        log_group.grant_write(function)
-        accept(function, "AwsSolutions-L1", "3.13 is the newest Python that the local AWS runs functions under too.")
-        if self._stage.traced:
-            accept(role, "AwsSolutions-IAM5[Resource::*]", "X-Ray has no resources to name: it takes only *.")
-        return function
+    def _addresses(self, turns: TurnQueue, waiting: TurnQueue, live: SocketDoor) -> dict[str, str]:
+        return {
+            "TURNS_QUEUE_URL": turns.turns.queue_url,
+            "WAITING_QUEUE_URL": waiting.turns.queue_url,
+            "SOCKET_ADDRESS": live.address,
+            "SOCKET_URL": live.management_url,
+        }
 
     def _entry(self, chat: lambda_.Function) -> lambda_.IFunction:
         """What API Gateway calls: the function itself, or with SnapStart the version that has a snapshot."""
@@ -259,42 +238,3 @@ class ChatStack(Stack):
                 for name in functions
             ]
             iam.Grant.add_to_principal(grantee=grantee, actions=["lambda:InvokeFunction"], resource_arns=arns)
-
-    def _api(self, *, chat: lambda_.IFunction, web: lambda_.IFunction) -> apigw.HttpApi:
-        api = apigw.HttpApi(
-            self,
-            "Http",
-            create_default_stage=False,
-            default_integration=integrations.HttpLambdaIntegration("ToChat", chat),
-        )
-        page = integrations.HttpLambdaIntegration("ToWeb", web)
-        for path in ("/", "/assets/{proxy+}"):
-            api.add_routes(path=path, methods=[apigw.HttpMethod.GET], integration=page)
-        access_log = logs.LogGroup(
-            self,
-            "AccessLog",
-            log_group_name=f"/aws/vendedlogs/parley-{self._stage.name}-http",
-            retention=_LOG_RETENTION[self._stage.log_retention_days],
-            removal_policy=RemovalPolicy.DESTROY,
-        )
-        http = apigw.HttpStage(
-            self,
-            "HttpStage",
-            http_api=api,
-            stage_name="$default",
-            auto_deploy=True,
-            throttle=apigw.ThrottleSettings(
-                rate_limit=self._stage.requests_per_second, burst_limit=self._stage.burst_requests
-            ),
-        )
-        resource = cast(apigw.CfnStage, http.node.default_child)
-        resource.access_log_settings = apigw.CfnStage.AccessLogSettingsProperty(
-            destination_arn=access_log.log_group_arn, format=json.dumps(_ACCESS_LOG)
-        )
-        accept(
-            api,
-            "AwsSolutions-APIG4",
-            "Anybody may begin to talk. What was said is open only to the bearer of the conversation's own token, "
-            "which chat checks; the stage is throttled.",
-        )
-        return api

@@ -24,13 +24,13 @@ class Alarms(Construct):
         super().__init__(scope, id)
         self._topic = topic
 
-    def on_dead_letters(self, dead_letters: sqs.IQueue) -> None:
+    def on_dead_letters(self, name: str, dead_letters: sqs.IQueue) -> None:
         """A turn that was accepted got no reply."""
         self.when(
-            "DeadLetters",
+            f"{name}DeadLetters",
             dead_letters.metric_approximate_number_of_messages_visible(period=Duration.minutes(1), statistic="max"),
             at_least=1,
-            meaning="A turn failed three times and waits in the dead-letter queue; nobody has been answered.",
+            meaning="A turn failed as often as it may and lies in a dead-letter queue; nobody has been answered.",
         )
 
     def on_waiting(self, queue: sqs.IQueue, *, seconds: int) -> None:
@@ -64,6 +64,15 @@ class Alarms(Construct):
             api.metric_server_error(period=_FIVE_MINUTES, statistic="sum"),
             at_least=5,
             meaning="The HTTP API answers with 5xx.",
+        )
+
+    def on_socket_errors(self, api: apigw.WebSocketApi) -> None:
+        """What a client sent over its WebSocket did not reach the function behind it."""
+        self.when(
+            "SocketErrors",
+            api.metric("ExecutionError", period=_FIVE_MINUTES, statistic="sum"),
+            at_least=5,
+            meaning="The WebSocket API cannot hand on what clients send.",
         )
 
     def when(self, id: str, metric: cloudwatch.IMetric, *, at_least: float, meaning: str) -> None:

@@ -35,7 +35,9 @@ class Stage:
     chat: FunctionSize
     worker: FunctionSize
     web: FunctionSize
+    socket: FunctionSize
     generator: GeneratorSize | None  # None: a server on this machine stands in, outside of CDK
+    waiting_turns_at_once: int  # of those whose person agreed to wait for the generator
     requests_per_second: int  # past this, API Gateway answers 429
     burst_requests: int
     explains: bool  # the API tells anybody who asks why the bot did what it did; operators it always tells
@@ -53,6 +55,20 @@ class Stage:
         """The endpoint's name, fixed so that the chat stack need not wait for the generation stack."""
         return f"parley-{self.name}-generator"
 
+    @property
+    def turns_at_once(self) -> int:
+        """How many queued turns are answered at once before anything has grown: what the generator's floor can hold."""
+        if self.generator is None:
+            return _LAPTOP_TURNS_AT_ONCE
+        room = self.generator.least_instances * self.generator.concurrent_requests_per_instance
+        return min(max(room, LEAST_TURNS_AT_ONCE), MOST_TURNS_AT_ONCE)
+
+
+# What Lambda takes as an event source's MaximumConcurrency.
+LEAST_TURNS_AT_ONCE = 2
+MOST_TURNS_AT_ONCE = 1000
+
+_LAPTOP_TURNS_AT_ONCE = 8  # each is a process of its own on the local AWS, and the small generator has one queue
 
 _MINUTE = 60
 _HOUR = 60 * _MINUTE
@@ -64,6 +80,9 @@ _CHAT = FunctionSize(memory_mb=1024, timeout_seconds=29)
 _WORKER = FunctionSize(memory_mb=1024, timeout_seconds=1 * _MINUTE)
 # Reads a few files; 256 MB is where a cold start stops getting much faster.
 _WEB = FunctionSize(memory_mb=256, timeout_seconds=5)
+# It has no encoder: 512 MB buy a third of a core, so that a cold start keeps a handshake waiting a little only. It
+# reads and writes a few items and queues the turn: 10 s are for a DynamoDB that has a bad moment.
+_SOCKET = FunctionSize(memory_mb=512, timeout_seconds=10)
 
 # 7 B parameters in 4 bits are 5.6 GB, which leaves most of an L4's 24 GB to the KV cache. 16 requests at once is an
 # estimate, to be replaced by a measurement of this model on this instance.
@@ -84,7 +103,9 @@ STAGES = {
             chat=_CHAT,
             worker=_WORKER,
             web=_WEB,
+            socket=_SOCKET,
             generator=None,
+            waiting_turns_at_once=LEAST_TURNS_AT_ONCE,
             requests_per_second=1000,
             burst_requests=1000,
             explains=True,
@@ -102,7 +123,9 @@ STAGES = {
             chat=_CHAT,
             worker=_WORKER,
             web=_WEB,
+            socket=_SOCKET,
             generator=_SMALL_GENERATOR,
+            waiting_turns_at_once=LEAST_TURNS_AT_ONCE,
             requests_per_second=50,
             burst_requests=100,
             explains=True,
@@ -120,6 +143,7 @@ STAGES = {
             chat=_CHAT,
             worker=_WORKER,
             web=_WEB,
+            socket=_SOCKET,
             generator=GeneratorSize(
                 model=_SMALL_GENERATOR.model,
                 instance_type="ml.g6.2xlarge",  # twice the memory and cores of xlarge for the same L4
@@ -128,6 +152,7 @@ STAGES = {
                 context_tokens=_SMALL_GENERATOR.context_tokens,
                 concurrent_requests_per_instance=_SMALL_GENERATOR.concurrent_requests_per_instance,
             ),
+            waiting_turns_at_once=16,  # one instance's room; the rest is for those who did not agree to wait
             # An account's first limit is 1,000 functions at once; at 4 ms a turn this rate keeps far below it, and
             # at 2 s for each generated reply it is reached when every tenth turn is generated and all else is quick.
             requests_per_second=2000,

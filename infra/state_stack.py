@@ -20,6 +20,19 @@ from infra.stage import Stage
 _TEXT = dynamodb.AttributeType.STRING
 _NUMBER = dynamodb.AttributeType.NUMBER
 
+# Items by their key, and those under one partition key: never a whole table.
+_KEEPING = (
+    "dynamodb:GetItem",
+    "dynamodb:BatchGetItem",
+    "dynamodb:Query",
+    "dynamodb:PutItem",
+    "dynamodb:UpdateItem",
+    "dynamodb:DeleteItem",
+    "dynamodb:BatchWriteItem",
+    "dynamodb:ConditionCheckItem",
+)
+_CONNECTING = ("dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:DeleteItem")
+
 # What DynamoDB and Secrets Manager do with the key in the name of a function.
 _USE_OF_KEY = (
     "kms:Encrypt",
@@ -38,6 +51,7 @@ class StateStack(Stack):
     Attributes:
         conversations: an item for each turn, one `state` item for each conversation
         replies: the reply cache
+        connections: who is listening to which conversation on an open WebSocket
         cache_key_arn: the secret that keys the hashes in `replies`
         operator_key_arn: the secret whose bearer takes conversations over
         bus: where hand-offs are announced
@@ -57,6 +71,7 @@ class StateStack(Stack):
             projection_type=dynamodb.ProjectionType.KEYS_ONLY,
         )
         self.replies = self._table("Replies")
+        self.connections = self._table("Connections", sort_key="sk")
         self.cache_key_arn = self._cache_key_arn()
         self.operator_key_arn = self._operator_key_arn()
         self.bus = events.EventBus(self, "Announcements", description="What happens in conversations: hand-offs.")
@@ -64,27 +79,28 @@ class StateStack(Stack):
 
     def grant_conversing(self, grantee: iam.IGrantable) -> None:
         """Keep conversations, share replies, read the key that these are hashed with, and announce hand-offs."""
-        _allow(
-            grantee,
-            self.conversations.table_arn,
-            "dynamodb:GetItem",
-            "dynamodb:BatchGetItem",
-            "dynamodb:Query",
-            "dynamodb:PutItem",
-            "dynamodb:UpdateItem",
-            "dynamodb:DeleteItem",
-            "dynamodb:BatchWriteItem",
-            "dynamodb:ConditionCheckItem",
-        )
+        self.grant_keeping_conversations(grantee)
         _allow(grantee, self.replies.table_arn, "dynamodb:GetItem", "dynamodb:PutItem")
         _allow(grantee, self.cache_key_arn, "secretsmanager:GetSecretValue")
         _allow(grantee, self.bus.event_bus_arn, "events:PutEvents")
-        if self._key is not None:
-            _allow(grantee, self._key.key_arn, *_USE_OF_KEY)
+
+    def grant_keeping_conversations(self, grantee: iam.IGrantable) -> None:
+        """Read conversations and change them, one at a time."""
+        _allow(grantee, self.conversations.table_arn, *_KEEPING)
+        self._grant_key(grantee)
+
+    def grant_connecting(self, grantee: iam.IGrantable) -> None:
+        """Know who is listening to a conversation, and note who comes and goes."""
+        _allow(grantee, self.connections.table_arn, *_CONNECTING)
+        self._grant_key(grantee)
 
     def grant_knowing_operators(self, grantee: iam.IGrantable) -> None:
         """Read the key by which an operator is known."""
         _allow(grantee, self.operator_key_arn, "secretsmanager:GetSecretValue")
+
+    def _grant_key(self, grantee: iam.IGrantable) -> None:
+        if self._key is not None:
+            _allow(grantee, self._key.key_arn, *_USE_OF_KEY)
 
     def _table(self, id: str, *, sort_key: str | None = None) -> dynamodb.Table:
         return dynamodb.Table(

@@ -29,7 +29,17 @@ PACKAGE = ROOT / "layers" / "parley"
 BUDGET_MB = 150  # Lambda's own limit is 250, unpacked; a cold start reads what it imports from here
 
 # Every AWS service that a function calls: botocore carries the models of 400 others.
-AWS_SERVICES = ("dynamodb", "events", "lambda", "s3", "sagemaker-runtime", "secretsmanager", "sqs", "sts")
+AWS_SERVICES = (
+    "apigatewaymanagementapi",
+    "dynamodb",
+    "events",
+    "lambda",
+    "s3",
+    "sagemaker-runtime",
+    "secretsmanager",
+    "sqs",
+    "sts",
+)
 
 # What no function imports, as globs below the layer's python/.
 NOT_AT_RUN_TIME = (

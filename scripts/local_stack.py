@@ -62,6 +62,7 @@ class LocalStack:
 
     Attributes:
         http: the HTTP API, and the chat page
+        websocket: where a WebSocket connects to
         generator: the container that serves the language model
         sagemaker: the server that speaks SageMaker's runtime protocol in front of it
         aws_endpoint, region, credentials: for clients of the local AWS
@@ -80,6 +81,7 @@ class LocalStack:
         self.credentials = Credentials("parley", secrets.token_hex(20))
         self.outputs: dict[str, dict[str, str]] = {}
         self.http = ""
+        self.websocket = ""
 
     def __enter__(self) -> Self:
         for port in astuple(self._ports):
@@ -191,12 +193,14 @@ class LocalStack:
     def _deploy(self, built: Built, step: Step) -> None:
         outputs = self._scratch / "outputs.json"
         context = [*built.context, "-c", "stage=local", "-c", f"sagemaker_url={self.sagemaker}"]
+        context += ["-c", f"aws_url={self.aws_endpoint}"]
         options = ["--require-approval", "never", "--method", "direct", "--outputs-file", str(outputs)]
         where = ["--output", str(PARLEY / "cdk" / self._name)]
         self._cdk(["deploy", "--all", *options, *where, *context], log="deploy", step=step)
         self.outputs = json.loads(outputs.read_text())
-        api = self.outputs["Parley-local-Chat"]["HttpApiId"]
-        self.http = f"{self.aws_endpoint}/_aws/execute-api/{api}"
+        chat = self.outputs["Parley-local-Chat"]
+        self.http = f"{self.aws_endpoint}/_aws/execute-api/{chat['HttpApiId']}"
+        self.websocket = chat["SocketAddress"]
         step.say("")
 
     def _cdk(self, arguments: list[str], *, log: str, step: Step) -> None:

@@ -44,12 +44,13 @@ def _ports() -> Ports:
 
 def _announce(stack: LocalStack, seconds: float) -> None:
     ADDRESSES.write_text(
-        json.dumps({"http": stack.http, "websocket": None, "generator": stack.generator}, indent=2) + "\n"
+        json.dumps({"http": stack.http, "websocket": stack.websocket, "generator": stack.generator}, indent=2) + "\n"
     )
     print(
         f"\nReady after {seconds:.0f} s.\n"
         f"  chat page   {stack.http}/\n"
         f"  HTTP API    {stack.http}/v1/chat\n"
+        f"  WebSocket   {stack.websocket}\n"
         f"  generator   {stack.generator}\n"
         "Ctrl-C ends it.",
         flush=True,

@@ -49,4 +49,9 @@ def _build(folder: Path) -> dict[str, str]:
     bundle = folder / "support-0.zip"
     with zipfile.ZipFile(bundle, "w") as archive:
         archive.writestr("needs.json", json.dumps({"secrets": ["weather-key"], "functions": ["payments"]}))
-    return {"layers": str(folder), "bundles": str(bundle), "sagemaker_url": "http://127.0.0.1:1"}
+    return {
+        "layers": str(folder),
+        "bundles": str(bundle),
+        "sagemaker_url": "http://127.0.0.1:1",
+        "aws_url": "http://127.0.0.1:1",
+    }

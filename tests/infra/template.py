@@ -59,6 +59,11 @@ class Template:
         role = self.role_of(function)
         return {action for statement in self.statements() if statement.role == role for action in statement.actions}
 
+    def who_may(self, action: str, *, to: str) -> set[str]:
+        """The functions that may do something to a resource whose logical id, or name, holds `to`."""
+        roles = {each.role for each in self.statements() if action in each.actions and to in json.dumps(each.resources)}
+        return {name for name in self.functions() if self.role_of(name) in roles}
+
     def role_of(self, function: str) -> str:
         return str(self.functions()[function]["Role"]["Fn::GetAtt"][0])
 

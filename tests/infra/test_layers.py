@@ -1,13 +1,14 @@
 """The layers: what they weigh, and that they carry all that the functions import."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from build_layers import BUDGET_MB, build_layers, check_budget, packages_mb, target
+from build_layers import AWS_SERVICES, BUDGET_MB, build_layers, check_budget, packages_mb, target
 from steps import Step, Stop
 
 ROOT = Path(__file__).parents[2]
@@ -37,7 +38,7 @@ def layers() -> Path:
 
 
 @pytest.mark.timeout(300)  # the first build downloads
-@pytest.mark.parametrize("function", ["chat", "worker", "web"])
+@pytest.mark.parametrize("function", ["chat", "socket", "worker", "web"])
 def test_a_function_imports_with_nothing_but_its_layers(layers: Path, function: str) -> None:
     handler = ROOT / "functions" / function / "handler.py"
     imports = [node for node in ast.parse(handler.read_text()).body if isinstance(node, ast.Import | ast.ImportFrom)]
@@ -49,6 +50,16 @@ def test_a_function_imports_with_nothing_but_its_layers(layers: Path, function: 
     )
 
     assert alone.returncode == 0, alone.stderr
+
+
+def test_the_layer_knows_every_service_that_the_package_calls() -> None:
+    sources = (ROOT / "layers" / "parley" / "python").rglob("*.py")
+
+    called = {
+        name for source in sources for name in re.findall(r'boto3\.client\(\s*"([a-z0-9-]+)"', source.read_text())
+    }
+
+    assert {"apigatewaymanagementapi", "sagemaker-runtime"} <= called <= set(AWS_SERVICES)
 
 
 def test_no_layer_carries_what_only_makes_models(layers: Path) -> None:

@@ -29,7 +29,7 @@ StackOf = Callable[[str], Template]
 def test_cdk_nag_has_nothing_to_say(stack_of: StackOf, stage: str) -> None:
     template = stack_of(stage)  # to synthesize with a finding raises
 
-    assert template.functions().keys() == {"chat", "worker", "web"}
+    assert template.functions().keys() >= {"chat", "socket", "worker", "web"}
 
 
 def test_cdk_nag_would_have_something_to_say(tmp_path: object) -> None:
@@ -58,24 +58,28 @@ def test_every_queue_has_dead_letters_and_an_alarm_on_them(stack_of: StackOf, st
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_queued_turn_is_hidden_longer_than_the_worker_may_take_and_tried_three_times(
+def test_a_queued_turn_is_hidden_longer_than_the_worker_may_take_and_a_waiting_one_is_tried_oftener(
     stack_of: StackOf, stage: str
 ) -> None:
     template = stack_of(stage)
-    (source,) = template.of_type("AWS::Lambda::EventSourceMapping").values()
-    turns = template.of_type("AWS::SQS::Queue")[source["EventSourceArn"]["Fn::GetAtt"][0]]
+    sources = template.of_type("AWS::Lambda::EventSourceMapping").values()
+    queues = [template.of_type("AWS::SQS::Queue")[source["EventSourceArn"]["Fn::GetAtt"][0]] for source in sources]
 
-    assert turns["FifoQueue"] is True
-    assert turns["VisibilityTimeout"] >= template.functions()["worker"]["Timeout"]
-    assert turns["RedrivePolicy"]["maxReceiveCount"] == 3
-    assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert {(queue.get("FifoQueue", False), queue["RedrivePolicy"]["maxReceiveCount"]) for queue in queues} == {
+        (True, 3),
+        (False, 20),
+    }
+    for source, queue in zip(sources, queues, strict=True):
+        assert queue["VisibilityTimeout"] >= template.functions()["worker"]["Timeout"]
+        assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+        assert source["BatchSize"] == 1
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_only_chat_and_worker_may_invoke_the_generator_and_only_this_one(stack_of: StackOf, stage: str) -> None:
     template = stack_of(stage)
 
-    invoking = [each for each in template.statements() if any(a.startswith("sagemaker:") for a in each.actions)]
+    invoking = [each for each in template.statements() if any(a.startswith("sagemaker:Invoke") for a in each.actions)]
 
     assert {each.role for each in invoking} == {template.role_of("chat"), template.role_of("worker")}
     for each in invoking:
@@ -84,11 +88,15 @@ def test_only_chat_and_worker_may_invoke_the_generator_and_only_this_one(stack_o
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_only_chat_may_send_turns_and_only_worker_may_take_them(stack_of: StackOf, stage: str) -> None:
+def test_the_doors_queue_turns_whoever_meets_a_sleeping_generator_lets_one_wait_and_only_worker_takes_them(
+    stack_of: StackOf, stage: str
+) -> None:
     template = stack_of(stage)
 
-    assert {name for name in template.functions() if "sqs:SendMessage" in template.actions_of(name)} == {"chat"}
-    assert {name for name in template.functions() if "sqs:ReceiveMessage" in template.actions_of(name)} == {"worker"}
+    assert template.who_may("sqs:SendMessage", to="TurnsQueue") == {"chat", "socket"}
+    assert template.who_may("sqs:SendMessage", to="WaitingQueue") == {"chat", "socket", "worker"}
+    assert template.who_may("sqs:ReceiveMessage", to="TurnsQueue") == {"worker"}
+    assert template.who_may("sqs:ReceiveMessage", to="WaitingQueue") == {"worker"}
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -144,7 +152,7 @@ def test_no_permission_is_wider_than_its_reason(stack_of: StackOf, stage: str) -
 def test_every_table_expires_its_items_and_can_be_brought_back(stack_of: StackOf, stage: str) -> None:
     tables = stack_of(stage).of_type("AWS::DynamoDB::Table").values()
 
-    assert len(tables) == 2
+    assert len(tables) == 3
     for table in tables:
         assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
         assert table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
@@ -195,22 +203,23 @@ def test_functions_are_traced_and_chat_resumes_from_a_snapshot(stack_of: StackOf
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_logs_end_some_day_and_the_api_is_throttled(stack_of: StackOf, stage: str) -> None:
+def test_logs_end_some_day_and_both_apis_are_throttled(stack_of: StackOf, stage: str) -> None:
     template = stack_of(stage)
-    (http,) = template.of_type("AWS::ApiGatewayV2::Stage").values()
+    doors = template.of_type("AWS::ApiGatewayV2::Stage").values()
 
     assert all(group["RetentionInDays"] for group in template.of_type("AWS::Logs::LogGroup").values())
     assert all("LoggingConfig" in function for function in template.functions().values())
-    assert http["DefaultRouteSettings"]["ThrottlingRateLimit"] > 0
+    assert len(doors) == 2
+    assert all(door["DefaultRouteSettings"]["ThrottlingRateLimit"] > 0 for door in doors)
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_the_access_log_tells_nothing_of_the_person(stack_of: StackOf, stage: str) -> None:
-    (http,) = stack_of(stage).of_type("AWS::ApiGatewayV2::Stage").values()
-    told = http["AccessLogSettings"]["Format"]
+def test_the_access_logs_tell_nothing_of_the_person(stack_of: StackOf, stage: str) -> None:
+    for door in stack_of(stage).of_type("AWS::ApiGatewayV2::Stage").values():
+        told = door["AccessLogSettings"]["Format"]
 
-    assert "$context.status" in told
-    assert not [word for word in ("sourceIp", "userAgent", "authorizer", "body", "$context.path") if word in told]
+        assert "$context.status" in told
+        assert not [word for word in ("sourceIp", "userAgent", "authorizer", "body", "$context.path") if word in told]
 
 
 def test_a_laptop_deploys_no_sagemaker(stack_of: StackOf) -> None:

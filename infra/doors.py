@@ -1,0 +1,176 @@
+"""The two doors people come through: an HTTP API, and a WebSocket API whose connections stay open.
+
+Knows routes, limits and what is logged of a request. Does not know what the functions behind it do.
+"""
+
+import json
+from typing import cast
+
+from aws_cdk import ArnFormat, RemovalPolicy, Stack
+from aws_cdk import aws_apigateway as account_of_apigw
+from aws_cdk import aws_apigatewayv2 as apigw
+from aws_cdk import aws_apigatewayv2_integrations as integrations
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from infra.functions import LOG_RETENTION
+from infra.nag import accept
+from infra.stage import Stage
+
+# What the access logs say of a request: never its query, its body, an address, or a token.
+_TOLD = {
+    "request_id": "$context.requestId",
+    "at": "$context.requestTime",
+    "route": "$context.routeKey",
+    "status": "$context.status",
+    "integration_error": "$context.integrationErrorMessage",
+}
+_TOLD_OF_HTTP = {**_TOLD, "latency_ms": "$context.responseLatency"}
+_TOLD_OF_A_SOCKET = {
+    **_TOLD,
+    "what": "$context.eventType",  # CONNECT, MESSAGE or DISCONNECT
+    "latency_ms": "$context.integrationLatency",
+}
+
+
+class HttpDoor(Construct):
+    """The HTTP API: the chat page from one function, everything else from another."""
+
+    def __init__(
+        self, scope: Construct, id: str, *, stage: Stage, chat: lambda_.IFunction, web: lambda_.IFunction
+    ) -> None:
+        super().__init__(scope, id)
+        self.api = apigw.HttpApi(
+            self,
+            "Api",
+            create_default_stage=False,
+            default_integration=integrations.HttpLambdaIntegration("ToChat", chat),
+        )
+        page = integrations.HttpLambdaIntegration("ToWeb", web)
+        for path in ("/", "/assets/{proxy+}"):
+            self.api.add_routes(path=path, methods=[apigw.HttpMethod.GET], integration=page)
+        live = apigw.HttpStage(
+            self, "Live", http_api=self.api, stage_name="$default", auto_deploy=True, throttle=_throttle(stage)
+        )
+        _log_access(self, live, stage, "http", _TOLD_OF_HTTP)
+        accept(
+            self.api,
+            "AwsSolutions-APIG4",
+            "Anybody may begin to talk. What was said is open only to the bearer of the conversation's own token, "
+            "which chat checks; the stage is throttled.",
+        )
+
+
+class SocketDoor(Construct):
+    """The WebSocket API: what people send comes to a function, and functions push into what is open.
+
+    Attributes:
+        api: the WebSocket API
+        address: where clients connect to
+        management_url: where functions push to open connections, and close them
+    """
+
+    _STAGE = "live"
+
+    def __init__(self, scope: Construct, id: str, *, stage: Stage, local_aws: str | None) -> None:
+        super().__init__(scope, id)
+        self.api = apigw.WebSocketApi(self, "Api", route_selection_expression="$request.body.action")
+        live = apigw.WebSocketStage(
+            self,
+            "Live",
+            web_socket_api=self.api,
+            stage_name=self._STAGE,
+            auto_deploy=True,
+            throttle=_throttle(stage),
+        )
+        _log_access(self, live, stage, "socket", _TOLD_OF_A_SOCKET)
+        if local_aws is None:
+            live.node.add_dependency(_leave_to_log(self))
+        self.address, self.management_url = self._urls(live, local_aws)
+        accept(
+            self.api,
+            "AwsSolutions-APIG4",
+            "Anybody may connect. Each message names its conversation and bears that conversation's own token, which "
+            "socket checks; the stage is throttled.",
+        )
+
+    def lead_to(self, socket: lambda_.IFunction) -> None:
+        """Let `socket` hear who connects, what they send, and who has left."""
+        for route in ("$connect", "$disconnect", "$default"):
+            self.api.add_route(route, integration=integrations.WebSocketLambdaIntegration("ToSocket", socket))
+
+    def grant_pushing(self, grantee: lambda_.Function) -> None:
+        """Send to the open connections of this API, and close them."""
+        stack = Stack.of(self)
+        arns = [
+            stack.format_arn(
+                service="execute-api",
+                resource=self.api.api_id,
+                resource_name=f"{self._STAGE}/{method}/@connections/*",
+                arn_format=ArnFormat.SLASH_RESOURCE_NAME,
+            )
+            for method in ("POST", "DELETE")
+        ]
+        iam.Grant.add_to_principal(grantee=grantee, actions=["execute-api:ManageConnections"], resource_arns=arns)
+        api = stack.resolve(self.api.api_id)["Ref"]
+        for method in ("POST", "DELETE"):
+            accept(
+                cast(iam.Role, grantee.role),
+                "AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:execute-api:<AWS::Region>:<AWS::AccountId>:"
+                f"<{api}>/{self._STAGE}/{method}/@connections/*]",
+                "A connection gets its name when it is opened.",
+            )
+
+    def _urls(self, live: apigw.WebSocketStage, local_aws: str | None) -> tuple[str, str]:
+        if local_aws is None:
+            return live.url, live.callback_url
+        path = (
+            f"/_aws/execute-api/{self.api.api_id}/{self._STAGE}"  # as the local AWS has it, without a host of its own
+        )
+        return f"{local_aws.replace('http', 'ws', 1)}{path}", f"{local_aws}{path}"
+
+
+def _throttle(stage: Stage) -> apigw.ThrottleSettings:
+    return apigw.ThrottleSettings(rate_limit=stage.requests_per_second, burst_limit=stage.burst_requests)
+
+
+def _log_access(scope: Construct, live: Construct, stage: Stage, door: str, told: dict[str, str]) -> None:
+    access_log = logs.LogGroup(
+        scope,
+        "AccessLog",
+        log_group_name=f"/aws/vendedlogs/parley-{stage.name}-{door}",
+        retention=LOG_RETENTION[stage.log_retention_days],
+        removal_policy=RemovalPolicy.DESTROY,
+    )
+    resource = cast(apigw.CfnStage, live.node.default_child)
+    resource.access_log_settings = apigw.CfnStage.AccessLogSettingsProperty(
+        destination_arn=access_log.log_group_arn, format=json.dumps(told)
+    )
+
+
+def _leave_to_log(scope: Construct) -> account_of_apigw.CfnAccount:
+    """Leave for API Gateway to write logs, without which a WebSocket stage that has an access log is refused.
+
+    It is one setting for the whole account and region, which other stages and other people's APIs share: so it stays
+    when the stack goes, and any role that may write logs serves.
+    """
+    role = iam.Role(
+        scope,
+        "Logging",
+        assumed_by=iam.ServicePrincipal("apigateway.amazonaws.com"),
+        managed_policies=[
+            iam.ManagedPolicy.from_aws_managed_policy_name("service-role/AmazonAPIGatewayPushToCloudWatchLogs")
+        ],
+    )
+    accept(
+        role,
+        "AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/"
+        "AmazonAPIGatewayPushToCloudWatchLogs]",
+        "It serves every API of the account, and this is the policy that API Gateway asks for.",
+    )
+    account = account_of_apigw.CfnAccount(scope, "Account", cloud_watch_role_arn=role.role_arn)
+    role.apply_removal_policy(RemovalPolicy.RETAIN)
+    account.apply_removal_policy(RemovalPolicy.RETAIN)
+    return account

@@ -1,0 +1,88 @@
+"""The pace of the worker: as many queued turns at once as the generator has room for, and no more.
+
+    endpoint grows or shrinks ─▶ event ─┐
+    every five minutes ─────────────────┴▶ pace ─▶ the worker's event source: MaximumConcurrency
+
+So a burst waits in SQS, where waiting costs nothing, instead of being thrown at a GPU that must refuse it.
+"""
+
+from aws_cdk import ArnFormat, Duration, Stack
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda_event_sources as event_sources
+from constructs import Construct
+
+from infra.functions import function_of
+from infra.stage import LEAST_TURNS_AT_ONCE, MOST_TURNS_AT_ONCE, FunctionSize, GeneratorSize, Stage
+
+# One call to SageMaker and one to Lambda, a few times an hour.
+_PACE = FunctionSize(memory_mb=256, timeout_seconds=30)
+
+
+class Pace(Construct):
+    """The function that sets the worker's pace, and what calls it."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        stage: Stage,
+        generator: GeneratorSize,
+        turns: event_sources.SqsEventSource,
+    ) -> None:
+        super().__init__(scope, id)
+        # No layer: it calls AWS with the boto3 that Lambda's own Python brings.
+        self.function = function_of(
+            self,
+            "Pace",
+            _PACE,
+            stage=stage,
+            environment={
+                "GENERATOR_ENDPOINT": stage.generator_endpoint,
+                "TURNS_EVENT_SOURCE": turns.event_source_mapping_id,
+                "REQUESTS_PER_INSTANCE": str(generator.concurrent_requests_per_instance),
+                "LEAST": str(LEAST_TURNS_AT_ONCE),
+                "MOST": str(MOST_TURNS_AT_ONCE),
+            },
+        )
+        self._grant(stage, turns)
+        self._call(stage.generator_endpoint)
+
+    def _grant(self, stage: Stage, turns: event_sources.SqsEventSource) -> None:
+        endpoint = Stack.of(self).format_arn(
+            service="sagemaker", resource="endpoint", resource_name=stage.generator_endpoint
+        )
+        mapping = Stack.of(self).format_arn(
+            service="lambda",
+            resource="event-source-mapping",
+            resource_name=turns.event_source_mapping_id,
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
+        )
+        for actions, arn in (
+            (["sagemaker:DescribeEndpoint"], endpoint),
+            (["lambda:GetEventSourceMapping", "lambda:UpdateEventSourceMapping"], mapping),
+        ):
+            iam.Grant.add_to_principal(grantee=self.function, actions=actions, resource_arns=[arn])
+
+    def _call(self, endpoint: str) -> None:
+        target = targets.LambdaFunction(self.function)
+        patterns = {
+            # An endpoint that is given another number of instances is Updating, then InService again.
+            "EndpointChanged": events.EventPattern(
+                source=["aws.sagemaker"],
+                detail_type=["SageMaker Endpoint State Change"],
+                detail={"EndpointName": [endpoint]},
+            ),
+            # Application Auto Scaling tells only that the most has been reached; see its user guide.
+            "FullyGrown": events.EventPattern(
+                source=["aws.application-autoscaling"],
+                detail_type=["Application Auto Scaling Scaling Activity State Change"],
+                detail={"serviceNamespace": ["sagemaker"], "resourceId": [{"prefix": f"endpoint/{endpoint}/"}]},
+            ),
+        }
+        for name, pattern in patterns.items():
+            events.Rule(self, name, event_pattern=pattern, targets=[target])
+        # Both kinds of event are sent at best effort.
+        events.Rule(self, "Now", schedule=events.Schedule.rate(Duration.minutes(5)), targets=[target])
