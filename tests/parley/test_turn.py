@@ -323,7 +323,7 @@ def test_an_answer_that_breaks_off_is_begun_once_more(make_services: MakeService
     reply = Talk(make_services(Breaking(*STORY, times=times))).say("how are you today?", listening).turn.reply
 
     assert reply.source == source
-    assert listening.looks[0] == "The"
+    assert listening.looks[0].startswith("The heron")
 
 
 def test_who_wants_no_more_ends_the_generation_and_keeps_what_had_come(make_services: MakeServices) -> None:
