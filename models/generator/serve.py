@@ -1,214 +1,127 @@
-"""The process inside the generator's SageMaker container: OpenAI chat messages in, a reply out.
+"""The process inside the generator's SageMaker container, and on a laptop the generator's endpoint.
 
-    python models/generator/serve.py [--host 127.0.0.1] [--port 8080] [--artefact models/generator/artefact]
+    python models/generator/serve.py [--host 127.0.0.1] [--port 8080] [--grpc-port 8500] [--artefact FOLDER]
 
-GET /ping answers 200 once the model is loaded. POST /invocations takes an OpenAI chat completion request and answers
-`chat.completion` JSON or, with "stream": true, server-sent `chat.completion.chunk` lines that end with
-`data: [DONE]`. A prompt that is too long loses its oldest turns. A client that leaves stops its generation.
+SageMaker's contract: GET /ping answers 200 once the model is loaded; POST /invocations takes an OpenAI chat completion
+request and answers `chat.completion` JSON or, with "stream": true, server-sent `chat.completion.chunk` events that end
+with `data: [DONE]`. OpenAI's: POST /v1/chat/completions does the same for the model that GET /v1/models names. With
+--grpc-port, TensorFlow Serving's: `predictions.py` says what of it.
+
+A prompt that is too long loses its oldest turns. Replies are written together (`batching.py`); who comes when all
+places are taken waits, and when too many wait gets a 503. A client that leaves stops its reply.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import json
+import os
 import time
-import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, fields
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
 import uvicorn
-from engine import Engine, Piece, Request
+from chat_completions import BadRequest, Chunks, Wanted, models, parse, problem, server_sent, whole
+from engine import Busy, Engine, GenerationFailed, Piece
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-MODEL_NAME = "parley-smalltalk"
-ROLES = frozenset({"system", "developer", "user", "assistant"})
-RANGES: dict[str, tuple[type, float, float]] = {  # name -> (type, least, most)
-    "max_tokens": (int, 1, 1_000_000),
-    "temperature": (float, 0.0, 2.0),
-    "top_p": (float, 1e-6, 1.0),
-    "top_k": (int, 1, 1_000),
-    "repetition_penalty": (float, 0.5, 2.0),
-    "seed": (int, 0, 2**31 - 1),
-}
-MAX_STOPS = 4
+MODEL_NAME = "llm_chatbot"
+MAX_BODY_BYTES = 25_000_000  # what SageMaker lets through
+RETRY_AFTER_SECONDS = 1  # a place is free again sooner, but not for everybody who was refused
+CLIENT_LEFT = Response(status_code=499)
 
 
-class BadRequest(Exception):
-    """The request cannot be served; `param` names the field at fault."""
+def app(engine: Engine) -> Starlette:
+    """The HTTP server."""
+    loaded_at = int(time.time())
 
-    def __init__(self, message: str, param: str | None = None) -> None:
-        super().__init__(message)
-        self.param = param
+    async def ping(_: HttpRequest) -> Response:
+        return PlainTextResponse("")
+
+    async def list_models(_: HttpRequest) -> Response:
+        return JSONResponse(models(MODEL_NAME, loaded_at))
+
+    async def invocations(http_request: HttpRequest) -> Response:
+        return await answer(engine, http_request, parse(await body_of(http_request)))
+
+    async def chat_completions(http_request: HttpRequest) -> Response:
+        wanted = parse(await body_of(http_request))
+        if wanted.model != MODEL_NAME:
+            message = f"there is no model {wanted.model!r} here, only {MODEL_NAME!r}"
+            return JSONResponse(problem(message, "invalid_request_error", param="model", code="model_not_found"), 404)
+        return await answer(engine, http_request, wanted)
+
+    return Starlette(
+        routes=[
+            Route("/ping", ping),
+            Route("/invocations", invocations, methods=["POST"]),
+            Route("/v1/models", list_models),
+            Route("/v1/chat/completions", chat_completions, methods=["POST"]),
+        ],
+        exception_handlers={
+            BadRequest: not_understood,
+            Busy: busy,
+            GenerationFailed: failed,
+            HTTPException: as_openai_says,
+        },
+    )
 
 
-class Busy(Exception):
-    """As many requests wait as may wait."""
+async def body_of(http_request: HttpRequest) -> bytes:
+    body = bytearray()
+    async for part in http_request.stream():
+        body += part
+        if len(body) > MAX_BODY_BYTES:
+            raise HTTPException(413, f"the body has more than {MAX_BODY_BYTES} bytes")
+    return bytes(body)
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A parsed request: what to generate and how to answer."""
+async def answer(engine: Engine, http_request: HttpRequest, wanted: Wanted) -> Response:
+    """The reply whole, or the beginning of its stream.
 
-    request: Request
-    stream: bool
-    usage_in_stream: bool
-
-
-def parse(body: bytes) -> Wanted:
-    """The body of POST /invocations as a value.
-
-    Raises:
-        BadRequest: not JSON, or a field is missing, of the wrong type or out of range.
+    A stream begins with the first piece, so that whoever cannot be served gets a status that says so.
     """
-    try:
-        content = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise BadRequest(f"the body is not JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise BadRequest("the body must be a JSON object")
-    stream = content.get("stream") or False
-    if not isinstance(stream, bool):
-        raise BadRequest("stream must be true or false", "stream")
-    if content.get("n") not in (None, 1):
-        raise BadRequest("only one choice can be generated", "n")
-    options = content.get("stream_options") or {}
-    if not isinstance(options, dict):
-        raise BadRequest("stream_options must be an object", "stream_options")
-    known = {field.name for field in fields(Request)}
-    numbers = {name: number(content[name], name) for name in RANGES if name in known and content.get(name) is not None}
-    if "max_tokens" not in numbers and content.get("max_completion_tokens") is not None:
-        numbers["max_tokens"] = number(content["max_completion_tokens"], "max_tokens")
-    request = Request(messages=messages(content.get("messages")), stop=stops(content.get("stop")), **numbers)
-    return Wanted(request, stream, options.get("include_usage") is True)
+    reply = engine.stream(wanted.request)
+    if not wanted.is_streamed:
+        pieces = await unless_gone(http_request, asyncio.create_task(all_of(reply)))
+        return JSONResponse(whole(pieces, MODEL_NAME)) if pieces else CLIENT_LEFT
+    first = await unless_gone(http_request, asyncio.create_task(anext(reply)))
+    if first is None:
+        return CLIENT_LEFT
+    return StreamingResponse(events(Chunks(wanted, MODEL_NAME), first, reply), media_type="text/event-stream")
 
 
-def messages(value: Any) -> tuple[tuple[str, str], ...]:
-    if not isinstance(value, list) or not value:
-        raise BadRequest("messages must be a list with at least one message", "messages")
-    parsed = tuple(message(item, f"messages[{place}]") for place, item in enumerate(value))
-    if parsed[-1][0] != "user":
-        raise BadRequest("the last message must be the user's", "messages")
-    return parsed
-
-
-def message(value: Any, where: str) -> tuple[str, str]:
-    if not isinstance(value, dict) or value.get("role") not in ROLES:
-        raise BadRequest(f"{where} needs a role: {', '.join(sorted(ROLES))}", f"{where}.role")
-    content = value.get("content")
-    if isinstance(content, list) and all(isinstance(part, dict) and part.get("type") == "text" for part in content):
-        content = "".join(str(part.get("text", "")) for part in content)
-    if not isinstance(content, str):
-        raise BadRequest(f"{where}.content must be text", f"{where}.content")
-    return value["role"], content.encode("utf-8", "replace").decode("utf-8")
-
-
-def stops(value: Any) -> tuple[str, ...]:
-    listed = [] if value is None else [value] if isinstance(value, str) else value
-    if not isinstance(listed, list) or len(listed) > MAX_STOPS or not all(isinstance(s, str) and s for s in listed):
-        raise BadRequest(f"stop must be a string or a list of at most {MAX_STOPS} strings, none empty", "stop")
-    return tuple(listed)
-
-
-def number(value: Any, name: str) -> Any:
-    kind, least, most = RANGES[name]
-    accepted = (int,) if kind is int else (int, float)
-    if isinstance(value, bool) or not isinstance(value, accepted) or not least <= value <= most:
-        raise BadRequest(f"{name} must be {'an integer' if kind is int else 'a number'} in {least:g}..{most:g}", name)
-    return kind(value)
-
-
-class Slots:
-    """Lets a few generations run at a time and a few more wait."""
-
-    def __init__(self, running: int, waiting: int) -> None:
-        self._free = asyncio.Semaphore(running)
-        self._room = running + waiting
-
-    @asynccontextmanager
-    async def one(self) -> AsyncIterator[None]:
-        """Raises: Busy: too many wait already."""
-        if self._room == 0:
-            raise Busy
-        self._room -= 1
-        try:
-            async with self._free:
-                yield
-        finally:
-            self._room += 1
-
-
-async def pieces(engine: Engine, request: Request, slots: Slots) -> AsyncGenerator[Piece, None]:
-    """The reply's pieces, each made in a thread; nothing more is made once the reader is gone."""
-    async with slots.one():
-        work = engine.reply(request)
-        while (piece := await run_in_threadpool(next_or_none, work)) is not None:
-            yield piece
-
-
-def next_or_none(work: Iterator[Piece]) -> Piece | None:
-    return next(work, None)
-
-
-def usage(piece: Piece) -> dict[str, int]:
-    return {
-        "prompt_tokens": piece.prompt_tokens,
-        "completion_tokens": piece.completion_tokens,
-        "total_tokens": piece.prompt_tokens + piece.completion_tokens,
-    }
-
-
-async def whole(reply: AsyncIterator[Piece]) -> Response:
-    """The whole reply as one chat.completion."""
-    text, last = "", None
-    async for piece in reply:
-        text += piece.text
-        last = piece
-    assert last is not None
-    choice = {
-        "index": 0,
-        "message": {"role": "assistant", "content": text},
-        "finish_reason": last.finish_reason,
-        "logprobs": None,
-    }
-    return JSONResponse(envelope("chat.completion") | {"choices": [choice], "usage": usage(last)})
-
-
-async def events(wanted: Wanted, piece: Piece, reply: AsyncGenerator[Piece, None]) -> AsyncIterator[str]:
-    """The reply as server-sent chat.completion.chunk events."""
-    base = envelope("chat.completion.chunk")
-
-    def event(choices: list[dict[str, Any]], **more: Any) -> str:
-        return f"data: {json.dumps(base | {'choices': choices} | more, ensure_ascii=False)}\n\n"
-
+async def all_of(reply: AsyncGenerator[Piece, None]) -> list[Piece]:
     async with aclosing(reply):
-        yield event([{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}])
-        while True:
-            if piece.text:
-                yield event([{"index": 0, "delta": {"content": piece.text}, "finish_reason": None}])
-            if piece.finish_reason:
-                break
-            piece = await anext(reply)
-    yield event([{"index": 0, "delta": {}, "finish_reason": piece.finish_reason}])
-    if wanted.usage_in_stream:
-        yield event([], usage=usage(piece))
-    yield "data: [DONE]\n\n"
+        return [piece async for piece in reply]
 
 
-def envelope(kind: str) -> dict[str, Any]:
-    return {"id": f"chatcmpl-{uuid.uuid4().hex}", "object": kind, "created": int(time.time()), "model": MODEL_NAME}
+async def events(chunks: Chunks, first: Piece, rest: AsyncGenerator[Piece, None]) -> AsyncIterator[str]:
+    """The reply as server-sent events; one that breaks off ends with an error instead of `[DONE]`."""
+    async with aclosing(rest):
+        yield chunks.first() + chunks.next(first)
+        try:
+            async for piece in rest:
+                yield chunks.next(piece)
+        except GenerationFailed as error:
+            yield server_sent(problem(str(error), "server_error"))
 
 
-def refusal(status: int, message: str, kind: str, param: str | None = None) -> Response:
-    """An error in OpenAI's shape."""
-    return JSONResponse({"error": {"message": message, "type": kind, "param": param, "code": None}}, status)
+async def unless_gone(http_request: HttpRequest, work: asyncio.Task[Any]) -> Any:
+    """The task's result, or None with the task stopped when the client leaves first."""
+    leaving = asyncio.create_task(gone(http_request))
+    try:
+        await asyncio.wait({work, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        return await work if work.done() else None
+    finally:
+        leaving.cancel()
+        work.cancel()
 
 
 async def gone(http_request: HttpRequest) -> None:
@@ -217,40 +130,23 @@ async def gone(http_request: HttpRequest) -> None:
         pass
 
 
-async def unless_gone(http_request: HttpRequest, answer: asyncio.Task[Any]) -> Any:
-    """The task's result, or None with the task stopped when the client leaves first."""
-    leaving = asyncio.create_task(gone(http_request))
-    try:
-        await asyncio.wait({answer, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        return await answer if answer.done() else None
-    finally:
-        leaving.cancel()
-        answer.cancel()
+async def not_understood(_: HttpRequest, error: Exception) -> Response:
+    assert isinstance(error, BadRequest)
+    return JSONResponse(problem(str(error), "invalid_request_error", param=error.param), 400)
 
 
-def app(engine: Engine, *, running: int, waiting: int) -> Starlette:
-    slots = Slots(running, waiting)
+async def busy(_: HttpRequest, __: Exception) -> Response:
+    content = problem("no capacity: too many requests are waiting; try again", "overloaded_error", code="no_capacity")
+    return JSONResponse(content, 503, {"Retry-After": str(RETRY_AFTER_SECONDS)})
 
-    async def ping(_: HttpRequest) -> Response:
-        return PlainTextResponse("")
 
-    async def invocations(http_request: HttpRequest) -> Response:
-        try:
-            wanted = parse(await http_request.body())
-            reply = pieces(engine, wanted.request, slots)
-            if not wanted.stream:
-                answer = await unless_gone(http_request, asyncio.create_task(whole(reply)))
-                return answer or Response(status_code=499)
-            first = await unless_gone(http_request, asyncio.create_task(anext(reply)))
-            if first is None:
-                return Response(status_code=499)
-            return StreamingResponse(events(wanted, first, reply), media_type="text/event-stream")
-        except BadRequest as error:
-            return refusal(400, str(error), "invalid_request_error", error.param)
-        except Busy:
-            return refusal(503, "too many requests are waiting; try again", "overloaded_error")
+async def failed(_: HttpRequest, error: Exception) -> Response:
+    return JSONResponse(problem(str(error), "server_error"), 500)
 
-    return Starlette(routes=[Route("/ping", ping), Route("/invocations", invocations, methods=["POST"])])
+
+async def as_openai_says(_: HttpRequest, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return JSONResponse(problem(error.detail, "invalid_request_error"), error.status_code, error.headers)
 
 
 def main() -> None:
@@ -259,13 +155,12 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8080)
     parser.add_argument("--artefact", type=Path, default=Path(__file__).parent / "artefact")
-    parser.add_argument("--threads", type=int, default=1, help="per generation; a model this small gains little from 2")
-    parser.add_argument("--running", type=int, default=2, help="generations at a time")
-    parser.add_argument("--waiting", type=int, default=32, help="requests that may wait for one of them")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="cores that write; all by default")
+    parser.add_argument("--running", type=int, default=16, help="replies written at a time")
+    parser.add_argument("--waiting", type=int, default=64, help="requests that may wait for one of them to end")
     arguments = parser.parse_args()
-    engine = Engine(arguments.artefact, threads=arguments.threads)
-    application = app(engine, running=arguments.running, waiting=arguments.waiting)
-    uvicorn.run(application, host=arguments.host, port=arguments.port, log_level="warning")
+    engine = Engine(arguments.artefact, threads=arguments.threads, running=arguments.running, waiting=arguments.waiting)
+    uvicorn.run(app(engine), host=arguments.host, port=arguments.port, log_level="warning")
 
 
 if __name__ == "__main__":

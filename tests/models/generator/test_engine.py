@@ -21,11 +21,11 @@ def generator() -> Iterator[SimpleNamespace]:
     """The generator's modules, imported as its scripts import one another."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(GENERATOR))
-        import engine
+        import spelling
         import tokens
 
-        yield SimpleNamespace(held_back=engine.HeldBack, prompt_tokens=tokens.prompt_tokens)
-    for name in ("engine", "tokens"):
+        yield SimpleNamespace(held_back=spelling.HeldBack, prompt_tokens=tokens.prompt_tokens)
+    for name in ("spelling", "tokens"):
         sys.modules.pop(name)
 
 
