@@ -182,8 +182,7 @@ class Actor:
             notes=notes_of(bot, slots),
             history=self._history(bot.generation.history_turns, before=before),
             text=self.turn.text,
-            count=self.services.window.count,
-            budget_tokens=self.services.window.tokens - bot.generation.max_tokens,
+            window=self.services.window,
         )
         completion, may_be_shared = self._completion(prompt)
         text, citations = cited(completion, passages)

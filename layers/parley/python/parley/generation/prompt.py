@@ -12,14 +12,15 @@ from typing import Any
 
 from parley.bots.bot import Bot
 from parley.conversation import Citation, RecordedTurn
-from parley.ports import Prompt
+from parley.ports import Prompt, Window
 
 Count = Callable[[str], int]  # how many tokens a text is
 
 # Tokens of common chat templates. Around a message: ChatML (Qwen) and Gemma 5, Llama 3 5, Mistral at most 4, the
-# bundled model 2. Around all: 1 to begin, 4 to open the reply, and the 25 of the dates that Llama 3 puts first.
+# bundled model 2. Around all: 1 to begin, 4 to open the reply, and the 25 of the dates that Llama 3 puts first or the
+# 40 with which the bundled model marks sentences.
 MESSAGE_TOKENS = 5
-FRAME_TOKENS = 32
+FRAME_TOKENS = 48
 
 KNOWLEDGE = "Knowledge:"  # models/generator reads the block by this line, up to an empty one
 PERSON = "About the person:"
@@ -54,18 +55,19 @@ def compose(
     notes: Mapping[str, str],
     history: Sequence[RecordedTurn],
     text: str,
-    count: Count,
-    budget_tokens: int,
+    window: Window,
 ) -> tuple[Prompt, tuple[Citation, ...]]:
     """What the generator is asked, in the roles of OpenAI's chat messages, and the passages that it was told.
 
-    The prompt keeps within `budget_tokens`, and its marks count the passages that it was told from 1.
+    Prompt and completion keep within the window. The prompt's marks count the passages that it was told, from 1.
 
     Where not all of it fits, the oldest turns go first, then the passages from the last sentence of the last one on,
     then notes. Persona and utterance stay, unless even these are too long: then the utterance keeps its end, and of
     persona and rules remains what takes three quarters of the budget.
     """
-    room = _Room(budget_tokens - FRAME_TOKENS - 2 * MESSAGE_TOKENS, count)
+    settings = bot.generation
+    max_tokens = min(settings.max_tokens, window.tokens // 2)
+    room = _Room(window.tokens - max_tokens - FRAME_TOKENS - 2 * MESSAGE_TOKENS, window.count)
     persona, rules = _instructions(bot, room, with_knowledge=bool(passages))
     said = room.end_of(_harmless(text.strip()))
     about = _block(room, PERSON, (f"- {name}: {_note(value)}" for name, value in notes.items()))
@@ -74,8 +76,7 @@ def compose(
     kept, left_out = _latest(room, turns)
     system = "\n\n".join(filter(None, (persona, rules, knowledge, about, left_out)))
     spoken = _alternating((*(message for turn in kept for message in turn), ("user", said)))
-    settings = bot.generation
-    return Prompt((("system", system), *spoken), settings.max_tokens, settings.temperature), tuple(passages[:told])
+    return Prompt((("system", system), *spoken), max_tokens, settings.temperature), tuple(passages[:told])
 
 
 def notes_of(bot: Bot, slots: Mapping[str, Any]) -> dict[str, str]:
@@ -136,7 +137,7 @@ def _instructions(bot: Bot, room: _Room, *, with_knowledge: bool) -> tuple[str, 
     """Persona and rules; of rules that do not fit, the author's last ones go first, and then the persona's end."""
     apart = room.keep_for(INSTRUCTIONS_SHARE)
     rules = (*RULES, *(RULES_WITH_KNOWLEDGE if with_knowledge else ()), *bot.generation.rules)
-    block = _block(room, "Rules:", (f"- {rule}" for rule in rules))
+    block = _block(room, "Rules:", (f"- {_one_line(rule)}" for rule in rules))
     persona = room.beginning_of(bot.generation.persona.strip())
     room.give_back(apart)
     return persona, block
