@@ -57,6 +57,10 @@ class Person:
             self.conversation_id, self._token = answer.body["conversation_id"], answer.body["conversation_token"]
         return answer
 
+    def resume(self, *, conversation_id: str, conversation_token: str) -> None:
+        """Goes on with a conversation that began elsewhere."""
+        self.conversation_id, self._token = conversation_id, conversation_token
+
     def own(self, path: str = "", *, method: str = "GET") -> Answer:
         """A request about the own conversation."""
         url = f"{self.http}/v1/conversations/{self.conversation_id}{path}"
