@@ -1,7 +1,9 @@
 """Build everything that CDK uploads: the chat page, the layers, the example bots.
 
 Knows the order, and which encoder is deployed: the one that ships, or the folder that PARLEY_ENCODER in the environment
-names (as scripts/fine_tune.py makes one). Each part knows by itself whether it is already made.
+names (as scripts/fine_tune.py makes one); and by which tokenizer prompts are counted: the bundled generator's, or the
+one that PARLEY_TOKENIZER names (as scripts/fetch_tokenizer.py fetches one). Each part knows by itself whether it is
+already made.
 """
 
 import os
@@ -10,13 +12,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from build_layers import ENCODER, ENCODER_FILES, build_layers, target
+from tokenizers import Tokenizer
+
+from build_layers import ENCODER, ENCODER_FILES, TOKENIZER, build_layers, target
 from setup import VENV
 from steps import PARLEY, ROOT, Step, Stop, run
 
 BOTS = ROOT / "models" / "bots"
 DEFAULT_BOT = "support"
 ENCODER_VARIABLE = "PARLEY_ENCODER"
+TOKENIZER_VARIABLE = "PARLEY_TOKENIZER"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +43,12 @@ def build(target_name: str) -> Built:
     Raises:
         Stop: a part could not be built
     """
-    encoder = chosen_encoder(os.environ)
+    encoder, tokenizer = chosen_encoder(os.environ), chosen_tokenizer(os.environ)
     with Step("page") as step:
         run([VENV / "bin" / "npm", "run", "build"], log="page", step=step, env=node_environment())
         step.say("")
     with Step("layers") as step:
-        layers = build_layers(target(target_name), step, encoder)
+        layers = build_layers(target(target_name), step, encoder, tokenizer)
     with Step("bots") as step:
         bots = sorted((bot for bot in BOTS.iterdir() if (bot / "bot.yml").is_file()), key=_default_first)
         bundles = tuple(_compiled(bot, encoder, step) for bot in bots)
@@ -62,6 +67,21 @@ def chosen_encoder(environment: Mapping[str, str]) -> Path:
     if missing:
         raise Stop(f"{folder} is no encoder: it has no {', '.join(missing)}.")
     return folder
+
+
+def chosen_tokenizer(environment: Mapping[str, str]) -> Path:
+    """The generator's tokenizer.json, by which functions count prompts; where its folder is named, the one in there.
+
+    Raises:
+        Stop: there is no tokenizer
+    """
+    named = Path(environment.get(TOKENIZER_VARIABLE) or TOKENIZER).resolve()
+    file = named / TOKENIZER.name if named.is_dir() else named
+    try:
+        Tokenizer.from_file(str(file))
+    except Exception as error:  # tokenizers raises bare Exception
+        raise Stop(f"{file} is no tokenizer: {error}. scripts/fetch_tokenizer.py fetches a model's.") from error
+    return file
 
 
 def node_environment(base: Mapping[str, str] = os.environ) -> dict[str, str]:

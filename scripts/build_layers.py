@@ -2,6 +2,8 @@
 
     python scripts/build_layers.py --target local|lambda
 
+The layer `encoder` also carries the tokenizer of the generator, with which prompts are counted.
+
 `local` is for the interpreter this runs under, which is also the one the local AWS runs functions with; `lambda` is for
 python3.13 on x86_64, from wheels alone, on any machine. What no function uses at run time is left out. Prints what each
 package weighs, and fails when all a function unpacks weighs more than the budget. A layer whose sources have not
@@ -24,6 +26,7 @@ SOURCES = ROOT / "layers" / "dependencies"
 LOCK = SOURCES / "requirements.lock"
 ENCODER = ROOT / "models" / "encoder"
 ENCODER_FILES = ("model.onnx", "tokenizer.json", "config.json")
+TOKENIZER = ROOT / "models" / "generator" / "artefact" / "tokenizer.json"
 PACKAGE = ROOT / "layers" / "parley"
 
 BUDGET_MB = 150  # Lambda's own limit is 250, unpacked; a cold start reads what it imports from here
@@ -101,7 +104,7 @@ def target(name: str) -> Target:
     return Target("lambda", tuple(options), _python_of_lambda())
 
 
-def build_layers(target: Target, step: Step, encoder: Path = ENCODER) -> Path:
+def build_layers(target: Target, step: Step, encoder: Path = ENCODER, tokenizer: Path = TOKENIZER) -> Path:
     """The folder with a folder for each layer, built where its sources have changed.
 
     Raises:
@@ -110,8 +113,9 @@ def build_layers(target: Target, step: Step, encoder: Path = ENCODER) -> Path:
     layers = PARLEY / "layers" / target.name
     made_from = (LOCK.read_bytes(), Path(__file__).read_bytes(), str(target).encode(), sys.version.encode())
     _keep(layers / "dependencies", made_from, lambda folder: _dependencies(folder, target, step))
-    files = {name: (encoder / name).read_bytes() for name in ENCODER_FILES}
-    _keep(layers / "encoder", files.values(), lambda folder: _encoder(folder, files))
+    files = {f"encoder/{name}": (encoder / name).read_bytes() for name in ENCODER_FILES}
+    files["tokenizer/tokenizer.json"] = tokenizer.read_bytes()
+    _keep(layers / "encoder", files.values(), lambda folder: _models(folder, files))
     weights = {name: megabytes(layers / name) for name in ("dependencies", "encoder")} | {"parley": megabytes(PACKAGE)}
     check_budget(weights)
     step.say(", ".join(f"{name} {weight:.0f} MB" for name, weight in weights.items()))
@@ -160,10 +164,10 @@ def _keep(folder: Path, made_from: Iterable[bytes], make: Callable[[Path], None]
     stamp.write_text(mark)
 
 
-def _encoder(folder: Path, files: Mapping[str, bytes]) -> None:
-    (folder / "encoder").mkdir()
+def _models(folder: Path, files: Mapping[str, bytes]) -> None:
     for name, content in files.items():
-        (folder / "encoder" / name).write_bytes(content)
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(content)
 
 
 def _dependencies(folder: Path, target: Target, step: Step) -> None:

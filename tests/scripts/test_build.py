@@ -1,4 +1,4 @@
-"""The build: which encoder the functions get, and that every bot is compiled with the same."""
+"""The build: which encoder and tokenizer the functions get, and that every bot is compiled with the same encoder."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 
 import build
 import build_layers
-from build import chosen_encoder
+from build import chosen_encoder, chosen_tokenizer
 from steps import Step, Stop
 
 FILES = ("model.onnx", "tokenizer.json", "config.json")
@@ -72,3 +72,34 @@ def test_another_encoder_takes_the_place_of_the_one_before(
         layers = build_layers.build_layers(build_layers.target("local"), step, encoder)
 
     assert (layers / "encoder/encoder/model.onnx").read_text() == "tuned again"
+
+
+def test_without_a_word_on_it_prompts_are_counted_as_the_bundled_generator_counts_them() -> None:
+    assert chosen_tokenizer({}) == chosen_tokenizer({"PARLEY_TOKENIZER": ""}) == build_layers.TOKENIZER
+
+
+def test_a_tokenizer_is_named_by_its_file_or_by_its_folder() -> None:
+    file = build_layers.ENCODER / "tokenizer.json"
+
+    assert chosen_tokenizer({"PARLEY_TOKENIZER": str(file)}) == file
+    assert chosen_tokenizer({"PARLEY_TOKENIZER": str(file.parent)}) == file
+
+
+def test_what_is_no_tokenizer_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "tokenizer.json").write_text("{}")
+
+    for named in (tmp_path, tmp_path / "not-there.json"):
+        with pytest.raises(Stop, match=r"is no tokenizer.*fetch_tokenizer\.py"):
+            chosen_tokenizer({"PARLEY_TOKENIZER": str(named)})
+
+
+def test_the_tokenizer_travels_with_the_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build_layers, "PARLEY", tmp_path)
+    monkeypatch.setattr(build_layers, "_dependencies", lambda *_: None)
+    own = tmp_path / "own.json"
+    own.write_text("my own")
+
+    with Step("layers") as step:
+        layers = build_layers.build_layers(build_layers.target("local"), step, tokenizer=own)
+
+    assert (layers / "encoder/tokenizer/tokenizer.json").read_text() == "my own"
