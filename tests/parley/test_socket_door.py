@@ -58,6 +58,16 @@ class Client:
         assert isinstance(sockets, MemorySockets)
         return [json.loads(frame) for to, frame in sockets.sent if to == self.id]
 
+    def connect(self, conversation_id: str | None, authorization: str | None) -> int:
+        """The status of a handshake."""
+        event = {
+            **self.event("CONNECT"),
+            "queryStringParameters": {"conversation_id": conversation_id} if conversation_id else None,
+            "headers": {"Authorization": authorization} if authorization else {},
+        }
+        status: int = self.door(event, None)["statusCode"]
+        return status
+
     def begin(self, message: str = "hello") -> dict[str, Any]:
         """Begins a conversation; who it is with, to go on with it."""
         accepted = self.send(action="message", message=message)
@@ -97,6 +107,34 @@ def test_a_connection_goes_on_with_its_conversation_and_the_token_is_told_once()
     assert accepted is not None
     assert accepted["conversation_id"] == begun["conversation_id"]
     assert "conversation_token" not in accepted
+
+
+def test_a_client_that_can_set_headers_shows_its_token_when_it_connects() -> None:
+    client = Client()
+    begun = client.begin()
+    phone = client.another("phone")
+
+    status = phone.connect(begun["conversation_id"], f"Bearer {begun['conversation_token']}")
+    accepted = phone.send(action="message", message="and then?")
+
+    assert status == 200
+    assert accepted is not None
+    assert accepted["conversation_id"] == begun["conversation_id"]
+
+
+@pytest.mark.parametrize("authorization", [None, "Bearer guessed", "Bearer "])
+def test_a_handshake_with_a_wrong_token_is_refused(authorization: str | None) -> None:
+    client = Client()
+    begun = client.begin()
+    stranger = client.another("two")
+
+    assert stranger.connect(begun["conversation_id"], authorization) == 403
+    assert stranger.connect("nobody", authorization) == 404
+    assert client.lines.connections.conversation_of("two") is None
+
+
+def test_who_names_no_conversation_may_connect_and_begin_one() -> None:
+    assert Client().connect(None, None) == 200
 
 
 def test_another_connection_needs_the_token() -> None:

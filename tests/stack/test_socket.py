@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from tests.stack.person import Person
@@ -128,6 +129,20 @@ def test_a_stranger_can_neither_read_nor_stop_a_turn(client: Client, deployed_st
             )
             refused = stranger.next()
             assert (refused["type"], refused["problem"]["status"]) == ("failed", 403)
+
+
+def test_a_client_that_can_set_headers_shows_its_token_when_it_connects(client: Client, deployed_stack: Any) -> None:
+    accepted = client.begin("hello")
+    client.to_the_end()
+    url = f"{deployed_stack.websocket}?conversation_id={accepted['conversation_id']}"
+
+    with connect(url, additional_headers={"Authorization": f"Bearer {accepted['conversation_token']}"}) as connection:
+        again = Client(connection).begin("hello")
+    with pytest.raises(InvalidStatus) as refused, connect(url, additional_headers={"Authorization": "Bearer guessed"}):
+        pass
+
+    assert again["conversation_id"] == accepted["conversation_id"]
+    assert refused.value.response.status_code == 403
 
 
 def test_the_same_message_sent_twice_is_answered_once(client: Client, deployed_stack: Any) -> None:

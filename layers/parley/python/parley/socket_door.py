@@ -8,6 +8,7 @@ import logging
 import uuid
 from collections.abc import Collection
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 from parley.channels import problems, socket, token
@@ -39,12 +40,30 @@ class SocketDoor:
         connection_id = about["connectionId"]
         match about["eventType"]:
             case "CONNECT":
-                return {"statusCode": 200}  # whose conversation it is, is shown by the frames that speak of one
+                return {"statusCode": self._connect(connection_id, event)}
             case "DISCONNECT":
                 self.lines.connections.close(connection_id)
             case _:
                 self._receive(connection_id, event.get("body") or "")
         return {"statusCode": 200}
+
+    def _connect(self, connection_id: str, event: dict[str, Any]) -> int:
+        """The HTTP status of the handshake: any but 200 refuses it.
+
+        Who can set headers may name the conversation in the query and show its token as `Authorization: Bearer`. A page
+        cannot, and shows it in its first frame.
+        """
+        conversation_id = (event.get("queryStringParameters") or {}).get("conversation_id")
+        if conversation_id is None:
+            return HTTPStatus.OK
+        headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+        try:
+            self._shown(conversation_id, token.bearer(headers.get("authorization")))
+            self.lines.connections.listen(connection_id, conversation_id)
+        except ParleyError as error:
+            logger.warning("connection refused", extra={"reason": type(error).__name__})
+            return problems.status_of(error)
+        return HTTPStatus.OK
 
     def _receive(self, connection_id: str, body: str) -> None:
         frame: socket.Frame | None = None
@@ -157,9 +176,20 @@ class SocketDoor:
         conversation_id = frame.conversation_id or shown
         if conversation_id is None:
             raise MalformedRequest("name the conversation: `conversation_id` and `conversation_token`")
+        if conversation_id == shown:
+            return self._session(conversation_id)
+        return self._shown(conversation_id, frame.conversation_token)
+
+    def _shown(self, conversation_id: str, presented: str | None) -> Session:
+        """The conversation whose token was presented. Raises: NotFound; NotYours."""
+        session = self._session(conversation_id)
+        if not token.matches(presented, session.token_digest):
+            raise NotYours("show the conversation's token: `conversation_token`")
+        return session
+
+    def _session(self, conversation_id: str) -> Session:
+        """The conversation. Raises: NotFound."""
         session = self.conversations.open(conversation_id).session
         if session is None or session.is_being_erased:
             raise NotFound(f"there is no conversation {conversation_id!r}, or it was erased")
-        if conversation_id != shown and not token.matches(frame.conversation_token, session.token_digest):
-            raise NotYours("send the conversation's token as `conversation_token`")
         return session
