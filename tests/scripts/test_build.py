@@ -11,6 +11,7 @@ import build_layers
 from build import chosen_encoder, chosen_tokenizer
 from steps import Step, Stop
 
+MB = 1_000_000
 FILES = ("model.onnx", "tokenizer.json", "config.json")
 
 
@@ -103,3 +104,20 @@ def test_the_tokenizer_travels_with_the_encoder(tmp_path: Path, monkeypatch: pyt
         layers = build_layers.build_layers(build_layers.target("local"), step, tokenizer=own)
 
     assert (layers / "encoder/tokenizer/tokenizer.json").read_text() == "my own"
+
+
+def test_another_models_tokenizer_may_go_beyond_the_budget_but_not_beyond_lambdas_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build_layers, "PARLEY", tmp_path)
+    monkeypatch.setattr(
+        build_layers, "_dependencies", lambda folder, *_: (folder / "rest").write_bytes(bytes(110 * MB))
+    )
+    own = tmp_path / "own.json"
+
+    with Step("layers") as step:
+        own.write_bytes(bytes(20 * MB))
+        build_layers.build_layers(build_layers.target("local"), step, tokenizer=own)
+        own.write_bytes(bytes(140 * MB))
+        with pytest.raises(Stop, match=r"over the budget of 250 MB: .* tokenizer 140 MB"):
+            build_layers.build_layers(build_layers.target("local"), step, tokenizer=own)
