@@ -10,6 +10,7 @@ messages with a slash are intents, such as /greet or /order{"size": "xl"}.
 
 import argparse
 import io
+import json
 import os
 import sys
 import time
@@ -29,7 +30,7 @@ from parley.caching.recall import ReplyCache
 from parley.channels.rendering import render_explanation
 from parley.conversation import Session, Turn
 from parley.errors import ParleyError, Unavailable
-from parley.generation.counting import by_bytes
+from parley.generation.counting import counter
 from parley.loaded import LoadedBot, load
 from parley.nlu.encoder import OnnxEncoder
 from parley.ports import Patience, Prompt, Window
@@ -101,8 +102,8 @@ def talk(loaded: LoadedBot, services: Services, *, styled: bool) -> None:
             for kind, more in shown.items():
                 if more:
                     print(f"{dim}  [{kind}: {more}]{plain}")
-            for cited in message.citations:
-                print(f"{dim}  [{cited.title}, {cited.section}: {cited.document}]{plain}")
+            for number, cited in enumerate(message.citations, 1):
+                print(f"{dim}  [{number}] {cited.title}, {cited.section}: {cited.document}{plain}")
             if message.buttons:
                 print(f"{dim}  " + "  ".join(f"({button.title})" for button in message.buttons) + plain)
         understood, source = answered.turn.understanding, answered.turn.reply.source
@@ -168,6 +169,13 @@ def _read() -> str | None:
         return None
 
 
+def _window() -> Window:
+    """The bundled model's, by its own tokenizer."""
+    artefact = GENERATOR / "artefact"
+    model = json.loads((artefact / "genai_config.json").read_text(encoding="utf-8"))["model"]
+    return Window(model["context_length"], counter(str(artefact / "tokenizer.json")))
+
+
 def main() -> int:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -183,7 +191,7 @@ def main() -> int:
             conversations=MemoryConversations(time.time),
             cache=ReplyCache(MemoryReplies(time.time), lambda: b"terminal", ttl_seconds=3600, clock=time.time),
             generator=LocalGenerator(),
-            window=Window(4096, by_bytes),
+            window=_window(),
             patience=Patience(first_seconds=5, whole_seconds=20),
             actions=RemoteActions(_secret),
             announcements=MemoryAnnouncements(),
