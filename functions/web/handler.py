@@ -6,6 +6,8 @@ the disk. Knows the page's files and HTTP; knows nothing of bots. Standard libra
 
 import base64
 import json
+import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +19,12 @@ MEDIA_TYPES = {
     ".svg": "image/svg+xml; charset=utf-8",
     ".txt": "text/plain; charset=utf-8",
 }
+# Where the WebSocket API is; the page learns its whole address from /v1/health.
+SOCKET_ORIGIN = re.compile(r"wss?://[\w.-]+(:\d+)?").match(os.environ.get("SOCKET_ADDRESS", ""))
+REACHED = f"'self' {SOCKET_ORIGIN[0]}" if SOCKET_ORIGIN else "'self'"
 HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        f"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src {REACHED}; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
     ),
     "X-Content-Type-Options": "nosniff",

@@ -6,13 +6,15 @@ machine has, since its own download is not part of set-up.
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Route, expect, sync_playwright
 
 from tests.stack.person import ask
 
@@ -145,14 +147,27 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def chat(browser: Browser, chat_url: str) -> Iterator[ChatPage]:
+    """A tab of its own, in which only HTTP is to be had; `test_live.py` and `test_live_stack.py` have the WebSocket."""
+    with opened_tab(browser, chat_url) as chat:
+        chat.page.route(re.compile(r"/v1/health\b"), _without_websocket)
+        yield chat
+
+
+@contextmanager
+def opened_tab(browser: Browser, url: str) -> Iterator[ChatPage]:
     """A tab of its own; the test fails if the page raised, or broke its own Content-Security-Policy."""
     with browser.new_context() as context:
-        chat = ChatPage(context.new_page(), chat_url)
+        chat = ChatPage(context.new_page(), url)
         chat.page.on("request", lambda request: chat.requested.append(request.url))
         chat.page.on("pageerror", lambda error: chat.complaints.append(str(error)))
         chat.page.on("console", lambda message: chat.complaints.extend(_violations(message)))
         yield chat
         assert chat.complaints == []
+
+
+def _without_websocket(route: Route) -> None:
+    told = route.fetch()
+    route.fulfill(response=told, json={**told.json(), "websocket": None})
 
 
 def _violations(message: ConsoleMessage) -> list[str]:

@@ -21,7 +21,7 @@ BUILT = {
 
 
 @pytest.fixture(scope="module")
-def handler(tmp_path_factory):
+def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("web")
     shutil.copy(FUNCTION, folder)
     for name, content in BUILT.items():
@@ -29,6 +29,16 @@ def handler(tmp_path_factory):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(content)
         file.with_name(f"{file.name}.gz").write_bytes(gzip.compress(content.encode()))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def handler(folder):
+    return started(folder)
+
+
+def started(folder):
+    """The handler, as its process begins."""
     spec = importlib.util.spec_from_file_location("web_handler", folder / "handler.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -134,3 +144,29 @@ def test_every_response_forbids_what_the_page_does_not_need(handler, response_to
     assert policy["frame-ancestors"] == "'none'"
     assert not any("unsafe" in sources or "*" in sources or "http" in sources for sources in policy.values())
     assert headers["Referrer-Policy"] == "no-referrer"
+
+
+@pytest.mark.parametrize(
+    ("address", "reached"),
+    [
+        ("wss://abc123.execute-api.eu-west-1.amazonaws.com/live", "wss://abc123.execute-api.eu-west-1.amazonaws.com"),
+        ("ws://127.0.0.1:4566/_aws/execute-api/abc123/live", "ws://127.0.0.1:4566"),
+    ],
+)
+def test_the_page_may_reach_the_socket_api_and_nothing_wider(folder, monkeypatch, address, reached):
+    monkeypatch.setenv("SOCKET_ADDRESS", address)
+
+    policy = started(folder)(event(path="/"), None)["headers"]["Content-Security-Policy"]
+
+    assert f"connect-src 'self' {reached};" in policy
+    assert policy.count("://") == 1
+
+
+@pytest.mark.parametrize("address", ["", "https://elsewhere.example", "wss://*", "wss://; script-src *"])
+def test_what_is_no_address_of_a_socket_api_opens_nothing(folder, monkeypatch, address):
+    monkeypatch.setenv("SOCKET_ADDRESS", address)
+
+    policy = started(folder)(event(path="/"), None)["headers"]["Content-Security-Policy"]
+
+    assert "connect-src 'self';" in policy
+    assert "*" not in policy

@@ -5,6 +5,7 @@
  * page's own, because the page may live under a prefix.
  */
 
+import type { ProblemDocument } from "./frames";
 import { WANTED_BOT } from "./kept";
 
 export type Source = "scripted" | "knowledge" | "cached" | "generated" | "fallback" | "handoff" | "person";
@@ -66,8 +67,10 @@ export interface Answer {
   turn_id: string;
   replies: Reply[];
   source: Source;
+  may_wait?: boolean; // the generator was away; its answer can come later
   handed_off?: boolean; // a person has the conversation
   explanation?: Explanation; // where it was asked for
+  timings_ms?: Record<string, number>; // not where an answer is told again, nor then why, or who has the conversation
 }
 
 export interface RecordedTurn {
@@ -77,6 +80,13 @@ export interface RecordedTurn {
   channel?: string; // "person" for their turns
   replies: Reply[];
   source: Source;
+  may_wait?: boolean;
+}
+
+/** How far a turn has come that was not answered at the door. */
+export interface Progress extends Partial<Answer> {
+  status: "queued" | "running" | "done" | "failed";
+  reason?: string; // why it failed
 }
 
 export interface History {
@@ -90,6 +100,7 @@ export interface Bot {
   description: string;
   suggestions: string[];
   explains: boolean; // to whoever asks
+  socket: string | null; // the address of the WebSocket API; null: there is none
 }
 
 /** A conversation this page may go on with. */
@@ -147,12 +158,37 @@ export async function latest(pass: Pass): Promise<History> {
   return await request<History>(`${addressOf(pass)}?limit=${LATEST_TURNS}`, pass);
 }
 
-/** Who answers here. */
-export async function bot(): Promise<Bot> {
+/** How far a turn has come. Asked once, as `latest`. */
+export async function progress(pass: Pass, turnId: string): Promise<Progress> {
+  return await request<Progress>(`${addressOf(pass)}/turns/${encodeURIComponent(turnId)}`, pass);
+}
+
+/** Agrees to wait for what could not be generated. Agreeing twice is agreeing once. */
+export async function wait(pass: Pass, turnId: string): Promise<void> {
+  await patiently(() =>
+    request(`${addressOf(pass)}/turns/${encodeURIComponent(turnId)}/wait`, pass, { method: "POST" }),
+  );
+}
+
+/** Who answers here, asked once; asked again where that failed. */
+export function bot(): Promise<Bot> {
+  known ??= askForBot();
+  known.catch(() => (known = undefined));
+  return known;
+}
+
+let known: Promise<Bot> | undefined;
+
+async function askForBot(): Promise<Bot> {
   const wanted = WANTED_BOT ? `?bot=${encodeURIComponent(WANTED_BOT)}` : "";
-  const address = `v1/health${wanted}`;
-  const health = await patiently(() => request<{ explain?: boolean; bot: Omit<Bot, "explains"> }>(address, null));
-  return { ...health.bot, explains: health.explain ?? false };
+  const health = await patiently(() => request<Health>(`v1/health${wanted}`, null));
+  return { ...health.bot, explains: health.explain ?? false, socket: health.websocket ?? null };
+}
+
+interface Health {
+  explain?: boolean;
+  websocket?: string | null;
+  bot: Omit<Bot, "explains" | "socket">;
 }
 
 /** A turn id. `crypto.randomUUID` is missing where the page came over plain HTTP from another machine. */
@@ -197,12 +233,15 @@ async function request<T>(address: string, pass: Pass | null, init: RequestInit 
 
 /** The problem that a response reports (RFC 9457), in words that a person can use. */
 async function problem(response: Response): Promise<Problem> {
-  const told = response.headers.get("Content-Type")?.startsWith("application/problem+json")
-    ? ((await response.json()) as { title?: string; detail?: string })
-    : {};
-  const sentence = told.detail ?? told.title ?? "The bot cannot answer at the moment.";
+  const isTold = response.headers.get("Content-Type")?.startsWith("application/problem+json");
+  const told = isTold ? ((await response.json()) as ProblemDocument) : {};
   const retryAfterMs = 1000 * Number(response.headers.get("Retry-After") ?? 0);
-  return new Problem(asSentence(sentence), response.status, Number.isFinite(retryAfterMs) ? retryAfterMs : 0);
+  return problemOf(told, response.status, Number.isFinite(retryAfterMs) ? retryAfterMs : 0);
+}
+
+/** A problem document in words that a person can use. */
+export function problemOf({ detail, title }: ProblemDocument, status: number, retryAfterMs = 0): Problem {
+  return new Problem(asSentence(detail ?? title ?? "The bot cannot answer at the moment."), status, retryAfterMs);
 }
 
 function asSentence(text: string): string {

@@ -1,5 +1,5 @@
 /*
- * `npm run build`: page/ -> ../static/, which is all that the function serves.
+ * `npm run build`: page/ -> ../static/, which is all that the function serves. `node build.js FOLDER` builds elsewhere.
  *
  * Every file but index.html is named after its own content, so that it may be kept for ever, and every file lies
  * beside its gzipped copy, so that the function compresses nothing while somebody waits.
@@ -12,7 +12,7 @@ import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 
 const PAGE = path.dirname(fileURLToPath(import.meta.url));
-const STATIC = path.join(PAGE, "..", "static");
+const STATIC = path.resolve(process.argv[2] ?? path.join(PAGE, "..", "static"));
 
 rmSync(STATIC, { recursive: true, force: true });
 mkdirSync(path.join(STATIC, "assets"), { recursive: true });

@@ -16,18 +16,18 @@ import {
   useAuiState,
   useExternalStoreRuntime,
 } from "@assistant-ui/react";
-import { useEffect, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 
 import { bot as fetchBot, type Bot } from "./api";
 import { type Conversation, useConversation } from "./conversation";
-import { buttonsOf, type Entry } from "./entries";
+import { buttonsOf, type Entry, lateIdOf, spoken } from "./entries";
 import { EXPLAINING, keep, kept } from "./kept";
-import { Answer, Bubbles, Choices } from "./reply";
+import { Answer, Bubbles, Choices, ComingAnswer } from "./reply";
 import { Why } from "./why";
 
 const LONGEST_MESSAGE = 4000; // characters; the API refuses more
 const COUNTED_FROM = 3500; // where the composer begins to say how many are left
-const UNKNOWN_BOT: Bot = { title: "Parley", description: "", suggestions: [], explains: false };
+const UNKNOWN_BOT: Bot = { title: "Parley", description: "", suggestions: [], explains: false, socket: null };
 const HAS_KEYBOARD = matchMedia("(pointer: fine)").matches; // elsewhere a focused field would cover half the screen
 
 /** Of which reply the reasons are shown, and how to ask for them. */
@@ -41,7 +41,7 @@ export function Chat() {
   const [wantsReasons, setWantsReasons] = useState(() => kept<boolean>(EXPLAINING) ?? false);
   const [shown, show] = useState<string | null>(null);
   const isExplaining = bot.explains && wantsReasons;
-  const conversation = useConversation(isExplaining);
+  const conversation = useConversation(isExplaining, bot.socket);
   const runtime = useExternalStoreRuntime({
     messages: conversation.entries,
     isRunning: conversation.isWaiting,
@@ -109,11 +109,12 @@ function Thread({ bot, conversation, reasons }: InThread) {
   const { entries, isWaiting, isRestoring, isHandedOff, showEarlier } = conversation;
   const last = entries.at(-1);
   const buttons = last?.kind === "bot" && !isHandedOff ? buttonsOf(last.replies) : [];
+  const announced = useAnnouncement(entries, isRestoring, bot.title);
 
   return (
     <ThreadPrimitive.Root className="thread">
       <ThreadPrimitive.Viewport className="scroll" tabIndex={0} role="region" aria-label="Conversation">
-        <div className="column" role="log" aria-label="Messages" aria-busy={isRestoring}>
+        <div className="column" role="log" aria-live="off" aria-label="Messages" aria-busy={isRestoring}>
           {showEarlier && (
             <button type="button" className="earlier" onClick={() => void showEarlier()}>
               Show earlier messages
@@ -139,10 +140,13 @@ function Thread({ bot, conversation, reasons }: InThread) {
           )}
         </div>
       </ThreadPrimitive.Viewport>
+      <p className="unseen" role="status">
+        {announced}
+      </p>
       <p className="notice" role="status">
         {isHandedOff && "A person has taken over"}
       </p>
-      <Composer title={bot.title} />
+      <Composer title={bot.title} stop={conversation.stop} prepare={conversation.prepare} />
     </ThreadPrimitive.Root>
   );
 }
@@ -166,15 +170,36 @@ function Welcome({ bot }: { bot: Bot }) {
   );
 }
 
-/** One entry of the thread. assistant-ui puts a message without an entry where the reply is going to be. */
+/** What a screen reader says: each reply of the bot or a person when it is finished, and nothing of it while it comes. */
+function useAnnouncement(entries: readonly Entry[], isRestoring: boolean, title: string): string {
+  const [announced, announce] = useState("");
+  const isOld = useRef(isRestoring); // what was said before the page was loaded
+  const told = useRef<string>(undefined);
+  const last = entries.findLast(({ kind }) => kind === "bot" || kind === "desk");
+  const isComing = entries.at(-1)?.kind === "coming";
+  useEffect(() => {
+    if (isRestoring) return;
+    const typing = `${title} is typing`;
+    const isNews = !isOld.current && told.current !== last?.id;
+    isOld.current = false;
+    told.current = last?.id;
+    if (isNews) announce(last ? `${last.kind === "desk" ? "Person" : title} said: ${spoken(last)}` : "");
+    else announce((before) => (isComing ? typing : before === typing ? "" : before));
+  }, [entries, isComing, isRestoring, last, title]);
+  return announced;
+}
+
+/** One entry of the thread. */
 function Message({ entry, bot, conversation, reasons }: InThread & { entry?: Entry }) {
   switch (entry?.kind) {
     case undefined:
+      return null;
+    case "coming":
       if (conversation.isHandedOff) return null; // a person may take their time, and the bot is silent
       return (
-        <MessagePrimitive.Root className="message of-bot typing" role="status">
+        <MessagePrimitive.Root className={`message of-bot ${entry.text ? "coming" : "typing"}`}>
           <span className="unseen">{bot.title} is typing</span>
-          <span className="dots" aria-hidden="true" />
+          <ComingAnswer {...entry} />
         </MessagePrimitive.Root>
       );
     case "person":
@@ -191,6 +216,7 @@ function Message({ entry, bot, conversation, reasons }: InThread & { entry?: Ent
           <span className="unseen">{bot.title} said: </span>
           <Answer replies={entry.replies} source={entry.source}>
             {reasons && entry.explanation && <AskWhy id={entry.id} {...reasons} />}
+            {entry.mayWait && <WaitForAnswer turnId={entry.id} conversation={conversation} />}
           </Answer>
         </MessagePrimitive.Root>
       );
@@ -223,7 +249,7 @@ function AskWhy({ id, shown, show }: { id: string } & Reasons) {
   return (
     <button
       type="button"
-      className="ask-why"
+      className="ask"
       aria-haspopup="dialog"
       aria-expanded={shown === id}
       onClick={({ currentTarget }) => {
@@ -236,12 +262,42 @@ function AskWhy({ id, shown, show }: { id: string } & Reasons) {
   );
 }
 
-function Composer({ title }: { title: string }) {
+/** The generator was away: its answer can come later, if the person wants that. */
+function WaitForAnswer({ turnId, conversation }: { turnId: string; conversation: Conversation }) {
+  if (conversation.entries.some(({ id }) => id === lateIdOf(turnId))) return null; // here it is
+  const isWaitedFor = conversation.waitingFor.has(turnId);
+  return (
+    <>
+      <p className="waiting" role="status">
+        {isWaitedFor && "The answer will come here"}
+      </p>
+      {!isWaitedFor && (
+        <button type="button" className="ask" onClick={() => conversation.waitFor(turnId)}>
+          Wait for an answer
+        </button>
+      )}
+    </>
+  );
+}
+
+function Composer({ title, stop, prepare }: { title: string } & Pick<Conversation, "stop" | "prepare">) {
   const length = useAuiState((state) => state.composer.text.length);
+  const input = useRef<HTMLTextAreaElement>(null);
+  const isWriting = length > 0;
+  useEffect(() => {
+    if (isWriting) prepare();
+  }, [isWriting, prepare]);
+
+  function stopReply() {
+    stop?.();
+    if (HAS_KEYBOARD) input.current?.focus(); // the button goes
+  }
+
   return (
     <ComposerPrimitive.Root className="composer">
       <div className="field">
         <ComposerPrimitive.Input
+          ref={input}
           aria-label={`Message to ${title}`}
           placeholder="Write a message"
           maxLength={LONGEST_MESSAGE}
@@ -250,11 +306,19 @@ function Composer({ title }: { title: string }) {
           cancelOnEscape={false}
           enterKeyHint="send"
         />
-        <ComposerPrimitive.Send aria-label="Send">
-          <svg viewBox="0 0 24 24" aria-hidden="true">
-            <path d="M12 19V5M5.500 11.500 12 5l6.500 6.500" />
-          </svg>
-        </ComposerPrimitive.Send>
+        {stop ? (
+          <button type="button" className="stop" aria-label="Stop the reply" onClick={stopReply}>
+            <svg viewBox="0 0 24 24" aria-hidden="true">
+              <rect x="7" y="7" width="10" height="10" rx="1.5" />
+            </svg>
+          </button>
+        ) : (
+          <ComposerPrimitive.Send aria-label="Send">
+            <svg viewBox="0 0 24 24" aria-hidden="true">
+              <path d="M12 19V5M5.500 11.500 12 5l6.500 6.500" />
+            </svg>
+          </ComposerPrimitive.Send>
+        )}
       </div>
       {length >= COUNTED_FROM && (
         <p className="quiet" role="status">

@@ -1,69 +1,83 @@
 /*
- * The conversation on the screen: what was said, whether a reply is awaited, who answers, and what the person can do
- * next.
+ * The conversation on the screen: what was said, what comes, who answers, and what the person can do next.
  *
- * Holds the state of this page. The conversation's id and token stay in the tab's session storage.
+ * Holds the state of this page. The conversation's id and token stay in the tab's session storage, and so does what was
+ * said and has no reply yet.
  */
-import { useCallback, useEffect, useRef, useState } from "react";
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 
-import { history, latest, newTurnId, Problem, say as send, type Answer, type Pass } from "./api";
-import { ended, type Entry, isNews, merged, said, type Utterance, wordsOf } from "./entries";
-import { CONVERSATION, keep, kept } from "./kept";
+import { history, latest, newTurnId, type Pass, Problem } from "./api";
+import { deliver as deliverTo } from "./delivery";
+import { ended, type Entry, isNews, lastTurnOf, merged, said, type Utterance, wordsOf } from "./entries";
+import { awaited, type Coming, type Frame } from "./frames";
+import { CONVERSATION, keep, kept, UNDERWAY } from "./kept";
+import { useLateAnswers } from "./late";
+import { lineTo } from "./line";
+import type { Underway } from "./live";
 
 const LOOK_EVERY_MS = 3_000; // whether the person who has taken over wrote something
 const LOOK_SELDOM_MS = 15_000;
 const SELDOM_AFTER_MS = 120_000; // in which nothing happened
+const LAST_FRAME = 1_000_000_000; // more than a turn has: of a turn that is over, only the end is told again
 
 export interface Conversation {
-  entries: readonly Entry[];
+  entries: readonly Entry[]; // the last one may be coming
   isWaiting: boolean; // for a reply
   isRestoring: boolean; // what was said before the page was loaded
   isHandedOff: boolean; // a person answers, not the bot
   showEarlier: (() => Promise<void>) | null; // where there are turns that are not on the screen
+  stop: (() => void) | null; // no more of the reply that comes, where it can be stopped
+  waitingFor: ReadonlySet<string>; // turns whose answers will come late
+  waitFor: (turnId: string) => void;
+  prepare: () => void; // something is going to be said
   say: (payload: string, shown?: string) => Promise<void>;
   sayAgain: (utterance: Utterance) => Promise<void>;
   startOver: () => void;
 }
 
-/** The tab's conversation; `isExplaining`: the bot is asked for its reasons. */
-export function useConversation(isExplaining: boolean): Conversation {
+/**
+ * The tab's conversation. `isExplaining`: the bot is asked for its reasons. `address`: of the WebSocket API, null where
+ * there is none or that is not known.
+ */
+export function useConversation(isExplaining: boolean, address: string | null): Conversation {
   const [entries, setEntries] = useState<readonly Entry[]>([]);
+  const [coming, setComing] = useState<Coming | null>(null);
+  const [stopping, setStopping] = useState<"impossible" | "possible" | "asked">("impossible");
   const [earlierEnd, setEarlierEnd] = useState<number>();
-  const [isWaiting, setWaiting] = useState(false);
   const [isRestoring, setRestoring] = useState(() => remembered() !== null);
   const [isHandedOff, setHandedOff] = useState(false);
   const current = useRef({}); // another object for each conversation: a reply that comes too late finds its own gone
+  const underway = useRef<Underway | null>(null);
   const onScreen = useRef(entries);
   onScreen.current = entries;
+  const line = useMemo(() => (address ? lineTo(address) : null), [address]);
+  const isWaiting = coming !== null;
 
-  const restore = useCallback(async (pass: Pass, before?: number) => {
+  /** Puts the last turns, or those before a number, on the screen. Which turns they are. */
+  const restore = useCallback(async (pass: Pass, before?: number): Promise<string[] | null> => {
     const begun = current.current;
+    let restored: string[] | null = null;
     try {
       const { turns, next, handed_off } = await history(pass, before);
-      if (begun !== current.current) return;
+      if (begun !== current.current) return null;
+      restored = turns.map(({ turn_id }) => turn_id);
       setEntries((there) => merged(there, turns));
       setEarlierEnd(next ?? undefined);
       setHandedOff(handed_off ?? false);
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
-      if (begun !== current.current) return;
+      if (begun !== current.current) return null;
       if (error.lostConversation) {
         remember(null);
+        keep(UNDERWAY, null);
         setEarlierEnd(undefined);
       } else {
         setEntries((there) => [trouble(error, null), ...there]);
       }
     }
     setRestoring(false);
+    return restored;
   }, []);
-
-  useEffect(() => {
-    const pass = remembered();
-    if (pass) void restore(pass);
-    return () => {
-      current.current = {};
-    };
-  }, [restore]);
 
   /** Puts what was said meanwhile on the screen. Whether there was anything. */
   const catchUp = useCallback(async (): Promise<boolean> => {
@@ -99,7 +113,8 @@ export function useConversation(isExplaining: boolean): Conversation {
     function lookLater() {
       clearTimeout(next);
       if (isOver || document.hidden) return;
-      next = window.setTimeout(look, Date.now() - changedAt < SELDOM_AFTER_MS ? LOOK_EVERY_MS : LOOK_SELDOM_MS);
+      const isSeldom = line?.isOpen || Date.now() - changedAt >= SELDOM_AFTER_MS; // an open line tells it by itself
+      next = window.setTimeout(look, isSeldom ? LOOK_SELDOM_MS : LOOK_EVERY_MS);
     }
 
     async function look() {
@@ -119,33 +134,102 @@ export function useConversation(isExplaining: boolean): Conversation {
       clearTimeout(next);
       document.removeEventListener("visibilitychange", turn);
     };
-  }, [isHandedOff, isWaiting, catchUp]);
+  }, [isHandedOff, isWaiting, line, catchUp]);
+
+  const fails = useCallback((problem: Problem) => setEntries((there) => [...there, trouble(problem, null)]), []);
+  const { waitingFor, waitFor, forget } = useLateAnswers({ entries, line, remembered, catchUp, fails });
+  const isListening = isHandedOff || waitingFor.size > 0; // to what comes without being asked for
+
+  useEffect(() => {
+    if (!line) return;
+
+    function hear(frame: Frame | null) {
+      if (frame?.type === "turn") setEntries((there) => merged(there, [frame]));
+      const isOurs = frame?.type === "done" && frame.turn_id === coming?.turnId;
+      const isOthers = frame?.type === "done" && !isOurs; // of another tab, or told again
+      if (isOthers || (frame?.type === "turn" && frame.channel === "person")) void catchUp();
+    }
+
+    /** Says whose connection this is, where no message does. */
+    function attach() {
+      const pass = remembered();
+      const turnId = lastTurnOf(onScreen.current);
+      if (!isListening || isWaiting || !line?.isNew || !pass || !turnId) return;
+      const credentials = { conversation_id: pass.id, conversation_token: pass.token };
+      line.send({ action: "resume", turn_id: turnId, after: LAST_FRAME, ...credentials });
+    }
+
+    attach();
+    return line.listen({ opened: attach, heard: hear });
+  }, [line, isListening, isRestoring, isWaiting, coming?.turnId, catchUp]);
+
+  useEffect(() => {
+    if (line && isListening) return line.hold();
+  }, [line, isListening]);
 
   const deliver = useCallback(
     async (utterance: Utterance) => {
       const begun = current.current;
-      setWaiting(true);
-      try {
-        const answer = await sayInConversation(utterance, isExplaining);
-        if (begun !== current.current) return;
-        if (answer.conversation_token) {
-          remember({ id: answer.conversation_id, token: answer.conversation_token });
+      function ifCurrent<T>(act: (value: T) => void): (value: T) => void {
+        return (value) => begun === current.current && act(value);
+      }
+      keep(UNDERWAY, utterance);
+      setComing(awaited(utterance.turnId));
+      const delivery = {
+        utterance,
+        explain: isExplaining,
+        comes: ifCurrent(setComing),
+        begins: ifCurrent((pass: Pass) => {
+          remember(pass);
           setEntries(ended);
           setEarlierEnd(undefined);
-        }
+        }),
+        follows: ifCurrent((followed: Underway | null) => {
+          underway.current = followed;
+          setStopping(followed ? "possible" : "impossible");
+        }),
+      };
+      try {
+        const { isRetold, ...answer } = await deliverTo(delivery, remembered());
+        if (begun !== current.current) return;
         const turn = { ...answer, turn_id: utterance.turnId, message: utterance.payload };
         setEntries((there) => merged(there, [turn]));
-        setHandedOff(answer.handed_off ?? false);
-        if (isHandedOff && !answer.handed_off) await catchUp(); // the bot took over again before we looked
+        if (!isRetold) setHandedOff(answer.handed_off ?? false);
+        if (isRetold || (isHandedOff && !answer.handed_off)) await catchUp(); // who has it now; what was said meanwhile
       } catch (error) {
         if (!(error instanceof Problem)) throw error;
         if (begun !== current.current) return;
         setEntries((there) => [...there, trouble(error, utterance)]);
       }
-      setWaiting(false);
+      if (begun !== current.current) return;
+      keep(UNDERWAY, null);
+      setComing(null);
     },
     [isExplaining, isHandedOff, catchUp],
   );
+  const deliverNow = useRef(deliver);
+  deliverNow.current = deliver;
+
+  useEffect(() => {
+    async function goOn(pass: Pass) {
+      const restored = await restore(pass);
+      const left = kept<Utterance>(UNDERWAY); // the page was loaded again before the reply came
+      if (!restored || !left) return;
+      if (restored.includes(left.turnId)) {
+        keep(UNDERWAY, null);
+      } else {
+        setEntries((there) => [...there, said(left)]);
+        await deliverNow.current(left);
+      }
+    }
+
+    const pass = remembered();
+    if (pass) void goOn(pass);
+    return () => {
+      current.current = {};
+      underway.current?.leave();
+    };
+  }, [restore]);
 
   const say = useCallback(
     async (payload: string, shown = wordsOf(payload)) => {
@@ -164,35 +248,59 @@ export function useConversation(isExplaining: boolean): Conversation {
     [deliver],
   );
 
-  const startOver = useCallback(() => {
-    current.current = {};
-    remember(null);
-    setEntries([]);
-    setEarlierEnd(undefined);
-    setRestoring(false);
-    setWaiting(false);
-    setHandedOff(false);
+  const stop = useCallback(() => {
+    underway.current?.stop();
+    setStopping("asked");
   }, []);
 
+  const prepare = useCallback(() => void line?.reach(), [line]);
+
+  const startOver = useCallback(() => {
+    current.current = {};
+    underway.current?.leave();
+    underway.current = null;
+    line?.hangUp();
+    remember(null);
+    keep(UNDERWAY, null);
+    forget();
+    setEntries([]);
+    setComing(null);
+    setStopping("impossible");
+    setEarlierEnd(undefined);
+    setRestoring(false);
+    setHandedOff(false);
+  }, [line, forget]);
+
+  const shown = useMemo(
+    () => (coming ? withComing(entries, coming, stopping === "asked") : entries),
+    [entries, coming, stopping],
+  );
   const pass = remembered();
-  const showEarlier = pass && earlierEnd !== undefined ? () => restore(pass, earlierEnd) : null;
-  return { entries, isWaiting, isRestoring, isHandedOff, showEarlier, say, sayAgain, startOver };
+  return {
+    entries: shown,
+    isWaiting,
+    isRestoring,
+    isHandedOff,
+    showEarlier: pass && earlierEnd !== undefined ? async () => void (await restore(pass, earlierEnd)) : null,
+    stop: stopping === "possible" ? stop : null,
+    waitingFor,
+    waitFor,
+    prepare,
+    say,
+    sayAgain,
+    startOver,
+  };
+}
+
+/** The entries and what comes, unless it is there: the history may be faster than the line. */
+function withComing(entries: readonly Entry[], { turnId, text, citations }: Coming, isStopping: boolean) {
+  const entry: Entry = { kind: "coming", id: turnId, text, citations, isStopping };
+  return entries.some(({ id }) => id === turnId) ? entries : [...entries, entry];
 }
 
 function trouble(problem: Problem, utterance: Utterance | null): Entry {
   const again = problem.passes ? utterance : null;
   return { kind: "trouble", id: `trouble-${newTurnId()}`, sentence: problem.message, again };
-}
-
-/** The answer in the remembered conversation, or in a new one where that is gone. */
-async function sayInConversation({ turnId, payload }: Utterance, isExplaining: boolean): Promise<Answer> {
-  const pass = remembered();
-  try {
-    return await send(turnId, payload, pass, isExplaining);
-  } catch (error) {
-    if (!(pass && error instanceof Problem && error.lostConversation)) throw error;
-    return await send(turnId, payload, null, isExplaining);
-  }
 }
 
 let pass = kept<Pass>(CONVERSATION);

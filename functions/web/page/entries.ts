@@ -4,7 +4,7 @@
  * Pure. A turn may be told several times (by its reply, by the history, by the next look at the history); what is there
  * already is completed and not repeated.
  */
-import type { Button, Explanation, Reply, Source } from "./api";
+import type { Button, Citation, Explanation, Reply, Source } from "./api";
 
 /** Something a person says: `payload` is sent, `shown` is what they chose or typed. */
 export interface Utterance {
@@ -13,11 +13,15 @@ export interface Utterance {
   shown: string;
 }
 
-/** `turn` is the turn's number, where the history told it. "desk" is a person who has taken over from the bot. */
+/**
+ * `turn` is the turn's number, where the history told it. "desk" is a person who has taken over from the bot, "coming" a
+ * reply under way, which becomes a bot's entry of the same id.
+ */
 export type Entry = { id: string; turn?: number } & (
   | { kind: "person"; payload: string; text: string; isDelivered: boolean }
-  | { kind: "bot"; replies: Reply[]; source: Source; explanation?: Explanation }
+  | { kind: "bot"; replies: Reply[]; source: Source; explanation?: Explanation; mayWait?: boolean }
   | { kind: "desk"; replies: Reply[] }
+  | { kind: "coming"; text: string; citations: Citation[]; isStopping: boolean }
   | { kind: "trouble"; sentence: string; again: Utterance | null }
 );
 
@@ -30,6 +34,7 @@ export interface Told {
   replies: Reply[];
   source: Source;
   explanation?: Explanation;
+  may_wait?: boolean;
 }
 
 /** The entry of what a person has just said. */
@@ -73,6 +78,25 @@ export function buttonsOf(replies: readonly Reply[]): Button[] {
   return replies.flatMap((reply) => reply.buttons ?? []);
 }
 
+/** The turn in which the answer comes to somebody who agreed to wait for it. */
+export function lateIdOf(turnId: string): string {
+  return `${turnId}.late`;
+}
+
+/** The last turn that the server knows of. */
+export function lastTurnOf(entries: readonly Entry[]): string | null {
+  return entries.findLast(({ kind, turn }) => kind === "bot" || (kind === "desk" && turn !== undefined))?.id ?? null;
+}
+
+/** An entry of the bot or of a person who has taken over, as it is read out: without its marks, with its buttons. */
+export function spoken(entry: Entry): string {
+  if (entry.kind !== "bot" && entry.kind !== "desk") return "";
+  const texts = entry.replies.map(({ text }) => text.replace(/\[([^\]]*)\]\([^)]*\)/g, "$1").replace(/[*_`#|]+/g, " "));
+  const buttons = buttonsOf(entry.replies).map(({ title }) => title);
+  const offered = buttons.length > 0 ? [`Suggested answers: ${buttons.join(", ")}.`] : [];
+  return [...texts, ...offered].filter((text) => text.trim()).join("\n");
+}
+
 function isDelivered(entry: Entry): boolean {
   return entry.kind === "person" && entry.isDelivered;
 }
@@ -81,7 +105,7 @@ function saidId(turnId: string): string {
   return `${turnId}-said`;
 }
 
-function entriesOf({ turn_id, number, message, channel, source, explanation, ...turn }: Told): Entry[] {
+function entriesOf({ turn_id, number, message, channel, source, explanation, may_wait, ...turn }: Told): Entry[] {
   const replies = turn.replies.filter(saysSomething);
   const entries: Entry[] = [];
   if (message) {
@@ -98,7 +122,7 @@ function entriesOf({ turn_id, number, message, channel, source, explanation, ...
   if (replies.length > 0 && channel === "person" && source === "person") {
     entries.push({ kind: "desk", id: turn_id, turn: number, replies });
   } else if (replies.length > 0) {
-    entries.push({ kind: "bot", id: turn_id, turn: number, replies, source, explanation });
+    entries.push({ kind: "bot", id: turn_id, turn: number, replies, source, explanation, mayWait: may_wait });
   }
   return entries;
 }

@@ -16,6 +16,12 @@ export const CONVERSATION = PREFIX;
 /** Whether replies are to be explained. */
 export const EXPLAINING = `${PREFIX} explain`;
 
+/** What was said and has no reply yet. */
+export const UNDERWAY = `${PREFIX} underway`;
+
+/** The turns whose answers the person agreed to wait for. */
+export const WAITING = `${PREFIX} waiting`;
+
 export function keep(name: string, value: unknown): void {
   try {
     if (value === null) sessionStorage.removeItem(name);

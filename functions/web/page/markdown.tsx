@@ -9,8 +9,9 @@ import Compiler, { type MarkdownToJSX } from "markdown-to-jsx/react";
 
 const SAFE = /^(https?:|mailto:|tel:)/i;
 
-export function Markdown({ children }: { children: string }) {
-  return <Compiler options={OPTIONS}>{children}</Compiler>;
+/** `isComing`: there is more to come, so marks that are not closed yet are held back. */
+export function Markdown({ children, isComing = false }: { children: string; isComing?: boolean }) {
+  return <Compiler options={isComing ? COMING : OPTIONS}>{children}</Compiler>;
 }
 
 /** A picture of this origin; one from elsewhere is offered as a link, since this page asks no other host. */
@@ -82,3 +83,5 @@ const OPTIONS: MarkdownToJSX.Options = {
     h6: Emphasised,
   },
 };
+
+const COMING: MarkdownToJSX.Options = { ...OPTIONS, optimizeForStreaming: true };

@@ -17,7 +17,7 @@ const SOURCES: Record<Source, string> = {
 /** What was said, and where it is from; `children` stand beside that. */
 export function Answer({ replies, source, children }: { replies: Reply[]; source: Source; children?: ReactNode }) {
   return (
-    <>
+    <div>
       <Bubbles replies={replies} />
       <div className="about">
         <p className={`source source-${source}`} title={SOURCES[source]}>
@@ -26,14 +26,32 @@ export function Answer({ replies, source, children }: { replies: Reply[]; source
         </p>
         {children}
       </div>
-    </>
+    </div>
   );
 }
 
-export function Bubbles({ replies }: { replies: Reply[] }) {
+/** A reply while it comes, in the place and the shape of the finished one. */
+export function ComingAnswer({ text, citations, isStopping }: { text: string; citations: Citation[]; isStopping: boolean }) {
+  return (
+    <div>
+      {text ? (
+        <Bubbles replies={[{ text, citations }]} isComing />
+      ) : (
+        <div className="bubble">
+          <span className="dots" aria-hidden="true" />
+        </div>
+      )}
+      <div className="about">
+        <p className="source">{isStopping ? "stopping" : text && "writing"}</p>
+      </div>
+    </div>
+  );
+}
+
+export function Bubbles({ replies, isComing = false }: { replies: Reply[]; isComing?: boolean }) {
   return replies.map(({ text, image, attachment, citations = [] }, index) => (
     <div className="bubble" key={index}>
-      {text && <Markdown>{text}</Markdown>}
+      {text && <Markdown isComing={isComing}>{text}</Markdown>}
       {image && <Picture src={image} alt="Picture" />}
       {attachment !== undefined && <Attachment attachment={attachment} />}
       {citations.length > 0 && <Citations citations={citations} />}
