@@ -6,12 +6,16 @@
 
 The only reader of the context:
     stage            local, dev or prod
+    generator        another language model than the stage's own, by its name in infra/generators.py; optional
+    second           a smaller one beside it, by its name too; optional
     layers           the folder of built layers
     bundles          the compiled bots, separated by commas
     sagemaker_url    stage local only: the server that speaks SageMaker's runtime protocol
     aws_url          stage local only: the local AWS, where WebSockets connect to
 """
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +24,17 @@ from cdk_nag import AwsSolutionsChecks
 
 from infra.chat_stack import ChatStack
 from infra.generation_stack import GenerationStack
-from infra.packaging import Build, bot_name
+from infra.generators import GENERATORS, EndpointSize
+from infra.packaging import ROOT, Build, bot_name
 from infra.stage import STAGES, Stage
 from infra.state_stack import StateStack
+
+_BUNDLED_GENERATOR = ROOT / "models" / "generator" / "artefact" / "genai_config.json"
 
 
 def parley(app: cdk.App) -> None:
     """Put the stacks of the stage that the context names into `app`."""
-    stage = STAGES[app.node.get_context("stage")]
+    stage = _with_generators(STAGES[app.node.get_context("stage")], app)
     bundles = [Path(path) for path in app.node.get_context("bundles").split(",")]
     build = Build(Path(app.node.get_context("layers")), {bot_name(path): path for path in bundles})
 
@@ -42,18 +49,29 @@ def parley(app: cdk.App) -> None:
         local_settings=_local_settings(app, build) if stage.name == "local" else {},
         **_options(stage),
     )
-    if stage.generator is not None:
+    if stage.endpoints:
         GenerationStack(
-            app,
-            f"Parley-{stage.name}-Generation",
-            stage=stage,
-            generator=stage.generator,
-            alarms=state.alarms,
-            **_options(stage),
+            app, f"Parley-{stage.name}-Generation", endpoints=stage.endpoints, alarms=state.alarms, **_options(stage)
         )
     cdk.Tags.of(app).add("app", "parley")
     cdk.Tags.of(app).add("stage", stage.name)
     cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+
+
+def _with_generators(stage: Stage, app: cdk.App) -> Stage:
+    """The stage with the language models that the context names in place of its own."""
+    first, second = (app.node.try_get_context(name) for name in ("generator", "second"))
+    unknown = {first, second} - {None, *GENERATORS}
+    if unknown:
+        raise ValueError(f"{', '.join(map(repr, unknown))} is no generator; infra/generators.py has {[*GENERATORS]}")
+    if first:
+        stage = replace(stage, generator=GENERATORS[first])
+    if second:
+        size = GENERATORS[second]
+        if not isinstance(size, EndpointSize) or size.sleeps:
+            raise ValueError(f"{second!r} cannot be the second generator: that one is an endpoint, and always there")
+        stage = replace(stage, second_generator=size)
+    return stage
 
 
 def _local_settings(app: cdk.App, build: Build) -> dict[str, str]:
@@ -61,6 +79,8 @@ def _local_settings(app: cdk.App, build: Build) -> dict[str, str]:
         "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": app.node.get_context("sagemaker_url"),
         # The local AWS runs functions as processes of this machine and mounts no /opt.
         "ENCODER_DIR": str((build.layers / "encoder" / "encoder").resolve()),
+        "GENERATOR_TOKENIZER": str((build.layers / "encoder" / "tokenizer" / "tokenizer.json").resolve()),
+        "GENERATOR_CONTEXT_TOKENS": str(json.loads(_BUNDLED_GENERATOR.read_text())["model"]["context_length"]),
     }
 
 

@@ -22,6 +22,7 @@ from constructs import Construct
 
 from infra.doors import HttpDoor, SocketDoor
 from infra.functions import function_of
+from infra.generators import EndpointSize
 from infra.nag import accept
 from infra.observability import Alarms
 from infra.pace import Pace
@@ -90,7 +91,7 @@ class ChatStack(Stack):
 
         in_order = self._work_on(turns.turns, worker, at_once=stage.turns_at_once)
         self._work_on(waiting.turns, worker, at_once=stage.waiting_turns_at_once)
-        if stage.generator is not None:
+        if isinstance(stage.generator, EndpointSize):
             Pace(self, "Pacing", stage=stage, generator=stage.generator, turns=in_order)
         http = HttpDoor(self, "Http", stage=stage, chat=self._entry(chat), web=web)
         live.lead_to(socket)
@@ -131,7 +132,7 @@ class ChatStack(Stack):
             report_batch_item_failures=True,
             # Where a stage has a generator, `pace` changes this one for the turns in order. CloudFormation compares
             # templates, not the account: a deployment that leaves this number alone leaves what pace has set alone,
-            # too. One that changes the mapping sets this number, and pace the right one within five minutes.
+            # too. One that changes the mapping sets this number, and pace the right one within a minute.
             max_concurrency=at_once,
         )
         worker.add_event_source(source)
@@ -156,7 +157,8 @@ class ChatStack(Stack):
             "CONNECTIONS_TABLE": state.connections.table_name,
             "BOTS": json.dumps({name: bundle.s3_object_url for name, bundle in bundles.items()}),
             "ENCODER_DIR": "/opt/encoder",
-            "GENERATOR_ENDPOINT": self._stage.generator_endpoint,
+            "GENERATOR_TOKENIZER": "/opt/tokenizer/tokenizer.json",
+            **self._generator(),
             "CACHE_KEY_SECRET": state.cache_key_arn,
             "EVENT_BUS": state.bus.event_bus_name,
             "OPERATOR_KEY_SECRET": state.operator_key_arn,
@@ -167,6 +169,18 @@ class ChatStack(Stack):
             # One utterance is a dozen tokens: a second thread costs more than it brings, and Lambda has no core for it.
             "OMP_NUM_THREADS": "1",
         }
+
+    def _generator(self) -> dict[str, str]:
+        """How the functions reach the language model."""
+        stage = self._stage
+        settings = {"GENERATOR_ENDPOINT": stage.generator_endpoint}
+        if isinstance(stage.generator, EndpointSize):
+            settings["GENERATOR_CONTEXT_TOKENS"] = str(stage.generator.model.context_tokens)
+            if stage.generator.sleeps:
+                settings["GENERATOR_COMPONENT"] = stage.generator_endpoint
+        if stage.second_generator is not None:
+            settings["GENERATOR_SECOND_ENDPOINT"] = stage.second_endpoint
+        return settings
 
     def _addresses(self, turns: TurnQueue, waiting: TurnQueue, live: SocketDoor) -> dict[str, str]:
         return {
@@ -196,13 +210,15 @@ class ChatStack(Stack):
             )
 
     def _grant_generating(self, grantee: lambda_.Function) -> None:
-        endpoint = self.format_arn(
-            service="sagemaker", resource="endpoint", resource_name=self._stage.generator_endpoint
-        )
+        """Call the stage's endpoints, of which a laptop has one, in name only."""
+        stage = self._stage
+        kinds = [("endpoint", name) for name in stage.endpoints or [stage.generator_endpoint]]
+        kinds += [("inference-component", name) for name, size in stage.endpoints.items() if size.sleeps]
+        arns = [self.format_arn(service="sagemaker", resource=kind, resource_name=name) for kind, name in kinds]
         iam.Grant.add_to_principal(
             grantee=grantee,
             actions=["sagemaker:InvokeEndpoint", "sagemaker:InvokeEndpointWithResponseStream"],
-            resource_arns=[endpoint],
+            resource_arns=arns,
         )
 
     @property

@@ -75,16 +75,19 @@ class Alarms(Construct):
             meaning="The WebSocket API cannot hand on what clients send.",
         )
 
-    def when(self, id: str, metric: cloudwatch.IMetric, *, at_least: float, meaning: str) -> None:
-        """An alarm that rings when `metric` reaches `at_least`; silence is no alarm."""
+    def when(
+        self, id: str, metric: cloudwatch.IMetric, *, at_least: float, meaning: str, periods: int = 1
+    ) -> cloudwatch.Alarm:
+        """An alarm that rings when `metric` has been at `at_least` so many times in a row; silence is no alarm."""
         alarm = cloudwatch.Alarm(
             self,
             id,
             metric=metric,
             threshold=at_least,
-            evaluation_periods=1,
+            evaluation_periods=periods,
             comparison_operator=_AT_LEAST,
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
             alarm_description=meaning,
         )
         alarm.add_alarm_action(actions.SnsAction(self._topic))
+        return alarm

@@ -1,7 +1,7 @@
 """The pace of the worker: as many queued turns at once as the generator has room for, and no more.
 
     endpoint grows or shrinks ─▶ event ─┐
-    every five minutes ─────────────────┴▶ pace ─▶ the worker's event source: MaximumConcurrency
+    every minute ───────────────────────┴▶ pace ─▶ the worker's event source: MaximumConcurrency
 
 So a burst waits in SQS, where waiting costs nothing, instead of being thrown at a GPU that must refuse it.
 """
@@ -14,9 +14,10 @@ from aws_cdk import aws_lambda_event_sources as event_sources
 from constructs import Construct
 
 from infra.functions import function_of
-from infra.stage import LEAST_TURNS_AT_ONCE, MOST_TURNS_AT_ONCE, FunctionSize, GeneratorSize, Stage
+from infra.generators import EndpointSize
+from infra.stage import LEAST_TURNS_AT_ONCE, MOST_TURNS_AT_ONCE, FunctionSize, Stage
 
-# One call to SageMaker and one to Lambda, a few times an hour.
+# One call to SageMaker and one to Lambda.
 _PACE = FunctionSize(memory_mb=256, timeout_seconds=30)
 
 
@@ -29,7 +30,7 @@ class Pace(Construct):
         id: str,
         *,
         stage: Stage,
-        generator: GeneratorSize,
+        generator: EndpointSize,
         turns: event_sources.SqsEventSource,
     ) -> None:
         super().__init__(scope, id)
@@ -41,18 +42,24 @@ class Pace(Construct):
             stage=stage,
             environment={
                 "GENERATOR_ENDPOINT": stage.generator_endpoint,
+                **({"GENERATOR_COMPONENT": stage.generator_endpoint} if generator.sleeps else {}),
                 "TURNS_EVENT_SOURCE": turns.event_source_mapping_id,
-                "REQUESTS_PER_INSTANCE": str(generator.concurrent_requests_per_instance),
+                "REQUESTS_PER_INSTANCE": str(generator.requests_per_instance),
                 "LEAST": str(LEAST_TURNS_AT_ONCE),
                 "MOST": str(MOST_TURNS_AT_ONCE),
             },
         )
-        self._grant(stage, turns)
+        self._grant(stage, generator, turns)
         self._call(stage.generator_endpoint)
 
-    def _grant(self, stage: Stage, turns: event_sources.SqsEventSource) -> None:
-        endpoint = Stack.of(self).format_arn(
-            service="sagemaker", resource="endpoint", resource_name=stage.generator_endpoint
+    def _grant(self, stage: Stage, generator: EndpointSize, turns: event_sources.SqsEventSource) -> None:
+        kind, action = (
+            ("inference-component", "sagemaker:DescribeInferenceComponent")
+            if generator.sleeps
+            else ("endpoint", "sagemaker:DescribeEndpoint")
+        )
+        described = Stack.of(self).format_arn(
+            service="sagemaker", resource=kind, resource_name=stage.generator_endpoint
         )
         mapping = Stack.of(self).format_arn(
             service="lambda",
@@ -61,7 +68,7 @@ class Pace(Construct):
             arn_format=ArnFormat.COLON_RESOURCE_NAME,
         )
         for actions, arn in (
-            (["sagemaker:DescribeEndpoint"], endpoint),
+            ([action], described),
             (["lambda:GetEventSourceMapping", "lambda:UpdateEventSourceMapping"], mapping),
         ):
             iam.Grant.add_to_principal(grantee=self.function, actions=actions, resource_arns=[arn])
@@ -84,5 +91,5 @@ class Pace(Construct):
         }
         for name, pattern in patterns.items():
             events.Rule(self, name, event_pattern=pattern, targets=[target])
-        # Both kinds of event are sent at best effort.
-        events.Rule(self, "Now", schedule=events.Schedule.rate(Duration.minutes(5)), targets=[target])
+        # Both kinds of event are sent at best effort, and neither when a component gets or loses a copy.
+        events.Rule(self, "Now", schedule=events.Schedule.rate(Duration.minutes(1)), targets=[target])

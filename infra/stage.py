@@ -4,7 +4,10 @@ Knows every number that differs between a laptop, a developer's account and
 production. Knows nothing of CDK: the stacks read these values and decide nothing.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+from infra.generators import GENERATORS, ClusterSize, EndpointSize
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,18 +19,6 @@ class FunctionSize:
 
 
 @dataclass(frozen=True, slots=True)
-class GeneratorSize:
-    """The language model behind the SageMaker endpoint, and how far it grows."""
-
-    model: str  # a Hugging Face id; its weights are already quantized
-    instance_type: str
-    least_instances: int
-    most_instances: int
-    context_tokens: int
-    concurrent_requests_per_instance: int  # autoscaling keeps the endpoint at this load
-
-
-@dataclass(frozen=True, slots=True)
 class Stage:
     """One place the stack is deployed to."""
 
@@ -36,7 +27,8 @@ class Stage:
     worker: FunctionSize
     web: FunctionSize
     socket: FunctionSize
-    generator: GeneratorSize | None  # None: a server on this machine stands in, outside of CDK
+    generator: EndpointSize | ClusterSize | None  # None: a server on this machine stands in, outside of CDK
+    second_generator: EndpointSize | None  # a smaller one, asked while the first is asleep, slow or broken
     waiting_turns_at_once: int  # of those whose person agreed to wait for the generator
     requests_per_second: int  # past this, API Gateway answers 429
     burst_requests: int
@@ -56,11 +48,26 @@ class Stage:
         return f"parley-{self.name}-generator"
 
     @property
+    def second_endpoint(self) -> str:
+        """The name of the smaller endpoint."""
+        return f"parley-{self.name}-second"
+
+    @property
+    def endpoints(self) -> Mapping[str, EndpointSize]:
+        """Every SageMaker endpoint of the stage, by its name."""
+        both = {self.generator_endpoint: self.generator, self.second_endpoint: self.second_generator}
+        return {name: size for name, size in both.items() if isinstance(size, EndpointSize)}
+
+    @property
     def turns_at_once(self) -> int:
         """How many queued turns are answered at once before anything has grown: what the generator's floor can hold."""
-        if self.generator is None:
-            return _LAPTOP_TURNS_AT_ONCE
-        room = self.generator.least_instances * self.generator.concurrent_requests_per_instance
+        match self.generator:
+            case None:
+                return _LAPTOP_TURNS_AT_ONCE
+            case EndpointSize() as endpoint:
+                room = endpoint.least_instances * endpoint.requests_per_instance
+            case ClusterSize() as cluster:
+                room = cluster.requests_at_once
         return min(max(room, LEAST_TURNS_AT_ONCE), MOST_TURNS_AT_ONCE)
 
 
@@ -84,17 +91,6 @@ _WEB = FunctionSize(memory_mb=256, timeout_seconds=5)
 # reads and writes a few items and queues the turn: 10 s are for a DynamoDB that has a bad moment.
 _SOCKET = FunctionSize(memory_mb=512, timeout_seconds=10)
 
-# 7 B parameters in 4 bits are 5.6 GB, which leaves most of an L4's 24 GB to the KV cache. 16 requests at once is an
-# estimate, to be replaced by a measurement of this model on this instance.
-_SMALL_GENERATOR = GeneratorSize(
-    model="Qwen/Qwen2.5-7B-Instruct-AWQ",
-    instance_type="ml.g6.xlarge",
-    least_instances=1,
-    most_instances=2,
-    context_tokens=8192,
-    concurrent_requests_per_instance=16,
-)
-
 STAGES = {
     stage.name: stage
     for stage in (
@@ -105,6 +101,7 @@ STAGES = {
             web=_WEB,
             socket=_SOCKET,
             generator=None,
+            second_generator=None,
             waiting_turns_at_once=LEAST_TURNS_AT_ONCE,
             requests_per_second=1000,
             burst_requests=1000,
@@ -124,7 +121,8 @@ STAGES = {
             worker=_WORKER,
             web=_WEB,
             socket=_SOCKET,
-            generator=_SMALL_GENERATOR,
+            generator=GENERATORS["small"],
+            second_generator=None,
             waiting_turns_at_once=LEAST_TURNS_AT_ONCE,
             requests_per_second=50,
             burst_requests=100,
@@ -144,14 +142,8 @@ STAGES = {
             worker=_WORKER,
             web=_WEB,
             socket=_SOCKET,
-            generator=GeneratorSize(
-                model=_SMALL_GENERATOR.model,
-                instance_type="ml.g6.2xlarge",  # twice the memory and cores of xlarge for the same L4
-                least_instances=2,  # in two availability zones, so that one may fail
-                most_instances=20,
-                context_tokens=_SMALL_GENERATOR.context_tokens,
-                concurrent_requests_per_instance=_SMALL_GENERATOR.concurrent_requests_per_instance,
-            ),
+            generator=GENERATORS["medium"],
+            second_generator=None,
             waiting_turns_at_once=16,  # one instance's room; the rest is for those who did not agree to wait
             # An account's first limit is 1,000 functions at once; at 4 ms a turn this rate keeps far below it, and
             # at 2 s for each generated reply it is reached when every tenth turn is generated and all else is quick.

@@ -17,23 +17,25 @@ os.environ.update(node_environment())  # CDK's Python runs on the node that set-
 import aws_cdk as cdk
 
 from infra.app import parley
-from tests.infra.template import Template
+from tests.infra.template import Template, template_of
 
-Synthesize = Callable[[str], Template]
+Synthesize = Callable[..., Template]
 
 
 @pytest.fixture(scope="session")
 def stack_of(tmp_path_factory: pytest.TempPathFactory) -> Synthesize:
-    """All that a stage deploys, as one template: `stack_of("prod")`. Fails where cdk-nag has a finding."""
+    """All that a stage deploys, as one template: `stack_of("prod")`, `stack_of("dev", generator="small-asleep")`.
+
+    Fails where cdk-nag has a finding.
+    """
 
     @cache
-    def synthesize(stage: str) -> Template:
+    def synthesize(stage: str, **chosen: str) -> Template:
         folder = tmp_path_factory.mktemp(stage)
-        app = cdk.App(outdir=str(folder / "out"), context=_settings() | _build(folder) | {"stage": stage})
+        app = cdk.App(outdir=str(folder / "out"), context=_settings() | _build(folder) | {"stage": stage} | chosen)
         parley(app)
         app.synth()
-        templates = (json.loads(path.read_text()) for path in sorted((folder / "out").glob("*.template.json")))
-        return Template(tuple(templates))
+        return template_of(folder / "out")
 
     return synthesize
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 Resource = dict[str, Any]
@@ -22,6 +23,7 @@ class Statement:
 class Template:
     """The CloudFormation templates of one stage."""
 
+    files: tuple[Path, ...]
     parts: tuple[dict[str, Any], ...]
 
     def of_type(self, kind: str) -> dict[str, Resource]:
@@ -73,6 +75,12 @@ class Template:
             alarm["MetricName"] == metric and alarm["AlarmActions"] and resource in json.dumps(alarm["Dimensions"])
             for alarm in self.of_type("AWS::CloudWatch::Alarm").values()
         )
+
+
+def template_of(folder: Path) -> Template:
+    """What CDK has written into a folder."""
+    files = tuple(sorted(folder.glob("*.template.json")))
+    return Template(files, tuple(json.loads(file.read_text()) for file in files))
 
 
 def _listed(value: Any) -> list[Any]:

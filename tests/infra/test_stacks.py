@@ -76,18 +76,6 @@ def test_a_queued_turn_is_hidden_longer_than_the_worker_may_take_and_a_waiting_o
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_only_chat_and_worker_may_invoke_the_generator_and_only_this_one(stack_of: StackOf, stage: str) -> None:
-    template = stack_of(stage)
-
-    invoking = [each for each in template.statements() if any(a.startswith("sagemaker:Invoke") for a in each.actions)]
-
-    assert {each.role for each in invoking} == {template.role_of("chat"), template.role_of("worker")}
-    for each in invoking:
-        assert set(each.actions) == {"sagemaker:InvokeEndpoint", "sagemaker:InvokeEndpointWithResponseStream"}
-        assert f":endpoint/parley-{stage}-generator" in json.dumps(each.resources)
-
-
-@pytest.mark.parametrize("stage", STAGES)
 def test_the_doors_queue_turns_whoever_meets_a_sleeping_generator_lets_one_wait_and_only_worker_takes_them(
     stack_of: StackOf, stage: str
 ) -> None:
@@ -226,19 +214,6 @@ def test_a_laptop_deploys_no_sagemaker(stack_of: StackOf) -> None:
     kinds = stack_of("local").types()
 
     assert not [kind for kind in kinds if kind.startswith(("AWS::SageMaker", "AWS::ApplicationAutoScaling"))]
-
-
-@pytest.mark.parametrize("stage", IN_AN_ACCOUNT)
-def test_the_generator_grows_with_the_requests_in_flight(stack_of: StackOf, stage: str) -> None:
-    template = stack_of(stage)
-    (instances,) = template.of_type("AWS::ApplicationAutoScaling::ScalableTarget").values()
-    (policy,) = template.of_type("AWS::ApplicationAutoScaling::ScalingPolicy").values()
-    tracked = policy["TargetTrackingScalingPolicyConfiguration"]["PredefinedMetricSpecification"]
-    (configuration,) = template.of_type("AWS::SageMaker::EndpointConfig").values()
-
-    assert instances["MaxCapacity"] > instances["MinCapacity"] >= 1
-    assert tracked["PredefinedMetricType"] == "SageMakerVariantConcurrentRequestsPerModelHighResolution"
-    assert "EndpointConfigName" not in configuration  # a name would stop it from being replaced
 
 
 @pytest.mark.parametrize("stage", IN_AN_ACCOUNT)
