@@ -12,10 +12,10 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from models.generator.sagemaker_runtime import ServiceError, frame, model_error, model_stream_error, payload_part
+from tests.contracts.loopback import Handler, Loopback
 
 ENDPOINT = "misbehaving"
 FOR_EVER_SECONDS = 30.0  # longer than any patience in tests
@@ -56,32 +56,32 @@ class Call:
         return str(self.body["messages"][-1]["content"])
 
 
+class _Handler(Handler):
+    def answer(self, body: bytes) -> None:
+        component = self.headers.get("X-Amzn-SageMaker-Inference-Component")
+        endpoint = self.server.told
+        does = endpoint.behaviour(Call(self.path.split("/")[2], component, json.loads(body)))
+        if does in REFUSALS:
+            error = REFUSALS[does]
+            headers = {"Content-Type": "application/json", "x-amzn-ErrorType": error.code}
+            self.whole(error.status, headers, json.dumps(error.body).encode())
+        elif does in _PAGES:
+            self.whole(_PAGES[does], {"Content-Type": "text/html"}, _HTML.encode())
+        else:
+            self.stream(_EVENTS, _STREAMS[does](endpoint))
+
+
 @dataclass
-class Misbehaving:
+class Misbehaving(Loopback):
     """The endpoint: what it was asked, what it did, and how often somebody left in the middle."""
 
+    handler = _Handler
     choose: Callable[[int], str] | None = None  # by the number of the call, from 1 on; otherwise by the message
     calls: list[Call] = field(default_factory=list)
     did: Counter[str] = field(default_factory=Counter)
     left: threading.Event = field(default_factory=threading.Event)
     over: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def __enter__(self) -> "Misbehaving":
-        self._server = _Server(("127.0.0.1", 0), _Handler)
-        self._server.endpoint = self
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.over.set()
-        self._server.shutdown()
-        self._server.server_close()
-
-    @property
-    def url(self) -> str:
-        """Where it is."""
-        return f"http://127.0.0.1:{self._server.server_port}"
 
     def behaviour(self, call: Call) -> str:
         """Takes note of a call, and says what to do about it."""
@@ -90,58 +90,6 @@ class Misbehaving:
             does = self.choose(len(self.calls)) if self.choose else call.message
             self.did[does] += 1
             return does
-
-
-class _Server(ThreadingHTTPServer):
-    endpoint: Misbehaving
-    request_queue_size = 256  # a burst is not to be refused by the kernel
-    daemon_threads = True
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"  # with chunks, of which a broken stream lacks the last
-    server: _Server
-
-    def log_message(self, *_: object) -> None:
-        """Says nothing."""
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        component = self.headers.get("X-Amzn-SageMaker-Inference-Component")
-        does = self.server.endpoint.behaviour(Call(self.path.split("/")[2], component, body))
-        try:
-            if does in REFUSALS:
-                error = REFUSALS[does]
-                self._whole(error.status, "application/json", json.dumps(error.body), {"x-amzn-ErrorType": error.code})
-            elif does in _PAGES:
-                self._whole(*_PAGES[does])
-            else:
-                self._stream(_STREAMS[does](self.server.endpoint))
-        except (BrokenPipeError, ConnectionResetError):
-            self.close_connection = True
-            self.server.endpoint.left.set()
-
-    def _whole(self, status: int, kind: str, text: str, headers: Mapping[str, str] | None = None) -> None:
-        self.send_response(status)
-        content = text.encode()
-        for name, value in {"Content-Type": kind, "Content-Length": str(len(content)), **(headers or {})}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(content)
-
-    def _stream(self, events: Iterator[bytes | None]) -> None:
-        """Sends events as they come; None breaks the connection off."""
-        self.send_response(200)
-        self.send_header("Content-Type", "application/vnd.amazon.eventstream")
-        self.send_header("X-Amzn-SageMaker-Content-Type", "text/event-stream")
-        self.send_header("Transfer-Encoding", "chunked")
-        self.end_headers()
-        for event in events:
-            if event is None:
-                self.close_connection = True
-                return
-            self.wfile.write(f"{len(event):x}\r\n".encode() + event + b"\r\n")
-        self.wfile.write(b"0\r\n\r\n")
 
 
 def _said(text: str | None, finish: str | None = None) -> bytes:
@@ -193,7 +141,11 @@ def _only(*events: bytes) -> Callable[[Misbehaving], Iterator[bytes | None]]:
 
 
 _HTML = "<html><body>I am a proxy</body></html>"
-_PAGES = {"page": (200, "text/html", _HTML), "bad gateway": (502, "text/html", _HTML)}
+_PAGES = {"page": 200, "bad gateway": 502}
+_EVENTS = {
+    "Content-Type": "application/vnd.amazon.eventstream",
+    "X-Amzn-SageMaker-Content-Type": "text/event-stream",
+}
 _UNKNOWN = frame({":message-type": "error", ":error-code": "Unheard", ":error-message": "Of no model"}, b"")
 _STREAMS: Mapping[str, Callable[[Misbehaving], Iterator[bytes | None]]] = {
     "answer": _answer,

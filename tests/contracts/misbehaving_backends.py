@@ -11,18 +11,18 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
 import grpc
 
 from parley.adapters.predict_messages import DT_STRING, PredictRequest, PredictResponse
+from tests.contracts.loopback import Handler, Loopback
 
 ANSWER = ("Grüß ", "Gott 😀")
 HALF = "Half a "
 FOR_EVER_SECONDS = 30.0  # longer than any patience in tests
 DAWDLING_SECONDS = 0.1
-_CUT = 7  # bytes: chunks end in the middle of lines and characters
+_CUT_BYTES = 7  # chunks end in the middle of lines and characters
 
 STATUSES = {"throttled": 429, "unavailable": 503, "gave up": 504, "failed": 500, "not found": 404, "moved": 307}
 SAID = "my diagnosis"  # servers quote what they were sent; what people say must not be told on
@@ -60,96 +60,50 @@ class Misbehaving:
     over: threading.Event = field(default_factory=threading.Event)
 
 
-class MisbehavingHttp(Misbehaving):
-    """A server of one dialect."""
-
-    def __init__(self, dialect: Dialect) -> None:
-        super().__init__()
-        self.dialect = dialect
-
-    def __enter__(self) -> Self:
-        self._server = _Server(("127.0.0.1", 0), _Handler)
-        self._server.told = self
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.over.set()
-        self._server.shutdown()
-        self._server.server_close()
-
-    @property
-    def url(self) -> str:
-        """Where it is."""
-        return f"http://127.0.0.1:{self._server.server_port}"
-
-
-class _Server(ThreadingHTTPServer):
-    told: MisbehavingHttp
-    daemon_threads = True
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: _Server
-
-    def log_message(self, *_: object) -> None:
-        """Says nothing."""
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+class _Handler(Handler):
+    def answer(self, body: bytes) -> None:
         told = self.server.told
+        does = told.does
         told.asked.append((self.path, dict(self.headers), body))
-        try:
-            self._do(told.does, told)
-        except (BrokenPipeError, ConnectionResetError):
-            self.close_connection = True
-            told.left.set()
-
-    def _do(self, does: str, told: MisbehavingHttp) -> None:
         if does in STATUSES:
-            self._whole(STATUSES[does], "text/plain", told.says.encode())
+            headers = {"Location": "/elsewhere"} if does == "moved" else {}
+            self.whole(STATUSES[does], headers, told.says.encode())
         elif does == "page":
-            self._whole(200, "text/html", PAGE)
+            self.whole(200, {"Content-Type": "text/html"}, PAGE)
         elif does == "no HTTP":
             self.wfile.write(b"SSH-2.0-OpenSSH_9.6\r\n")
             self.close_connection = True
         elif does == "hangs up":
             self.close_connection = True
         elif does == "silent":
-            self._wait_until_left(told)
+            self._wait_until_left()
         else:
-            self._stream(_STREAMS[does](told.dialect, told), told.dialect.media_type)
+            media_type = told.dialect.media_type
+            headers = {} if media_type is None else {"Content-Type": media_type}
+            self.stream(headers, _cut(_STREAMS[does](told.dialect, told)))
 
-    def _wait_until_left(self, told: MisbehavingHttp) -> None:
+    def _wait_until_left(self) -> None:
         self.connection.settimeout(FOR_EVER_SECONDS)
         if self.connection.recv(1) == b"":
             raise BrokenPipeError
 
-    def _whole(self, status: int, media_type: str, content: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", media_type)
-        self.send_header("Content-Length", str(len(content)))
-        if status == STATUSES["moved"]:
-            self.send_header("Location", "/elsewhere")
-        self.end_headers()
-        self.wfile.write(content)
 
-    def _stream(self, parts: Iterator[bytes | None], media_type: str | None) -> None:
-        """Sends parts as they come; None breaks the connection off."""
-        self.send_response(200)
-        if media_type is not None:
-            self.send_header("Content-Type", media_type)
-        self.send_header("Transfer-Encoding", "chunked")
-        self.end_headers()
-        for part in parts:
-            if part is None:
-                self.close_connection = True
-                return
-            for start in range(0, len(part), _CUT):
-                cut = part[start : start + _CUT]
-                self.wfile.write(f"{len(cut):x}\r\n".encode() + cut + b"\r\n")
-        self.wfile.write(b"0\r\n\r\n")
+class MisbehavingHttp(Misbehaving, Loopback):
+    """A server of one dialect."""
+
+    handler = _Handler
+
+    def __init__(self, dialect: Dialect) -> None:
+        super().__init__()
+        self.dialect = dialect
+
+
+def _cut(parts: Iterator[bytes | None]) -> Iterator[bytes | None]:
+    for part in parts:
+        if part is None:
+            yield None
+        else:
+            yield from (part[start : start + _CUT_BYTES] for start in range(0, len(part), _CUT_BYTES))
 
 
 def _answer(dialect: Dialect, _: Misbehaving) -> Iterator[bytes | None]:

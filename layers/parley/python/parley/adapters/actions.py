@@ -18,7 +18,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from parley.actions import MAX_TIMEOUT_SECONDS, ActionServer, CustomActions, HttpCall, LambdaCall
 from parley.actions.http_call import Prepared, header_value, read_slots, render, to_json
-from parley.adapters.exchange import CONNECT_SECONDS, MAX_ANSWER_BYTES, exchange, within
+from parley.adapters.exchange import MAX_ANSWER_BYTES, exchange, within
+from parley.adapters.http_connection import CONNECT_SECONDS
 from parley.errors import ActionFailed, ParleyError
 from parley.ports import ActionAnswer, ActionRequest
 

@@ -1,9 +1,7 @@
 """One HTTP request and its answer, to a server that nobody vouches for.
 
 Follows no redirect, tries nothing twice, keeps no connection, takes no compressed
-answer, and ends at its deadline whatever the server does. The standard library's
-client, because it does just that: urllib3 would have to be kept from all of it, and
-logs whole URLs when headers are malformed.
+answer, and ends at its deadline whatever the server does.
 """
 
 import ssl
@@ -11,16 +9,14 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
-from functools import cache
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from http.client import HTTPConnection, HTTPException
 from socket import SHUT_RDWR, socket
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 from parley.actions.http_call import Prepared
+from parley.adapters.http_connection import connection_to, target_of
 from parley.errors import ActionFailed
 
-CONNECT_SECONDS = 1.0
 MAX_ANSWER_BYTES = 1_000_000
 
 T = TypeVar("T")
@@ -66,10 +62,9 @@ class _Exchange:
         self._is_over = False
 
     def run(self) -> tuple[int, bytes]:
-        url = urlsplit(self._request.url)
-        with closing(self._connected(url.scheme, url.hostname or "", url.port)) as connection:
+        with closing(self._connected()) as connection:
             try:
-                return self._talk(connection, f"{url.path or '/'}?{url.query}" if url.query else url.path or "/")
+                return self._talk(connection)
             except TimeoutError:
                 raise
             except (OSError, HTTPException) as error:
@@ -81,12 +76,8 @@ class _Exchange:
             with suppress(OSError):  # closed already
                 socket.shutdown(self._socket, SHUT_RDWR)  # not the TLS socket's own, which would go on in the clear
 
-    def _connected(self, scheme: str, host: str, port: int | None) -> HTTPConnection:
-        connection = (
-            HTTPConnection(host, port, timeout=CONNECT_SECONDS)
-            if scheme == "http"
-            else HTTPSConnection(host, port, timeout=CONNECT_SECONDS, context=_tls())
-        )
+    def _connected(self) -> HTTPConnection:
+        connection = connection_to(self._request.url)
         try:
             connection.connect()
         except ssl.SSLError as error:
@@ -101,9 +92,9 @@ class _Exchange:
         self._socket.settimeout(left)
         return connection
 
-    def _talk(self, connection: HTTPConnection, target: str) -> tuple[int, bytes]:
+    def _talk(self, connection: HTTPConnection) -> tuple[int, bytes]:
         headers = {"Accept-Encoding": "identity", "Connection": "close", **self._request.headers}
-        connection.request(self._request.method, target, self._request.body, headers)
+        connection.request(self._request.method, target_of(self._request.url), self._request.body, headers)
         with connection.getresponse() as response:
             if not (200 <= response.status < 300 or response.status == 400):
                 raise ActionFailed(f"answered {response.status}")
@@ -115,8 +106,3 @@ class _Exchange:
             if response.length:
                 raise ActionFailed("hung up in the middle of its answer")
             return response.status, content
-
-
-@cache
-def _tls() -> ssl.SSLContext:
-    return ssl.create_default_context()

@@ -1,10 +1,8 @@
 """One POST to a generator, and its answer piece by piece as it comes.
 
-The standard library's client, for the reasons that `exchange` has: no redirect, no
-second try, no proxy from the environment, nothing logged. A connection serves one
-answer, because closing it is how a generation is ended. Knows statuses and sockets;
-what the answer says is for others. What a server says of an error is never told:
-it may quote the prompt.
+A connection serves one answer, because closing it is how a generation is ended.
+Knows statuses and sockets; what the answer says is for others. What a server says of
+an error is never told: it may quote the prompt.
 """
 
 import io
@@ -13,16 +11,14 @@ import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from functools import cache
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPResponse
 from socket import socket
 from typing import Any, cast
-from urllib.parse import urlsplit
 
+from parley.adapters.http_connection import CONNECT_SECONDS, connection_to, target_of
 from parley.errors import GenerationBusy, GenerationFailed, GenerationSlow
 from parley.generation.stream import Waiting
 
-CONNECT_SECONDS = 1.0
 TICK_SECONDS = 0.1  # how often a silent server is asked whether there is patience left, and so the most it is overdrawn
 MAX_ANSWER_BYTES = 8_000_000  # a chunk of a chat completion is 300 bytes around one token
 _PIECE_BYTES = 65_536
@@ -85,9 +81,8 @@ def post(url: str, body: bytes, headers: Headers, waiting: Waiting, judge: Judge
     connection = _connected(url)
     with closing(connection.sock), _told_apart():
         connection.sock = cast(socket, _Patient(connection.sock, waiting))
-        split = urlsplit(url)
-        target = f"{split.path or '/'}?{split.query}" if split.query else split.path or "/"
-        connection.request("POST", target, body, {"Accept-Encoding": "identity", "Connection": "close", **headers})
+        headers = {"Accept-Encoding": "identity", "Connection": "close", **headers}
+        connection.request("POST", target_of(url), body, headers)
         response = connection.getresponse()
         if response.status != 200:
             raise judge(response.status, response.read(_ERROR_BYTES))
@@ -102,13 +97,7 @@ def post(url: str, body: bytes, headers: Headers, waiting: Waiting, judge: Judge
 
 
 def _connected(url: str) -> HTTPConnection:
-    split = urlsplit(url)
-    host = split.hostname or ""
-    connection = (
-        HTTPConnection(host, split.port, timeout=CONNECT_SECONDS)
-        if split.scheme == "http"
-        else HTTPSConnection(host, split.port, timeout=CONNECT_SECONDS, context=_tls())
-    )
+    connection = connection_to(url)
     try:
         connection.connect()
     except ssl.SSLError as error:
@@ -173,8 +162,3 @@ class _Patient(io.RawIOBase):
 
     def close(self) -> None:
         """Leaves the socket to `post`."""
-
-
-@cache
-def _tls() -> ssl.SSLContext:
-    return ssl.create_default_context()
