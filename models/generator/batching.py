@@ -16,10 +16,10 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from decoder import Decoder, FloatArray, Network
+from decoder import Decoder, FloatArray
 from sampling import Sampler
 from spelling import Spelling
 
@@ -93,13 +93,12 @@ class Job:
 class Batcher:
     """The lanes, and the queue before them."""
 
-    def __init__(self, network: Network, vocabulary: Vocabulary, *, lanes: int, running: int, waiting: int) -> None:
-        """At most `running` replies are written at a time, spread over the lanes."""
-        lanes = min(lanes, running)
+    def __init__(self, decoders: Sequence[Decoder], vocabulary: Vocabulary, *, waiting: int) -> None:
+        """A lane for each decoder; at most `waiting` requests wait for one of all their places."""
         self._changed = threading.Condition()  # guards the queue and who is let in where
         self._waiting: deque[Job] = deque()
-        self._room = running + waiting
-        self._lanes = [Lane(network, vocabulary, places=-(-running // lanes)) for _ in range(lanes)]
+        self._room = sum(decoder.places for decoder in decoders) + waiting
+        self._lanes = [Lane(decoder, vocabulary) for decoder in decoders]
         for lane in self._lanes:
             threading.Thread(target=self._run, args=(lane,), name="lane", daemon=True).start()
 
@@ -148,9 +147,8 @@ class Lane:
     Those that are written have the decoder's first places, without a gap; the one that is read has the place behind.
     """
 
-    def __init__(self, network: Network, vocabulary: Vocabulary, *, places: int) -> None:
-        self._decoder = Decoder(network, places=places, context_tokens=network.context_tokens)
-        self._places = places
+    def __init__(self, decoder: Decoder, vocabulary: Vocabulary) -> None:
+        self._decoder = decoder
         self._vocabulary = vocabulary
         self._writing: list[Job] = []
         self._reading: Job | None = None
@@ -163,7 +161,7 @@ class Lane:
     @property
     def has_room(self) -> bool:
         """Whether it can let one in."""
-        return self._reading is None and len(self._writing) < self._places
+        return self._reading is None and len(self._writing) < self._decoder.places
 
     def admit(self, job: Job) -> None:
         """Begin with its prompt in the next round."""

@@ -69,6 +69,7 @@ class Decoder:
     """Places for `places` conversations of at most `context_tokens` each. One thread at a time may use it."""
 
     def __init__(self, network: Network, *, places: int, context_tokens: int) -> None:
+        self.places = places
         self._network = network
         block = (places, network.heads, context_tokens, network.head_size)
         self._caches = [np.zeros(block, np.float32) for _ in network.past]  # memory is taken when it is written to

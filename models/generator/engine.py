@@ -15,7 +15,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from batching import Batcher, Busy, Failed, Hear, Job, Piece, Vocabulary
-from decoder import Network
+from decoder import Decoder, Network
 from sampling import Sampler
 from spelling import Spelling
 from tokenizers import Tokenizer
@@ -57,9 +57,9 @@ class Engine:
         # Encoding changes a setting of its tokenizer, which must not happen while lanes decode with it.
         self._encoding_tokenizer = Tokenizer.from_file(str(artefact / "tokenizer.json"))
         self._encoding = threading.Lock()
-        self._batcher = Batcher(
-            network, vocabulary_of(self._tokenizer, network.end), lanes=threads, running=running, waiting=waiting
-        )
+        places = [len(range(lane, running, threads)) for lane in range(min(threads, running))]
+        decoders = [Decoder(network, places=count, context_tokens=network.context_tokens) for count in places]
+        self._batcher = Batcher(decoders, vocabulary_of(self._tokenizer, network.end), waiting=waiting)
 
     def reply(self, request: Request) -> Iterator[Piece]:
         """The reply, piece by piece; closing the iterator stops the work.

@@ -22,6 +22,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
+import predictions
 import uvicorn
 from chat_completions import BadRequest, Chunks, Wanted, models, parse, problem, server_sent, whole
 from engine import Busy, Engine, GenerationFailed, Piece
@@ -33,6 +34,7 @@ from starlette.routing import Route
 
 MODEL_NAME = "llm_chatbot"
 MAX_BODY_BYTES = 25_000_000  # what SageMaker lets through
+GRACE_SECONDS = 1.0  # for calls under way when the server ends
 RETRY_AFTER_SECONDS = 1  # a place is free again sooner, but not for everybody who was refused
 CLIENT_LEFT = Response(status_code=499)
 
@@ -149,18 +151,27 @@ async def as_openai_says(_: HttpRequest, error: Exception) -> Response:
     return JSONResponse(problem(error.detail, "invalid_request_error"), error.status_code, error.headers)
 
 
+async def serve(engine: Engine, *, host: str, port: int, grpc_port: int | None) -> None:
+    """Serve until a signal comes."""
+    rpc = await predictions.start(engine, MODEL_NAME, f"{host}:{grpc_port}") if grpc_port is not None else None
+    await uvicorn.Server(uvicorn.Config(app(engine), host=host, port=port, log_level="warning")).serve()
+    if rpc:
+        await rpc.stop(grace=GRACE_SECONDS)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("command", nargs="?", choices=["serve"], help="the word SageMaker starts containers with")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8080)
+    parser.add_argument("--grpc-port", type=int, help="TensorFlow Serving's API, usually 8500; not served by default")
     parser.add_argument("--artefact", type=Path, default=Path(__file__).parent / "artefact")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="cores that write; all by default")
     parser.add_argument("--running", type=int, default=16, help="replies written at a time")
     parser.add_argument("--waiting", type=int, default=64, help="requests that may wait for one of them to end")
     arguments = parser.parse_args()
     engine = Engine(arguments.artefact, threads=arguments.threads, running=arguments.running, waiting=arguments.waiting)
-    uvicorn.run(app(engine), host=arguments.host, port=arguments.port, log_level="warning")
+    asyncio.run(serve(engine, host=arguments.host, port=arguments.port, grpc_port=arguments.grpc_port))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import socket
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -22,6 +24,18 @@ if TYPE_CHECKING:
 GENERATOR = Path(__file__).parents[3] / "models" / "generator"
 ENDPOINT = "parley-generator"
 START_SECONDS = 30
+
+
+@contextmanager
+def modules(*names: str) -> Iterator[SimpleNamespace]:
+    """The generator's modules, imported as its scripts import one another."""
+    before = set(sys.modules)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(GENERATOR))
+        yield SimpleNamespace(**{name: importlib.import_module(name) for name in names})
+    for name in set(sys.modules) - before:
+        if Path(getattr(sys.modules[name], "__file__", None) or "/").parent == GENERATOR:
+            sys.modules.pop(name)
 
 
 def free_port() -> int:
