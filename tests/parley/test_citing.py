@@ -1,11 +1,13 @@
 """Marks in a completion become citations of its reply; what names no passage is not shown."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from parley.conversation import Citation
-from parley.generation.citing import cited
+from parley.generation.citing import Citing, cited
 
 HOURS = Citation("Shop", "shop.md", "Hours", "Nine to six.")
 POST = Citation("Delivery", "delivery.md", "Cost", "Five euros.")
@@ -47,3 +49,25 @@ def test_every_citation_is_one_of_the_passages_and_once(completion: str) -> None
 
     assert len(citations) == len(set(citations))
     assert set(citations) <= set(PASSAGES)
+
+
+@given(st.text("[]123, 4`\na.(", max_size=60), st.lists(st.integers(0, 60), max_size=8))
+def test_what_people_see_does_not_depend_on_the_pieces(completion: str, cuts: list[int]) -> None:
+    citing = Citing(PASSAGES)
+    places = [0, *sorted(min(cut, len(completion)) for cut in cuts), len(completion)]
+
+    shown = "".join(citing.push(completion[start:end]) for start, end in itertools.pairwise(places)) + citing.rest()
+
+    assert (shown.rstrip(), citing.citations) == cited(completion, PASSAGES)
+
+
+def test_only_what_may_become_a_mark_is_held_back() -> None:
+    citing = Citing(PASSAGES)
+
+    assert [citing.push(piece) for piece in ("By post", " [3", "]", ". Five [", "9] euros")] == [
+        "By post",
+        "",
+        "",
+        " [1]. Five",
+        " euros",
+    ]

@@ -223,6 +223,12 @@ def test_no_window_is_too_small_for_a_prompt(
     assert prompt.messages[-1][0] == "user"
 
 
+def test_a_persona_for_which_there_is_no_room_leaves_no_trace() -> None:
+    prompt, _ = asked("", notes={"name": ""}, persona="0", tokens=225)
+
+    assert sum(BUNDLED(text) + MESSAGE_TOKENS for _, text in prompt.messages) + FRAME_TOKENS + prompt.max_tokens <= 225
+
+
 def test_a_prompt_takes_linear_time() -> None:
     counted = 0
 

@@ -18,7 +18,7 @@ from parley.dialogue import protocol
 from parley.dialogue.actions import Answer, Call, FirstOf, Generate, HandOff, Need, Said, Say, Step
 from parley.dialogue.responses import word
 from parley.errors import ActionFailed, GenerationBusy, GenerationFailed
-from parley.generation.citing import cited
+from parley.generation.citing import Citing, cited
 from parley.generation.guard import StreamGuard
 from parley.generation.persistence import is_substitute
 from parley.generation.prompt import compose, notes_of
@@ -184,32 +184,32 @@ class Actor:
             text=self.turn.text,
             window=self.services.window,
         )
-        completion, may_be_shared = self._completion(prompt)
+        completion, may_be_shared = self._completion(prompt, passages)
         text, citations = cited(completion, passages)
         for citation in citations:
             self.audience.cite(citation)
         return Said(Message(text, citations=citations), "generated", may_be_shared=may_be_shared)
 
-    def _completion(self, prompt: Prompt, *, again: bool = True) -> tuple[str, bool]:
+    def _completion(self, prompt: Prompt, passages: tuple[Citation, ...], *, again: bool = True) -> tuple[str, bool]:
         """The completion, guarded, and shown to the audience as it comes; and whether it may be shared.
 
         A stream that breaks off in the middle is begun once more; where nothing had come yet, the generator itself has
         tried what it could.
         """
         generator, guard = self.services.generator, StreamGuard(allowed=prompt.messages[0][1])
-        at, has_begun = 0, False
+        citing, at, has_begun = Citing(passages), 0, False
         try:
             with closing(generator.stream(prompt, patience=self._patience())) as pieces:
                 for piece in pieces:
                     has_begun = True
                     if self.audience.wants_no_more or guard.refused:
                         break
-                    if text := guard.push(piece):
+                    if text := citing.push(guard.push(piece)):
                         self.audience.write(text, at=at)
                         at += len(text)
         except GenerationFailed:
             if has_begun and again:
-                return self._completion(prompt, again=False)
+                return self._completion(prompt, passages, again=False)
             raise
         completion = guard.finish()
         if completion is None:

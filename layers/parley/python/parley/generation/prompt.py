@@ -115,16 +115,16 @@ class _Room:
         """As much of the beginning as fits."""
         if self.take(text):
             return text
-        return self._as_many(_PART.findall(text)).rstrip() + LEFT_OUT
+        return self._as_many(_PART.findall(text)).rstrip() + LEFT_OUT if self.take(LEFT_OUT) else ""
 
     def end_of(self, text: str) -> str:
         """As much of the end as fits."""
         if self.take(text):
             return text
-        return LEFT_OUT + self._as_many(reversed(_PART.findall(text)), backwards=True).lstrip()
+        parts = reversed(_PART.findall(text))
+        return LEFT_OUT + self._as_many(parts, backwards=True).lstrip() if self.take(LEFT_OUT) else ""
 
     def _as_many(self, parts: Iterable[str], *, backwards: bool = False) -> str:
-        self.take(LEFT_OUT)
         kept = []
         for part in parts:
             if not self.take(part):
@@ -138,6 +138,7 @@ def _instructions(bot: Bot, room: _Room, *, with_knowledge: bool) -> tuple[str, 
     apart = room.keep_for(INSTRUCTIONS_SHARE)
     rules = (*RULES, *(RULES_WITH_KNOWLEDGE if with_knowledge else ()), *bot.generation.rules)
     block = _block(room, "Rules:", (f"- {_one_line(rule)}" for rule in rules))
+    room.take("\n\n")
     persona = room.beginning_of(bot.generation.persona.strip())
     room.give_back(apart)
     return persona, block
