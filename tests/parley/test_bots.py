@@ -211,6 +211,10 @@ FAULTS = {
     "a reply of too many tokens": (generating("max_tokens: 4097"), "bot.yml:8: `max_tokens` must be"),
     "a temperature below zero": (generating("temperature: -0.1"), "bot.yml:8: `temperature` must be at least 0"),
     "a temperature that is no number": (generating("temperature: .nan"), "bot.yml:8: `temperature` must be"),
+    "a misspelt key": (
+        generating("passage: 3"),
+        "bot.yml:8: `generation` has no `passage`; it has history_turns, max_tokens, notes, passages, persona, rules,",
+    ),
     "a prompt of too many passages": (generating("passages: 21"), "bot.yml:8: `passages` must be at least 0 and at"),
     "a note that is no slot": (generating("notes: [size, colour]"), "bot.yml:8: `notes`: slot `colour` is not in"),
     "a rule that is no text": (generating("rules: [{never: ask}]"), "bot.yml:8: Expected `str`, got `object`"),

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parley.conversation import Citation
+from parley.channels import rasa
+from parley.conversation import Citation, Message
 from parley.generation.citing import Citing, cited
 
 HOURS = Citation("Shop", "shop.md", "Hours", "Nine to six.")
@@ -71,3 +72,11 @@ def test_only_what_may_become_a_mark_is_held_back() -> None:
         " [1]. Five",
         " euros",
     ]
+
+
+def test_a_channel_that_shows_no_citations_shows_no_marks() -> None:
+    cites, cites_nothing = Message("From nine to six [1].", citations=(HOURS,)), Message("Say `a[1]` or a[1].")
+
+    bubbles = rasa.render_messages("ada", [cites, cites_nothing])
+
+    assert [bubble["text"] for bubble in bubbles] == ["From nine to six.", "Say `a[1]` or a[1]."]

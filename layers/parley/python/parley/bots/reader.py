@@ -4,6 +4,7 @@ Knows the two formats; knows no model and no policy: rules and stories are given
 takes is taken; what nothing here acts on is noted, and what cannot work is a fault.
 """
 
+import dataclasses
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,12 +72,20 @@ def _settings(source: BotSource, folder: Path, faults: Faults) -> BotSettings | 
     said = {key: placed.value for key, placed in source.settings.items()}
     name = _UNFIT.sub("-", folder.resolve().name.lower()).strip("-_")[:64] or "bot"
     try:
-        return msgspec.convert({"name": name, **said}, BotSettings)
+        settings = msgspec.convert({"name": name, **said}, BotSettings)
     except msgspec.ValidationError as error:
         named = re.search(r"\$\.(\w+)|unknown field `(.+)`", str(error))
         placed = source.settings.get(named[1] or named[2]) if named else None
         faults.add(placed.place if placed else f"{SETTINGS}:1", str(error))
         return None
+    for section, value in (("generation", settings.generation), ("handoff", settings.handoff)):
+        known = {field.name for field in dataclasses.fields(value)}
+        for key in said.get(section, {}):
+            if key not in known:
+                faults.add(
+                    source.settings[section].place, f"`{section}` has no `{key}`; it has {', '.join(sorted(known))}"
+                )
+    return settings
 
 
 def _bot(

@@ -14,6 +14,7 @@ from parley.bots.bot import Bot
 from parley.channels.http import MessageText
 from parley.conversation import Message, RecordedTurn, Session, Understanding
 from parley.dialogue import protocol
+from parley.generation.citing import without_marks
 
 CHANNEL = "rest"
 LONGEST_SENDER = 255
@@ -51,8 +52,8 @@ def render_messages(sender: str, messages: Sequence[Message]) -> list[dict[str, 
 
 def _bubble(sender: str, message: Message) -> dict[str, Any]:
     body: dict[str, Any] = {"recipient_id": sender}
-    if message.text:
-        body["text"] = message.text
+    if message.text:  # the channel has no place for citations, to which marks would lead
+        body["text"] = without_marks(message.text) if message.citations else message.text
     if message.buttons:
         body["buttons"] = [{"title": button.title, "payload": button.payload} for button in message.buttons]
     more = {"image": message.image, "attachment": message.attachment, "custom": message.custom}

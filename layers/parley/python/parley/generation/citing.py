@@ -27,6 +27,11 @@ def cited(completion: str, passages: Sequence[Citation]) -> tuple[str, tuple[Cit
     return text.rstrip(), citing.citations
 
 
+def without_marks(text: str) -> str:
+    """The text as it is for whoever does not see its citations."""
+    return cited(text, ())[0]
+
+
 class Citing:
     """Numbers the marks of a completion anew, while it is being written."""
 

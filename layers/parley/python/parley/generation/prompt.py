@@ -12,6 +12,7 @@ from typing import Any
 
 from parley.bots.bot import Bot
 from parley.conversation import Citation, RecordedTurn
+from parley.generation.citing import without_marks
 from parley.ports import Prompt, Window
 
 Count = Callable[[str], int]  # how many tokens a text is
@@ -39,7 +40,6 @@ RULES_WITH_KNOWLEDGE = (
 
 _SENTENCE_END = re.compile(r"(?<=[.!?…。！？])\s+|(?<=[。！？])")
 _PART = re.compile(r"\s+|\S{1,16}")
-_MARK = re.compile(r"\s?\[\d{1,2}(?:\s*,\s*\d{1,2})*\](?!\()")
 _FORGED = re.compile(r"[#*_>\s-]*(?:(?:knowledge|about the person)[*_\s]*:|\[\s*\d+\s*\])", re.IGNORECASE)
 # What a server that renders messages into one text would take for a special token.
 _SPECIAL = re.compile(
@@ -202,7 +202,7 @@ def _latest(room: _Room, turns: Sequence[Sequence[tuple[str, str]]]) -> tuple[li
 def _messages_of(turn: RecordedTurn) -> tuple[tuple[str, str], ...]:
     """What was said in a turn. The marks of its knowledge are gone, because they would name passages of another."""
     replied = "\n".join(message.text for message in turn.reply.messages if message.text)
-    said = (("user", _harmless(turn.message.strip())), ("assistant", _harmless(_MARK.sub("", replied).strip())))
+    said = (("user", _harmless(turn.message.strip())), ("assistant", _harmless(without_marks(replied).strip())))
     return tuple((role, words) for role, words in said if words)
 
 
