@@ -1,8 +1,8 @@
 """The CDK app: one stage of Parley, as two or three stacks.
 
     state ◀── chat            conversations, and the functions that hold them
-      ▲
-      └────── generation      the language model; a laptop has none in CDK
+      ▲        └────▶ cluster the language model on machines of its own, if it is too large for one
+      └────── generation      the language model behind SageMaker; a laptop has none in CDK
 
 The only reader of the context:
     stage            local, dev or prod
@@ -23,8 +23,9 @@ import aws_cdk as cdk
 from cdk_nag import AwsSolutionsChecks
 
 from infra.chat_stack import ChatStack
+from infra.cluster_stack import ClusterStack
 from infra.generation_stack import GenerationStack
-from infra.generators import GENERATORS, EndpointSize
+from infra.generators import GENERATORS, ClusterSize, EndpointSize
 from infra.packaging import ROOT, Build, bot_name
 from infra.stage import STAGES, Stage
 from infra.state_stack import StateStack
@@ -39,12 +40,14 @@ def parley(app: cdk.App) -> None:
     build = Build(Path(app.node.get_context("layers")), {bot_name(path): path for path in bundles})
 
     state = StateStack(app, f"Parley-{stage.name}-State", stage=stage, **_options(stage))
+    cluster = _cluster(app, stage, state)
     ChatStack(
         app,
         f"Parley-{stage.name}-Chat",
         stage=stage,
         build=build,
         state=state,
+        cluster=cluster.reach if cluster else None,
         local_aws=app.node.get_context("aws_url") if stage.name == "local" else None,
         local_settings=_local_settings(app, build) if stage.name == "local" else {},
         **_options(stage),
@@ -56,6 +59,13 @@ def parley(app: cdk.App) -> None:
     cdk.Tags.of(app).add("app", "parley")
     cdk.Tags.of(app).add("stage", stage.name)
     cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+
+
+def _cluster(app: cdk.App, stage: Stage, state: StateStack) -> ClusterStack | None:
+    if not isinstance(stage.generator, ClusterSize):
+        return None
+    name, size = f"Parley-{stage.name}-Cluster", stage.generator
+    return ClusterStack(app, name, stage=stage, size=size, alarms=state.alarms, **_options(stage))
 
 
 def _with_generators(stage: Stage, app: cdk.App) -> Stage:

@@ -20,6 +20,7 @@ from aws_cdk import aws_s3_assets as s3_assets
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from infra.cluster_stack import Reach
 from infra.doors import HttpDoor, SocketDoor
 from infra.functions import function_of
 from infra.generators import EndpointSize
@@ -47,12 +48,15 @@ class ChatStack(Stack):
         stage: Stage,
         build: Build,
         state: StateStack,
+        cluster: Reach | None,
         local_aws: str | None,
         local_settings: Mapping[str, str],
         **kwargs: Any,
     ) -> None:
         super().__init__(scope, id, **kwargs)
         self._stage = stage
+        self._cluster = cluster
+        network = cluster.network if cluster else None
         # The turns of one conversation are one group, so they stay in order. One that waits has a delay of its own,
         # which SQS grants only where there is no order.
         turns = TurnQueue(self, "Turns", stage=stage, in_order=True, tries=_TRIES)
@@ -70,8 +74,17 @@ class ChatStack(Stack):
             layers=[*light, encoder],
             environment=settings,
             snap_start=stage.snap_start,
+            network=network,
         )
-        worker = function_of(self, "Worker", stage.worker, stage=stage, layers=[*light, encoder], environment=settings)
+        worker = function_of(
+            self,
+            "Worker",
+            stage.worker,
+            stage=stage,
+            layers=[*light, encoder],
+            environment=settings,
+            network=network,
+        )
         socket = function_of(self, "Socket", stage.socket, stage=stage, layers=light, environment=settings)
         web = function_of(self, "Web", stage.web, stage=stage, environment={"SOCKET_ADDRESS": live.address})
 
@@ -173,13 +186,18 @@ class ChatStack(Stack):
     def _generator(self) -> dict[str, str]:
         """How the functions reach the language model."""
         stage = self._stage
-        settings = {"GENERATOR_ENDPOINT": stage.generator_endpoint}
-        if isinstance(stage.generator, EndpointSize):
-            settings["GENERATOR_CONTEXT_TOKENS"] = str(stage.generator.model.context_tokens)
-            if stage.generator.sleeps:
-                settings["GENERATOR_COMPONENT"] = stage.generator_endpoint
-        if stage.second_generator is not None:
-            settings["GENERATOR_SECOND_ENDPOINT"] = stage.second_endpoint
+        settings: dict[str, str] = {}
+        if self._cluster:
+            settings |= {"GENERATOR_BACKEND": "openai", "GENERATOR_URL": self._cluster.url}
+            settings |= {"GENERATOR_MODEL": self._cluster.model}
+        else:
+            settings |= {"GENERATOR_ENDPOINT": stage.generator_endpoint}
+        if stage.generator:
+            settings |= {"GENERATOR_CONTEXT_TOKENS": str(stage.generator.model.context_tokens)}
+        if isinstance(stage.generator, EndpointSize) and stage.generator.sleeps:
+            settings |= {"GENERATOR_COMPONENT": stage.generator_endpoint}
+        if stage.second_generator:
+            settings |= {"GENERATOR_SECOND_ENDPOINT": stage.second_endpoint}
         return settings
 
     def _addresses(self, turns: TurnQueue, waiting: TurnQueue, live: SocketDoor) -> dict[str, str]:
@@ -212,7 +230,10 @@ class ChatStack(Stack):
     def _grant_generating(self, grantee: lambda_.Function) -> None:
         """Call the stage's endpoints, of which a laptop has one, in name only."""
         stage = self._stage
-        kinds = [("endpoint", name) for name in stage.endpoints or [stage.generator_endpoint]]
+        names = [*stage.endpoints] if stage.generator else [stage.generator_endpoint]
+        if not names:
+            return  # a cluster asks for no permission: who is in its network may
+        kinds = [("endpoint", name) for name in names]
         kinds += [("inference-component", name) for name, size in stage.endpoints.items() if size.sleeps]
         arns = [self.format_arn(service="sagemaker", resource=kind, resource_name=name) for kind, name in kinds]
         iam.Grant.add_to_principal(

@@ -8,6 +8,7 @@ from aws_cdk import Duration
 from aws_cdk import aws_apigatewayv2 as apigw
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
@@ -73,6 +74,19 @@ class Alarms(Construct):
             api.metric("ExecutionError", period=_FIVE_MINUTES, statistic="sum"),
             at_least=5,
             meaning="The WebSocket API cannot hand on what clients send.",
+        )
+
+    def on_machine(self, name: str, machine: ec2.Instance) -> None:
+        """A machine that a model is spread over fails AWS's own checks of it."""
+        metric = cloudwatch.Metric(
+            namespace="AWS/EC2",
+            metric_name="StatusCheckFailed",
+            dimensions_map={"InstanceId": machine.instance_id},
+            statistic="max",
+            period=Duration.minutes(1),
+        )
+        self.when(
+            f"{name}Fails", metric, at_least=1, meaning=f"The machine {name} fails, and the model with it.", periods=2
         )
 
     def when(

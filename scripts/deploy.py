@@ -5,13 +5,19 @@
 
 Builds what Lambda runs, then hands over to the unmodified CDK CLI, which asks before it widens any permission. The
 account must have been bootstrapped once: npx cdk bootstrap. `synth` needs neither an account nor credentials.
+
+To try another language model than the stage's own, name one of infra/generators.py in the environment:
+PARLEY_GENERATOR, and PARLEY_SECOND_GENERATOR for a smaller one beside it. What shall stay belongs into infra/stage.py.
 """
 
 import argparse
+import os
 import subprocess
 
 from build import build, node_environment
 from steps import PARLEY, ROOT, Stop, finish
+
+GENERATOR_VARIABLES = {"PARLEY_GENERATOR": "generator", "PARLEY_SECOND_GENERATOR": "second"}
 
 
 def main() -> None:
@@ -25,7 +31,10 @@ def main() -> None:
     output = PARLEY / "cdk" / arguments.stage
     how = ("--all",) if arguments.command == "deploy" else ("--quiet",)
     cdk = (ROOT / "node_modules" / ".bin" / "cdk", arguments.command, *how, "--output", output)
-    told = ("-c", f"stage={arguments.stage}", *built.context)
+    told = ["-c", f"stage={arguments.stage}", *built.context]
+    for variable, name in GENERATOR_VARIABLES.items():
+        if chosen := os.environ.get(variable):
+            told += ["-c", f"{name}={chosen}"]
     # In the terminal's own hands, for CDK asks questions.
     if subprocess.run([*cdk, *told], cwd=ROOT, env=node_environment(), check=False).returncode != 0:
         raise Stop(f"cdk {arguments.command} failed.")

@@ -232,7 +232,7 @@ def test_the_workers_pace_is_kept_to_the_places_of_the_endpoint(stack_of: StackO
 
 @pytest.fixture(scope="session")
 def asleep(stack_of: StackOf) -> Template:
-    return stack_of("dev", generator="small-asleep")
+    return stack_of("prod", generator="small-asleep")
 
 
 def test_who_sleeps_may_shrink_to_nothing(asleep: Template) -> None:

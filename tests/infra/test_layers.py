@@ -52,6 +52,29 @@ def test_a_function_imports_with_nothing_but_its_layers(layers: Path, function: 
     assert alone.returncode == 0, alone.stderr
 
 
+@pytest.mark.parametrize(
+    ("layer", "module"),
+    [
+        ("tensorflow_serving", "parley.adapters.tensorflow_serving"),
+        ("chat_template", "parley.generation.template"),
+    ],
+)
+def test_what_only_some_generators_need_is_in_a_layer_of_its_own(layers: Path, layer: str, module: str) -> None:
+    without = _import(module, layers / "dependencies" / "python")
+    with_it = _import(module, layers / "dependencies" / "python", layers / layer / "python")
+
+    assert "ModuleNotFoundError" in without
+    assert with_it == ""
+
+
+def _import(module: str, *layers: Path) -> str:
+    """What Python complains of when it imports `module` with nothing but some layers."""
+    paths = [str(path) for path in (*layers, ROOT / "layers" / "parley" / "python")]
+    script = f"import sys; sys.path[:0] = {paths}; import {module}"
+    command = [sys.executable, "-I", "-S", "-B", "-c", script]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stderr
+
+
 def test_the_layer_knows_every_service_that_the_package_calls() -> None:
     sources = (ROOT / "layers" / "parley" / "python").rglob("*.py")
 
