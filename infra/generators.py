@@ -67,7 +67,7 @@ class ClusterSize:
 
 
 # 16 requests at once on an L4, and three quarters of them as the load to keep to, are estimates until
-# scripts/evaluate_generator.py has measured the model on the instance; GENERATION.md says how.
+# scripts/bench_endpoint.py has measured the model on the instance; GENERATION.md says how.
 _AT_ONCE_ON_AN_L4 = 16
 _BUSY_ON_AN_L4 = 12
 
