@@ -59,6 +59,10 @@ lock: ## resolve the requirements*.in files again (needs uv)
 		--no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command 'make lock' \
 		--constraint requirements.lock --override layers/dependencies/left-out.txt \
 		--upgrade -o layers/dependencies/requirements.lock
+	for layer in tensorflow_serving chat_template; do uv pip compile layers/$$layer/requirements.in --universal \
+		--generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-annotate \
+		--custom-compile-command 'make lock' --constraint requirements.lock \
+		--upgrade -o layers/$$layer/requirements.lock || exit 1; done
 
 clean: ## remove what set-up and the build made
 	rm -rf .venv node_modules .parley cdk.out

@@ -1,8 +1,11 @@
-"""Build the Lambda layers that are not in the repository as they stand: `dependencies` and `encoder`.
+"""Build the Lambda layers that are not in the repository as they stand.
 
     python scripts/build_layers.py --target local|lambda
 
-The layer `encoder` also carries the tokenizer of the generator, with which prompts are counted.
+    dependencies          what every function imports
+    encoder               the encoder; the tokenizer with which prompts are counted, and the chat template beside it
+    tensorflow_serving    gRPC, and
+    chat_template         Jinja: each only for functions whose generator needs it
 
 `local` is for the interpreter this runs under, which is also the one the local AWS runs functions with; `lambda` is for
 python3.13 on x86_64, from wheels alone, on any machine. What no function uses at run time is left out. Prints what each
@@ -18,19 +21,21 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from steps import PARLEY, ROOT, Step, Stop, finish, run
 
-SOURCES = ROOT / "layers" / "dependencies"
-LOCK = SOURCES / "requirements.lock"
+SOURCES = ROOT / "layers"
 ENCODER = ROOT / "models" / "encoder"
 ENCODER_FILES = ("model.onnx", "tokenizer.json", "config.json")
 TOKENIZER = ROOT / "models" / "generator" / "artefact" / "tokenizer.json"
+CHAT_TEMPLATE_FILES = ("chat_template.jinja", "tokenizer_config.json")
 PACKAGE = ROOT / "layers" / "parley"
 
 BUDGET_MB = 150  # a cold start reads what it imports from here
-LIMIT_MB = 250  # Lambda's own, unpacked: what a tokenizer keeps to, which is read when first a prompt is counted
+LIMIT_MB = 250  # Lambda's own, unpacked: what the rest keeps to: a tokenizer, which is read when first a prompt is
+# counted, and the layers that few functions have
 
 # Every AWS service that a function calls: botocore carries the models of 400 others.
 AWS_SERVICES = (
@@ -70,8 +75,9 @@ NOT_AT_RUN_TIME = (
     "pydantic/mypy.py",
 )
 
-# Proof that nothing needed was left out: run with the layer alone on the path.
-_PROOF = f"""
+# Proof that nothing needed was left out, for each layer of packages: run with the layer alone on the path.
+_PROOFS = {
+    "dependencies": f"""
 import aws_lambda_powertools.event_handler, aws_lambda_powertools.event_handler.openapi.params
 import aws_lambda_powertools.logging, aws_lambda_powertools.metrics, aws_lambda_powertools.utilities.batch
 import boto3, msgspec, numpy.typing, onnxruntime, phonenumbers, pydantic, pynamodb.models, pynamodb.transactions
@@ -82,7 +88,16 @@ tokenizers.Tokenizer.from_file({str(ENCODER / "tokenizer.json")!r}).encode("hell
 model = onnxruntime.InferenceSession({str(ENCODER / "model.onnx")!r}, providers=["CPUExecutionProvider"])
 tokens = numpy.ones((1, 3), numpy.int64)
 model.run(None, {{"input_ids": tokens, "attention_mask": tokens}})
-"""
+""",
+    "tensorflow_serving": """
+import grpc, google.protobuf.message_factory
+grpc.insecure_channel("dns:///localhost:1").close()
+""",
+    "chat_template": """
+import jinja2.ext, jinja2.sandbox
+assert jinja2.sandbox.ImmutableSandboxedEnvironment().from_string("{{ 1 }}").render() == "1"
+""",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,15 +127,20 @@ def build_layers(target: Target, step: Step, encoder: Path = ENCODER, tokenizer:
         Stop: a build failed, what came of it does not import, or it weighs more than the budget
     """
     layers = PARLEY / "layers" / target.name
-    made_from = (LOCK.read_bytes(), Path(__file__).read_bytes(), str(target).encode(), sys.version.encode())
-    _keep(layers / "dependencies", made_from, lambda folder: _dependencies(folder, target, step))
+    for name in _PROOFS:
+        lock = (SOURCES / name / "requirements.lock").read_bytes()
+        made_from = (lock, Path(__file__).read_bytes(), str(target).encode(), sys.version.encode())
+        _keep(layers / name, made_from, partial(_packages, name, target, step))
     files = {f"encoder/{name}": (encoder / name).read_bytes() for name in ENCODER_FILES}
-    files["tokenizer/tokenizer.json"] = tokenizer.read_bytes()
+    files[f"tokenizer/{TOKENIZER.name}"] = tokenizer.read_bytes()
+    beside = [tokenizer.with_name(name) for name in CHAT_TEMPLATE_FILES]
+    files |= {f"tokenizer/{file.name}": file.read_bytes() for file in beside if file.is_file()}
     _keep(layers / "encoder", files.values(), lambda folder: _models(folder, files))
     encoder_mb, tokenizer_mb = (megabytes(layers / "encoder" / name) for name in ("encoder", "tokenizer"))
     weights = {"dependencies": megabytes(layers / "dependencies"), "encoder": encoder_mb, "parley": megabytes(PACKAGE)}
     check_budget(weights)
-    check_budget(weights | {"tokenizer": tokenizer_mb}, LIMIT_MB)
+    seldom = {name: megabytes(layers / name) for name in ("tensorflow_serving", "chat_template")}
+    check_budget(weights | seldom | {"tokenizer": tokenizer_mb}, LIMIT_MB)
     step.say(", ".join(f"{name} {weight:.0f} MB" for name, weight in weights.items()))
     return layers
 
@@ -173,7 +193,7 @@ def _models(folder: Path, files: Mapping[str, bytes]) -> None:
         (folder / name).write_bytes(content)
 
 
-def _dependencies(folder: Path, target: Target, step: Step) -> None:
+def _packages(name: str, target: Target, step: Step, folder: Path) -> None:
     python = folder / "python"
     pip = [
         sys.executable,
@@ -185,7 +205,8 @@ def _dependencies(folder: Path, target: Target, step: Step) -> None:
         "--only-binary=:all:",
         "--require-hashes",
     ]
-    run([*pip, *target.pip_options, "--target", python, "-r", LOCK], log=f"layers-{target.name}", step=step)
+    lock = SOURCES / name / "requirements.lock"
+    run([*pip, *target.pip_options, "--target", python, "-r", lock], log=f"layers-{target.name}", step=step)
     _strip(python)
     if target.python is None:
         step.tell(
@@ -193,7 +214,7 @@ def _dependencies(folder: Path, target: Target, step: Step) -> None:
         )
     else:
         step.say("proof by import")
-        _prove(python, target.python)
+        _prove(name, python, target.python)
         _compile(python, target.python)
     for name, weight in packages_mb(python).items():
         if weight >= 1:
@@ -204,7 +225,7 @@ def _strip(python: Path) -> None:
     for pattern in NOT_AT_RUN_TIME:
         for path in list(python.glob(pattern)):
             _remove(path)
-    for path in (python / "botocore" / "data").iterdir():
+    for path in python.glob("botocore/data/*"):
         if path.is_dir() and path.name not in AWS_SERVICES:
             _remove(path)
 
@@ -216,12 +237,12 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _prove(python: Path, interpreter: Path) -> None:
-    script = f"import sys; sys.path.insert(0, {str(python)!r}); {_PROOF}"
+def _prove(name: str, python: Path, interpreter: Path) -> None:
+    script = f"import sys; sys.path.insert(0, {str(python)!r}); {_PROOFS[name]}"
     # -S leaves out site-packages, -I the rest of the environment, -B writes nothing beside the sources.
     proof = subprocess.run([interpreter, "-I", "-S", "-B", "-c", script], capture_output=True, text=True, check=False)
     if proof.returncode != 0:
-        raise Stop(f"The layer does not import: {proof.stderr.strip().splitlines()[-1]}")
+        raise Stop(f"The layer {name} does not import: {proof.stderr.strip().splitlines()[-1]}")
 
 
 def _compile(python: Path, interpreter: Path) -> None:

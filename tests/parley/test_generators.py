@@ -37,7 +37,7 @@ def test_the_backend_that_is_named_is_the_one(name: str, settings: dict[str, str
 
 def test_a_template_that_is_not_there_is_said_at_the_start() -> None:
     with pytest.raises(BadSettings, match="GENERATOR_TEMPLATE"):
-        generator_from(backend("torchserve", url="http://h", model="m", template="/nowhere.jinja"), PATIENCE)
+        generator_from(backend("torchserve", url="http://h", model="m", template="/nowhere"), PATIENCE)
 
 
 def test_a_key_that_cannot_be_read_now_makes_the_generator_busy(monkeypatch: pytest.MonkeyPatch) -> None:

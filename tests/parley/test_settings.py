@@ -41,7 +41,7 @@ def test_sagemaker_is_the_generator_of_those_who_name_none() -> None:
         ("tensorflow_serving", {"url": "grpc://10.0.0.7:8500"}),
         ("tensorflow_serving", {"url": "grpcs://tf.example:443", "input": "text", "output": "reply"}),
         ("torchserve", {"url": "http://ts.internal:8080", "model": "llm", "body": "text"}),
-        ("ray_serve", {"url": "http://ray.internal:8000/app", "template": "/opt/chat_template.jinja"}),
+        ("ray_serve", {"url": "http://ray.internal:8000/app", "template": "/opt/tokenizer"}),
     ],
 )
 def test_every_backend_can_be_configured(name: str, settings: dict[str, str]) -> None:

@@ -15,6 +15,15 @@ MB = 1_000_000
 FILES = ("model.onnx", "tokenizer.json", "config.json")
 
 
+def without_packages(monkeypatch: pytest.MonkeyPatch, megabytes: int = 0) -> None:
+    """Builds no layer of packages; the one of every function weighs so much."""
+
+    def make(name: str, target: build_layers.Target, step: Step, folder: Path) -> None:
+        (folder / "rest").write_bytes(bytes(megabytes * MB if name == "dependencies" else 0))
+
+    monkeypatch.setattr(build_layers, "_packages", make)
+
+
 @pytest.fixture
 def encoder(tmp_path: Path) -> Path:
     """The folder of an encoder of a bot's own."""
@@ -48,7 +57,7 @@ def test_layer_and_bots_are_made_with_the_encoder_that_is_named(
     for module in (build, build_layers):
         monkeypatch.setattr(module, "run", run)
     monkeypatch.setattr(build_layers, "PARLEY", tmp_path / "built")
-    monkeypatch.setattr(build_layers, "_dependencies", lambda *_: None)
+    without_packages(monkeypatch)
     monkeypatch.setenv("PARLEY_ENCODER", str(encoder))
 
     built = build.build("local")
@@ -65,7 +74,7 @@ def test_another_encoder_takes_the_place_of_the_one_before(
     encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(build_layers, "PARLEY", tmp_path / "built")
-    monkeypatch.setattr(build_layers, "_dependencies", lambda *_: None)
+    without_packages(monkeypatch)
     with Step("layers") as step:
         build_layers.build_layers(build_layers.target("local"), step, encoder)
         (encoder / "model.onnx").write_text("tuned again")
@@ -94,25 +103,27 @@ def test_what_is_no_tokenizer_is_refused(tmp_path: Path) -> None:
             chosen_tokenizer({"PARLEY_TOKENIZER": str(named)})
 
 
-def test_the_tokenizer_travels_with_the_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_tokenizer_travels_with_the_encoder_and_takes_its_chat_template_along(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(build_layers, "PARLEY", tmp_path)
-    monkeypatch.setattr(build_layers, "_dependencies", lambda *_: None)
+    without_packages(monkeypatch)
     own = tmp_path / "own.json"
     own.write_text("my own")
+    own.with_name("chat_template.jinja").write_text("my template")
 
     with Step("layers") as step:
         layers = build_layers.build_layers(build_layers.target("local"), step, tokenizer=own)
 
     assert (layers / "encoder/tokenizer/tokenizer.json").read_text() == "my own"
+    assert (layers / "encoder/tokenizer/chat_template.jinja").read_text() == "my template"
 
 
 def test_another_models_tokenizer_may_go_beyond_the_budget_but_not_beyond_lambdas_limit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(build_layers, "PARLEY", tmp_path)
-    monkeypatch.setattr(
-        build_layers, "_dependencies", lambda folder, *_: (folder / "rest").write_bytes(bytes(110 * MB))
-    )
+    without_packages(monkeypatch, megabytes=110)
     own = tmp_path / "own.json"
 
     with Step("layers") as step:

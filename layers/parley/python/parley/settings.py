@@ -51,7 +51,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     generator_url: str = ""  # of any other backend
     generator_model: str = ""  # what that backend calls it
     generator_key_secret: str = ""  # a name or an ARN in Secrets Manager; sent as a bearer token
-    generator_template: str = ""  # the model's chat template, a file, for backends that take one string
+    generator_template: str = ""  # the folder with the model's chat template, for backends that take one string
     generator_body: Literal["prompt", "text"] = "prompt"  # what is posted to TorchServe and Ray Serve
     generator_input: str = "input_text"  # the names of TensorFlow Serving's two tensors
     generator_output: str = "output_text"

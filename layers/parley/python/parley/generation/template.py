@@ -1,6 +1,6 @@
 """A model's own chat template, rendered as transformers renders it.
 
-Pure, but for reading the file once. Imported only where a template is named: it needs
+Pure, but for reading the files once. Imported only where a template is named: it needs
 jinja2, which comes in the layer `chat_template`. A template comes with a model from
 somebody else, so it runs in a sandbox. Source: `apply_chat_template` and "Writing a
 chat template" in transformers' documentation.
@@ -20,27 +20,27 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from parley.errors import BadSettings, GenerationFailed
 
-_CONFIG = "tokenizer_config.json"
+_TEMPLATE, _CONFIG = "chat_template.jinja", "tokenizer_config.json"
 _SPECIAL_TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 
 
 class ChatTemplate:
-    """`transcript.Form` by the template in a Jinja file or a tokenizer_config.json.
+    """`transcript.Form` by the template in a model's folder.
 
-    The special tokens are those of the tokenizer_config.json in the same folder, if there is one.
+    It is chat_template.jinja or, where older models have it, in tokenizer_config.json, which also names the tokens.
 
     Raises:
-        BadSettings: there is no template in the file, or it is none.
+        BadSettings: there is no template in the folder, or it is none.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, folder: Path) -> None:
         try:
-            config = _config(path if path.suffix == ".json" else path.with_name(_CONFIG))
-            source = _source(config) if path.suffix == ".json" else path.read_text(encoding="utf-8")
+            config, template = _config(folder / _CONFIG), folder / _TEMPLATE
+            source = template.read_text(encoding="utf-8") if template.is_file() else _source(config)
             self._template = _environment().from_string(source)
             self._tokens = {name: _token(config[name]) for name in _SPECIAL_TOKENS if config.get(name)}
         except (OSError, ValueError, LookupError, TypeError, AttributeError, TemplateError) as error:
-            raise BadSettings(f"GENERATOR_TEMPLATE: no chat template can be read from {path}") from error
+            raise BadSettings(f"GENERATOR_TEMPLATE: no chat template can be read from {folder}") from error
 
     @property
     def stop(self) -> str:
