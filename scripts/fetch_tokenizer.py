@@ -2,10 +2,10 @@
 
     PARLEY_TOKENIZER=$(python scripts/fetch_tokenizer.py Qwen/Qwen2.5-7B-Instruct-AWQ) make deploy
 
-Writes .parley/tokenizers/OWNER--NAME/tokenizer.json and prints its path, which the build puts into a layer. What has
-been fetched before is not fetched again. HF_TOKEN in the environment opens models whose licence must be accepted first;
-HF_ENDPOINT names a mirror. Without a network, copy the file of that name from the model's folder, and name it in
-PARLEY_TOKENIZER.
+Writes .parley/tokenizers/OWNER--NAME/tokenizer.json and prints its path, which the build puts into a layer; with it
+goes the chat template, where the model has one. What has been fetched before is not fetched again. HF_TOKEN in the
+environment opens models whose licence must be accepted first; HF_ENDPOINT names a mirror. Without a network, copy the
+file of that name from the model's folder, and name it in PARLEY_TOKENIZER.
 """
 
 import argparse
@@ -16,6 +16,8 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 from tokenizers import Tokenizer
 
@@ -23,6 +25,7 @@ from steps import PARLEY, Stop, finish
 
 HUB = "https://huggingface.co"
 TOKENIZERS = PARLEY / "tokenizers"
+_BESIDE = ("chat_template.jinja", "tokenizer_config.json")  # scripts/build_layers.py takes them along
 _MODEL = re.compile(r"[\w.-]+/[\w.-]+")
 _UNFIT = re.compile(r"[^\w.-]")
 _TIMEOUT_SECONDS = 30
@@ -40,28 +43,37 @@ def fetched(model: str, revision: str, environment: Mapping[str, str], into: Pat
     name = _UNFIT.sub("-", model.replace("/", "--") + ("" if revision == "main" else f"--{revision}"))
     file = into / name / "tokenizer.json"
     if not file.is_file():
-        content = _read(
-            f"{environment.get('HF_ENDPOINT') or HUB}/{model}/resolve/{revision}/tokenizer.json", environment
-        )
+        folder = f"{environment.get('HF_ENDPOINT') or HUB}/{model}/resolve/{revision}"
+        content = _read(f"{folder}/{file.name}", environment)
+        if content is None:
+            raise Stop(f"There is no {folder}/{file.name}: the model's name may be wrong, or it has none.")
         try:
             Tokenizer.from_buffer(content)
         except Exception as error:  # tokenizers raises bare Exception
             raise Stop(f"What the hub has as tokenizer of {model} is none: {error}.") from error
         file.parent.mkdir(parents=True, exist_ok=True)
+        for name in _BESIDE:
+            if (beside := _read(f"{folder}/{name}", environment)) is not None:
+                file.with_name(name).write_bytes(beside)
         unfinished = file.with_suffix(".unfinished")
         unfinished.write_bytes(content)
         unfinished.rename(file)
     return file
 
 
-def _read(url: str, environment: Mapping[str, str]) -> bytes:
+def _read(url: str, environment: Mapping[str, str]) -> bytes | None:
+    """The file's content; None if there is no such file."""
     token = environment.get("HF_TOKEN")
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})
     try:
-        with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:
+        with urllib.request.build_opener(_Redirects).open(request, timeout=_TIMEOUT_SECONDS) as answer:
             content = bytes(answer.read(_MOST_BYTES + 1))
     except urllib.error.HTTPError as error:
-        raise Stop(_meaning(error.code, url)) from error
+        if error.code == 404:
+            return None
+        if error.code in (401, 403):
+            raise Stop(f"{url} is not open to all: accept the model's licence on the hub, and set HF_TOKEN.") from error
+        raise Stop(f"The hub answered {error.code} to {url}.") from error
     except (OSError, http.client.HTTPException) as error:
         raise Stop(
             f"The hub cannot be reached ({error}). Copy tokenizer.json from the model's folder, and name it in "
@@ -72,12 +84,15 @@ def _read(url: str, environment: Mapping[str, str]) -> bytes:
     return content
 
 
-def _meaning(status: int, url: str) -> str:
-    if status in (401, 403):
-        return f"{url} is not open to everybody: accept the model's licence on the hub, and set HF_TOKEN."
-    if status == 404:
-        return f"There is no {url}: the model's name may be wrong, or it has no tokenizer.json."
-    return f"The hub answered {status} to {url}."
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows to other hosts, which keep the hub's large files, but takes no token there."""
+
+    def redirect_request(self, req: urllib.request.Request, *rest: Any) -> urllib.request.Request | None:
+        """See `HTTPRedirectHandler.redirect_request`."""
+        following = super().redirect_request(req, *rest)
+        if following is not None and urlsplit(following.full_url).netloc != urlsplit(req.full_url).netloc:
+            following.remove_header("Authorization")
+        return following
 
 
 def main() -> None:

@@ -16,10 +16,23 @@ class Hub(BaseHTTPRequestHandler):
     """Has one model for everybody, one behind a token, and one whose tokenizer is none."""
 
     asked: list[str]
+    server: ThreadingHTTPServer
 
     def do_GET(self) -> None:
         self.asked.append(self.path)
-        match self.path.split("/")[2], self.headers.get("Authorization"):
+        model = self.path.split("/")[2]
+        if model in ("moved", "away"):
+            self.send_response(307)
+            host = "localhost" if model == "away" else "127.0.0.1"
+            self.send_header("Location", f"http://{host}:{self.server.server_port}{self.path.replace(model, 'gated')}")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        match model, self.headers.get("Authorization"):
+            case ("open", _) if self.path.endswith("/tokenizer_config.json"):
+                self._answer(200, b"{}")
+            case _ if not self.path.endswith("/tokenizer.json"):
+                self._answer(404, b"not found")
             case ("open", _) | ("gated", "Bearer mine"):
                 self._answer(200, TOKENIZER.read_bytes())
             case "gated", _:
@@ -55,7 +68,13 @@ def test_a_tokenizer_is_fetched_once(hub: dict[str, str], tmp_path: Path) -> Non
 
     assert first == again == tmp_path / "some--open/tokenizer.json"
     assert first.read_bytes() == TOKENIZER.read_bytes()
-    assert Hub.asked == ["/some/open/resolve/main/tokenizer.json"]
+    assert Hub.asked.count("/some/open/resolve/main/tokenizer.json") == 1
+
+
+def test_the_chat_template_comes_along_where_the_model_has_one(hub: dict[str, str], tmp_path: Path) -> None:
+    file = fetched("some/open", "main", hub, tmp_path)
+
+    assert {each.name for each in file.parent.iterdir()} == {"tokenizer.json", "tokenizer_config.json"}
 
 
 def test_another_revision_is_another_tokenizer(hub: dict[str, str], tmp_path: Path) -> None:
@@ -67,6 +86,14 @@ def test_a_token_opens_what_is_not_for_everybody(hub: dict[str, str], tmp_path: 
         fetched("some/gated", "main", hub, tmp_path)
 
     assert fetched("some/gated", "main", {**hub, "HF_TOKEN": "mine"}, tmp_path).is_file()
+
+
+def test_a_token_follows_within_the_hub_and_not_to_other_hosts(hub: dict[str, str], tmp_path: Path) -> None:
+    environment = {**hub, "HF_TOKEN": "mine"}
+
+    assert fetched("some/moved", "main", environment, tmp_path).is_file()
+    with pytest.raises(Stop, match="set HF_TOKEN"):
+        fetched("some/away", "main", environment, tmp_path)
 
 
 @pytest.mark.parametrize(
