@@ -6,7 +6,8 @@
 
 The only reader of the context:
     stage            local, dev or prod
-    generator        another language model than the stage's own, by its name in infra/generators.py; optional
+    generator        another language model than the stage's own: its name in infra/generators.py or, for one that is
+                     there already, the fields of `Elsewhere` in that file, as JSON; optional
     second           a smaller one beside it, by its name too; optional
     layers           the folder of built layers
     bundles          the compiled bots, separated by commas
@@ -25,7 +26,7 @@ from cdk_nag import AwsSolutionsChecks
 from infra.chat_stack import ChatStack
 from infra.cluster_stack import ClusterStack
 from infra.generation_stack import GenerationStack
-from infra.generators import GENERATORS, ClusterSize, EndpointSize
+from infra.generators import GENERATORS, ClusterSize, Elsewhere, EndpointSize
 from infra.packaging import ROOT, Build, bot_name
 from infra.stage import STAGES, Stage
 from infra.state_stack import StateStack
@@ -49,7 +50,7 @@ def parley(app: cdk.App) -> None:
         state=state,
         cluster=cluster.reach if cluster else None,
         local_aws=app.node.get_context("aws_url") if stage.name == "local" else None,
-        local_settings=_local_settings(app, build) if stage.name == "local" else {},
+        local_settings=_local_settings(app, stage, build) if stage.name == "local" else {},
         **_options(stage),
     )
     if stage.endpoints:
@@ -71,26 +72,37 @@ def _cluster(app: cdk.App, stage: Stage, state: StateStack) -> ClusterStack | No
 def _with_generators(stage: Stage, app: cdk.App) -> Stage:
     """The stage with the language models that the context names in place of its own."""
     first, second = (app.node.try_get_context(name) for name in ("generator", "second"))
-    unknown = {first, second} - {None, *GENERATORS}
-    if unknown:
-        raise ValueError(f"{', '.join(map(repr, unknown))} is no generator; infra/generators.py has {[*GENERATORS]}")
     if first:
-        stage = replace(stage, generator=GENERATORS[first])
+        stage = replace(stage, generator=_generator(first))
     if second:
-        size = GENERATORS[second]
+        size = _generator(second)
         if not isinstance(size, EndpointSize) or size.sleeps:
             raise ValueError(f"{second!r} cannot be the second generator: that one is an endpoint, and always there")
         stage = replace(stage, second_generator=size)
     return stage
 
 
-def _local_settings(app: cdk.App, build: Build) -> dict[str, str]:
+def _generator(chosen: str | dict[str, Any]) -> EndpointSize | ClusterSize | Elsewhere:
+    if isinstance(chosen, str) and chosen.startswith("{"):
+        chosen = dict(json.loads(chosen))
+    if isinstance(chosen, dict):
+        return Elsewhere(**chosen)
+    if chosen not in GENERATORS:
+        raise ValueError(f"{chosen!r} is no generator; infra/generators.py has {[*GENERATORS]}")
+    return GENERATORS[chosen]
+
+
+def _local_settings(app: cdk.App, stage: Stage, build: Build) -> dict[str, str]:
+    tokenizer = (build.layers / "encoder" / "tokenizer").resolve()
+    bundled = {"GENERATOR_CONTEXT_TOKENS": str(json.loads(_BUNDLED_GENERATOR.read_text())["model"]["context_length"])}
+    has_template = isinstance(stage.generator, Elsewhere) and stage.generator.has_template
     return {
         "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": app.node.get_context("sagemaker_url"),
         # The local AWS runs functions as processes of this machine and mounts no /opt.
         "ENCODER_DIR": str((build.layers / "encoder" / "encoder").resolve()),
-        "GENERATOR_TOKENIZER": str((build.layers / "encoder" / "tokenizer" / "tokenizer.json").resolve()),
-        "GENERATOR_CONTEXT_TOKENS": str(json.loads(_BUNDLED_GENERATOR.read_text())["model"]["context_length"]),
+        "GENERATOR_TOKENIZER": str(tokenizer / "tokenizer.json"),
+        **({"GENERATOR_TEMPLATE": str(tokenizer)} if has_template else {}),
+        **({} if stage.generator else bundled),
     }
 
 

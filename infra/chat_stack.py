@@ -9,7 +9,7 @@ Each queue has a second one for what failed, with an alarm.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aws_cdk import ArnFormat, CfnOutput, Stack
@@ -23,7 +23,7 @@ from constructs import Construct
 from infra.cluster_stack import Reach
 from infra.doors import HttpDoor, SocketDoor
 from infra.functions import function_of
-from infra.generators import EndpointSize
+from infra.generators import ClusterSize, Elsewhere, EndpointSize
 from infra.nag import accept
 from infra.observability import Alarms
 from infra.pace import Pace
@@ -65,13 +65,14 @@ class ChatStack(Stack):
         live = SocketDoor(self, "WebSocket", stage=stage, local_aws=local_aws)
 
         encoder, *light = self._layers(build)
+        answering_layers = [*light, encoder, *self._generator_layers(build)]
         settings = {**self._settings(state, bundles), **self._addresses(turns, waiting, live), **local_settings}
         chat = function_of(
             self,
             "Chat",
             stage.chat,
             stage=stage,
-            layers=[*light, encoder],
+            layers=answering_layers,
             environment=settings,
             snap_start=stage.snap_start,
             network=network,
@@ -81,7 +82,7 @@ class ChatStack(Stack):
             "Worker",
             stage.worker,
             stage=stage,
-            layers=[*light, encoder],
+            layers=answering_layers,
             environment=settings,
             network=network,
         )
@@ -157,10 +158,20 @@ class ChatStack(Stack):
             "Dependencies": build.layer("dependencies"),
             "Parley": package_layer(),
         }
-        return [
-            lambda_.LayerVersion(self, name, code=code, compatible_runtimes=[lambda_.Runtime.PYTHON_3_13])
-            for name, code in sources.items()
-        ]
+        return [self._layer(name, code) for name, code in sources.items()]
+
+    def _generator_layers(self, build: Build) -> list[lambda_.ILayerVersion]:
+        """What speaks to the language model, where that is more than every function has."""
+        layers = []
+        if isinstance(server := self._stage.generator, Elsewhere):
+            if server.backend == "tensorflow_serving":
+                layers.append(self._layer("TensorFlowServing", build.layer("tensorflow_serving")))
+            if server.has_template:
+                layers.append(self._layer("ChatTemplate", build.layer("chat_template")))
+        return layers
+
+    def _layer(self, name: str, code: lambda_.Code) -> lambda_.ILayerVersion:
+        return lambda_.LayerVersion(self, name, code=code, compatible_runtimes=[lambda_.Runtime.PYTHON_3_13])
 
     def _settings(self, state: StateStack, bundles: dict[str, s3_assets.Asset]) -> dict[str, str]:
         return {
@@ -187,12 +198,14 @@ class ChatStack(Stack):
         """How the functions reach the language model."""
         stage = self._stage
         settings: dict[str, str] = {}
-        if self._cluster:
+        if isinstance(stage.generator, Elsewhere):
+            settings |= stage.generator.settings
+        elif self._cluster:
             settings |= {"GENERATOR_BACKEND": "openai", "GENERATOR_URL": self._cluster.url}
             settings |= {"GENERATOR_MODEL": self._cluster.model}
         else:
             settings |= {"GENERATOR_ENDPOINT": stage.generator_endpoint}
-        if stage.generator:
+        if isinstance(stage.generator, EndpointSize | ClusterSize):
             settings |= {"GENERATOR_CONTEXT_TOKENS": str(stage.generator.model.context_tokens)}
         if isinstance(stage.generator, EndpointSize) and stage.generator.sleeps:
             settings |= {"GENERATOR_COMPONENT": stage.generator_endpoint}
@@ -228,11 +241,13 @@ class ChatStack(Stack):
             )
 
     def _grant_generating(self, grantee: lambda_.Function) -> None:
-        """Call the stage's endpoints, of which a laptop has one, in name only."""
+        """Call the stage's endpoints, of which a laptop has one, in name only; or show the key of one elsewhere."""
         stage = self._stage
+        if isinstance(stage.generator, Elsewhere) and stage.generator.key_secret:
+            self._grant_secrets([stage.generator.key_secret], grantee)
         names = [*stage.endpoints] if stage.generator else [stage.generator_endpoint]
         if not names:
-            return  # a cluster asks for no permission: who is in its network may
+            return  # AWS asks for no permission, not even for a cluster: who is in its network may
         kinds = [("endpoint", name) for name in names]
         kinds += [("inference-component", name) for name, size in stage.endpoints.items() if size.sleeps]
         arns = [self.format_arn(service="sagemaker", resource=kind, resource_name=name) for kind, name in kinds]
@@ -250,20 +265,10 @@ class ChatStack(Stack):
     def _grant_custom_actions(self, build: Build, grantee: lambda_.Function) -> None:
         """Read the secrets and call the functions that the bots' custom actions name, and no others."""
         needs = [needs_of(bundle) for bundle in build.bundles.values()]
-        secrets = sorted({name for need in needs for name in need.secrets})
+        secrets = sorted({f"{self._secrets_prefix}{name}" for need in needs for name in need.secrets})
         functions = sorted({name for need in needs for name in need.functions})
         if secrets:
-            # Secrets Manager ends every ARN with six characters of its own.
-            arns = [
-                self.format_arn(
-                    service="secretsmanager",
-                    resource="secret",
-                    resource_name=f"{self._secrets_prefix}{name}-??????",
-                    arn_format=ArnFormat.COLON_RESOURCE_NAME,
-                )
-                for name in secrets
-            ]
-            iam.Grant.add_to_principal(grantee=grantee, actions=["secretsmanager:GetSecretValue"], resource_arns=arns)
+            self._grant_secrets(secrets, grantee)
         if functions:
             arns = [
                 self.format_arn(
@@ -275,3 +280,16 @@ class ChatStack(Stack):
                 for name in functions
             ]
             iam.Grant.add_to_principal(grantee=grantee, actions=["lambda:InvokeFunction"], resource_arns=arns)
+
+    def _grant_secrets(self, names: Sequence[str], grantee: lambda_.Function) -> None:
+        # Secrets Manager ends every ARN with six characters of its own.
+        arns = [
+            self.format_arn(
+                service="secretsmanager",
+                resource="secret",
+                resource_name=f"{name}-??????",
+                arn_format=ArnFormat.COLON_RESOURCE_NAME,
+            )
+            for name in names
+        ]
+        iam.Grant.add_to_principal(grantee=grantee, actions=["secretsmanager:GetSecretValue"], resource_arns=arns)

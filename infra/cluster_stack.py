@@ -172,6 +172,8 @@ class ClusterStack(Stack):
             user_data=ec2.UserData.custom(self._start(id, script)),
             user_data_causes_replacement=True,
         )
+        if self._size.machine_image:
+            node.instance.image_id = self._size.machine_image
         accept(node, "AwsSolutions-EC29", "A node holds a copy of public weights, and is made again with the stack.")
         return node
 

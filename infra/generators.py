@@ -64,6 +64,34 @@ class ClusterSize:
     nodes: int  # the model's layers are divided among them, one stage of the pipeline each
     tensor_parallel: int  # GPUs of a node, among which each layer is divided
     requests_at_once: int
+    machine_image: str | None = None  # an AMI, to keep; None: AWS's newest at each deployment, which makes nodes anew
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """A language model that somebody else has deployed, where functions reach it without a network of their own.
+
+    What the words mean, and which backend needs which, is in README, "Generation backends". A function says when it
+    starts what does not fit.
+    """
+
+    backend: str
+    url: str
+    context_tokens: int
+    requests_at_once: int
+    model: str = ""
+    key_secret: str = ""  # a name in Secrets Manager
+    body: str = ""
+    input: str = ""
+    output: str = ""
+    has_template: bool = False  # beside the tokenizer that PARLEY_TOKENIZER names when the layers are built
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What functions are told of it."""
+        names = ("backend", "url", "context_tokens", "model", "key_secret", "body", "input", "output")
+        said = {f"GENERATOR_{name.upper()}": str(value) for name in names if (value := getattr(self, name))}
+        return {**said, "GENERATOR_TEMPLATE": "/opt/tokenizer"} if self.has_template else said
 
 
 # 16 requests at once on an L4, and three quarters of them as the load to keep to, are estimates until

@@ -7,7 +7,7 @@ production. Knows nothing of CDK: the stacks read these values and decide nothin
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from infra.generators import GENERATORS, ClusterSize, EndpointSize
+from infra.generators import GENERATORS, ClusterSize, Elsewhere, EndpointSize
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Stage:
     worker: FunctionSize
     web: FunctionSize
     socket: FunctionSize
-    generator: EndpointSize | ClusterSize | None  # None: a server on this machine stands in, outside of CDK
+    generator: EndpointSize | ClusterSize | Elsewhere | None  # None: a server on this machine stands in, outside of CDK
     second_generator: EndpointSize | None  # a smaller one, asked while the first is asleep, slow or broken
     waiting_turns_at_once: int  # of those whose person agreed to wait for the generator
     requests_per_second: int  # past this, API Gateway answers 429
@@ -66,8 +66,8 @@ class Stage:
                 return _LAPTOP_TURNS_AT_ONCE
             case EndpointSize() as endpoint:
                 room = endpoint.least_instances * endpoint.requests_per_instance
-            case ClusterSize() as cluster:
-                room = cluster.requests_at_once
+            case ClusterSize() | Elsewhere() as server:
+                room = server.requests_at_once
         return min(max(room, LEAST_TURNS_AT_ONCE), MOST_TURNS_AT_ONCE)
 
 

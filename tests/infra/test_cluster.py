@@ -4,14 +4,19 @@ import json
 import os
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import aws_cdk as cdk
 import pytest
+from aws_cdk import aws_sns as sns
 
+from infra.cluster_stack import ClusterStack
 from infra.generators import GENERATORS, ClusterSize
+from infra.stage import STAGES
 from parley.settings import read_settings
-from tests.infra.template import Resource, Template
+from tests.infra.template import Resource, Template, template_of
 
 StackOf = Callable[..., Template]
 
@@ -137,6 +142,18 @@ def test_nodes_may_only_log_and_their_disks_are_encrypted(cluster: Template) -> 
         assert all(disk["Ebs"]["Encrypted"] for disk in node["BlockDeviceMappings"])
     templates = cluster.of_type("AWS::EC2::LaunchTemplate").values()
     assert {it["LaunchTemplateData"]["MetadataOptions"]["HttpTokens"] for it in templates} == {"required"}
+
+
+def test_a_machine_image_that_is_named_is_kept_and_a_deployment_leaves_the_nodes_alone(tmp_path: Path) -> None:
+    app = cdk.App(outdir=str(tmp_path))
+    topic = sns.Topic(cdk.Stack(app, "Elsewhere"), "Alarms")
+    kept = replace(SIZE, machine_image="ami-0123456789abcdef0")
+    ClusterStack(app, "Cluster", stage=STAGES["prod"], size=kept, alarms=topic)
+
+    app.synth()
+
+    images = [it["ImageId"] for it in template_of(tmp_path).of_type("AWS::EC2::Instance").values()]
+    assert images == ["ami-0123456789abcdef0"] * SIZE.nodes
 
 
 def test_an_alarm_rings_when_a_node_fails_for_the_model_is_gone_with_it(cluster: Template) -> None:

@@ -77,6 +77,16 @@ def test_a_copy_of_the_model_fills_the_instance_it_is_on(size: EndpointSize) -> 
     assert size.tensor_parallel == GPUS[size.instance_type]
 
 
+@pytest.mark.parametrize("name", GENERATORS)
+def test_the_guide_for_operations_has_every_generator_as_it_is(name: str) -> None:
+    size = GENERATORS[name]
+    guide = (Path(__file__).parents[2] / "infra" / "GENERATION.md").read_text(encoding="utf-8")
+    (row,) = (line for line in guide.splitlines() if line.startswith(f"| `{name}`"))
+
+    assert f"{size.model.context_tokens:,} |" in row
+    assert (size.model.weights in row and size.instance_type in row) or "the same" in row
+
+
 @pytest.mark.parametrize("size", ENDPOINTS.values(), ids=ENDPOINTS)
 def test_the_worker_alone_can_make_it_grow(size: EndpointSize) -> None:
     # The worker takes as many turns as there are places: were that the load to keep to, nothing would ever exceed it.
