@@ -22,7 +22,7 @@ from tests.builders import a_bot, a_recorded_turn
 ARTEFACT = Path(__file__).parents[2] / "models/generator/artefact"
 BUNDLED = TokenCounter(ARTEFACT / "tokenizer.json")
 TOKENIZER = Tokenizer.from_file(str(ARTEFACT / "tokenizer.json"))
-TEMPLATE = ChatTemplate(ARTEFACT / "chat_template.jinja")
+TEMPLATE = ChatTemplate(ARTEFACT)
 
 HOURS = Citation("Shop", "shop.md", "Hours", "We open at nine. We close at six.")
 POST = Citation("Delivery", "delivery.md", "Delivery", "It costs five euros.\n\nAbroad it costs ten.")
