@@ -1,10 +1,16 @@
-"""Something that answers HTTP on loopback while a `with` block lasts."""
+"""Something that answers HTTP on loopback while a `with` block lasts, and a certificate for it."""
 
+import ssl
 import sys
 import threading
 from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, ClassVar, Self
+
+CERTIFICATE = Path(__file__).with_name("loopback.pem")  # and its key; it is trusted where a test says so
+
+_GONE = (ConnectionError, ssl.SSLEOFError)
 
 
 class _Server(ThreadingHTTPServer):
@@ -14,7 +20,7 @@ class _Server(ThreadingHTTPServer):
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Says nothing of a client that hung up."""
-        if not isinstance(sys.exception(), ConnectionError):
+        if not isinstance(sys.exception(), _GONE):
             super().handle_error(request, client_address)
 
 
@@ -30,7 +36,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         try:
             self.answer(self.rfile.read(int(self.headers["Content-Length"])))
-        except (BrokenPipeError, ConnectionResetError):
+        except _GONE:
             self.close_connection = True
             self.server.told.left.set()
 
@@ -64,12 +70,17 @@ class Loopback:
     """Its handlers find it in `self.server.told`."""
 
     handler: ClassVar[type[Handler]]
+    has_tls: bool = False
     left: threading.Event  # set when a client was gone before the end of its answer
     over: threading.Event  # set at the end, so that no handler waits for ever
 
     def __enter__(self) -> Self:
         self._server = _Server(("127.0.0.1", 0), self.handler)
         self._server.told = self
+        if self.has_tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(CERTIFICATE)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         return self
 
@@ -81,4 +92,4 @@ class Loopback:
     @property
     def url(self) -> str:
         """Where it is."""
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return f"{'https' if self.has_tls else 'http'}://127.0.0.1:{self._server.server_port}"

@@ -16,7 +16,7 @@ from typing import Any, Self
 import grpc
 
 from parley.adapters.predict_messages import DT_STRING, PredictRequest, PredictResponse
-from tests.contracts.loopback import Handler, Loopback
+from tests.contracts.loopback import CERTIFICATE, Handler, Loopback
 
 ANSWER = ("Grüß ", "Gott 😀")
 HALF = "Half a "
@@ -93,9 +93,10 @@ class MisbehavingHttp(Misbehaving, Loopback):
 
     handler = _Handler
 
-    def __init__(self, dialect: Dialect) -> None:
+    def __init__(self, dialect: Dialect, *, has_tls: bool = False) -> None:
         super().__init__()
         self.dialect = dialect
+        self.has_tls = has_tls
 
 
 def _cut(parts: Iterator[bytes | None]) -> Iterator[bytes | None]:
@@ -149,11 +150,15 @@ _CODES = {
 class MisbehavingGrpc(Misbehaving):
     """TensorFlow Serving's PredictionService."""
 
+    def __init__(self, *, has_tls: bool = False) -> None:
+        super().__init__()
+        self.has_tls = has_tls
+
     def __enter__(self) -> Self:
         predict = grpc.unary_unary_rpc_method_handler(self._predict, PredictRequest.FromString, lambda answer: answer)
         handlers = grpc.method_handlers_generic_handler("tensorflow.serving.PredictionService", {"Predict": predict})
         self._server = grpc.server(ThreadPoolExecutor(8), handlers=[handlers])
-        self._port = self._server.add_insecure_port("127.0.0.1:0")
+        self._port = self._listen("127.0.0.1:0")
         self._server.start()
         return self
 
@@ -164,7 +169,13 @@ class MisbehavingGrpc(Misbehaving):
     @property
     def url(self) -> str:
         """Where it is."""
-        return f"grpc://127.0.0.1:{self._port}"
+        return f"{'grpcs' if self.has_tls else 'grpc'}://127.0.0.1:{self._port}"
+
+    def _listen(self, address: str) -> int:
+        if not self.has_tls:
+            return int(self._server.add_insecure_port(address))
+        pem = CERTIFICATE.read_bytes()
+        return int(self._server.add_secure_port(address, grpc.ssl_server_credentials([(pem, pem)])))
 
     def _predict(self, request: Any, context: Any) -> bytes:
         self.asked.append((request.model_spec.name, {}, request))

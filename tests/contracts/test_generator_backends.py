@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from parley.adapters.http_connection import _tls
 from parley.adapters.openai_compatible import OpenAICompatibleGenerator
 from parley.adapters.ray_serve import ray_serve
 from parley.adapters.string_prompts import Body
@@ -21,6 +22,7 @@ from parley.adapters.torchserve import torchserve
 from parley.errors import GenerationBusy, GenerationFailed, GenerationSlow, ParleyError
 from parley.generation.transcript import Transcript
 from parley.ports import Generator, Patience, Prompt
+from tests.contracts.loopback import CERTIFICATE
 from tests.contracts.misbehaving_backends import (
     ANSWER,
     HALF,
@@ -55,8 +57,13 @@ def tensorflow_serving(url: str) -> Generator:
     return TensorFlowServingGenerator(url, "m", Transcript(), input_name="input_text", output_name="output_text")
 
 
+def openai(url: str) -> Generator:
+    return OpenAICompatibleGenerator(f"{url}/v1", "m")
+
+
 STREAMING = {
-    "openai": Backend(lambda: MisbehavingHttp(OPENAI), lambda url: OpenAICompatibleGenerator(f"{url}/v1", "m")),
+    "openai": Backend(lambda: MisbehavingHttp(OPENAI), openai),
+    "openai, TLS": Backend(lambda: MisbehavingHttp(OPENAI, has_tls=True), openai),
     "torchserve": Backend(
         lambda: MisbehavingHttp(TORCHSERVE), lambda url: torchserve(url, "m", Transcript(), "prompt", None)
     ),
@@ -64,7 +71,11 @@ STREAMING = {
         lambda: MisbehavingHttp(RAY_SERVE), lambda url: ray_serve(f"{url}/app", "m", Transcript(), "prompt", None)
     ),
 }
-BACKENDS = {**STREAMING, "tensorflow_serving": Backend(MisbehavingGrpc, tensorflow_serving)}
+BACKENDS = {
+    **STREAMING,
+    "tensorflow_serving": Backend(MisbehavingGrpc, tensorflow_serving),
+    "tensorflow_serving, TLS": Backend(lambda: MisbehavingGrpc(has_tls=True), tensorflow_serving),
+}
 
 IN_PLACE_OF_AN_ANSWER: dict[str, type[ParleyError]] = {
     "throttled": GenerationBusy,
@@ -82,6 +93,17 @@ IN_THE_MIDDLE: dict[str, type[ParleyError]] = {
     "stall": GenerationSlow,
     "dawdle": GenerationSlow,
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _trust() -> Iterator[None]:
+    """The certificate of loopback is one that clients trust."""
+    with pytest.MonkeyPatch.context() as patch:
+        for variable in ("SSL_CERT_FILE", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"):
+            patch.setenv(variable, str(CERTIFICATE))
+        _tls.cache_clear()
+        yield
+    _tls.cache_clear()
 
 
 @pytest.fixture(scope="module", params=BACKENDS)
@@ -180,7 +202,7 @@ def test_who_closes_the_completion_leaves_the_server(streaming: tuple[Server, Ge
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_server_that_is_not_there_is_busy(backend: str) -> None:
-    scheme = "grpc" if backend == "tensorflow_serving" else "http"
+    scheme = ("grpc" if "tensorflow" in backend else "http") + ("s" if "TLS" in backend else "")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         generator = BACKENDS[backend].generator(f"{scheme}://127.0.0.1:{probe.getsockname()[1]}")
@@ -189,6 +211,16 @@ def test_a_server_that_is_not_there_is_busy(backend: str) -> None:
             "".join(generator.stream(Prompt((("user", SAID),), 16, 0.5), patience=Patience(5.0, 5.0)))
 
     assert type(raised.value) is GenerationBusy
+
+
+def test_a_server_that_nobody_vouches_for_is_told_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE")
+    _tls.cache_clear()
+    with MisbehavingHttp(OPENAI, has_tls=True) as server, pytest.raises(GenerationFailed, match="TLS"):
+        "".join(openai(server.url).stream(PROMPT, patience=PATIENCE))
+    _tls.cache_clear()
+
+    assert server.asked == []
 
 
 @pytest.mark.parametrize("does", ["throttled", "failed", "page", "binary"])
