@@ -9,10 +9,10 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run chat bench bench-nlu test test-backends lint format synth deploy lock clean
+.PHONY: help setup run chat bench bench-nlu bench-generator test test-backends lint format synth deploy lock clean
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## make .venv from requirements.lock and node_modules from package-lock.json
 	@if [ -z "$(PYTHON)" ]; then echo "Parley needs Python 3.11 or newer, and no such python3 is on the PATH." >&2; exit 1; fi
@@ -30,6 +30,9 @@ bench: setup ## time and memory of a turn in one process; decisions a second; lo
 
 bench-nlu: setup ## time, memory and, with DATA=folder of labelled utterances, quality of the understanding
 	@$(VENV)/python scripts/bench_nlu.py $(if $(DATA),--data $(DATA))
+
+bench-generator: setup ## speed of the generator's endpoint with 1 to 16 people at once, beside transformers
+	@$(VENV)/python scripts/bench_generator.py
 
 test: lint ## everything that needs no AWS account
 	@$(VENV)/python -m pytest

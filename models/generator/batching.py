@@ -19,8 +19,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from decoder import Decoder, FloatArray
-from sampling import Sampler
+from decoder import Decoder
+from sampling import Sampler, choose
 from spelling import Spelling
 
 CHUNK_TOKENS = 64  # enough rows to multiply efficiently; 30 ms of one core for the bundled model
@@ -61,8 +61,13 @@ class Vocabulary:
     """The tokens that are no text."""
 
     end: int  # of a reply
-    never: tuple[int, ...]  # what only prompts have
+    never: list[int]  # what only prompts have
     silent: frozenset[int]  # whatever is not printed
+
+    @property
+    def never_yet(self) -> list[int]:
+        """What must not come while the reply may not end."""
+        return [*self.never, self.end]
 
 
 @dataclass(slots=True, eq=False)
@@ -70,6 +75,7 @@ class Job:
     """One reply that somebody wants, and how far it is. Once it is in a lane, the lane alone changes it."""
 
     prompt: list[int]  # two tokens at least
+    min_tokens: int
     max_tokens: int
     sampler: Sampler
     spelling: Spelling
@@ -197,15 +203,20 @@ class Lane:
     def _write(self) -> None:
         if not self._writing:
             return
-        rows = self._decoder.step([job.latest for job in self._writing], [job.length for job in self._writing])
-        finished = [place for place, job in enumerate(self._writing) if self._advance(job, rows[place])]
-        self._leave(finished)
+        jobs = self._writing
+        logits = self._decoder.step([job.latest for job in jobs], [job.length for job in jobs])
+        tokens = choose([job.sampler for job in jobs], logits, [self._forbidden(job) for job in jobs])
+        self._leave(
+            [place for place, (job, token) in enumerate(zip(jobs, tokens, strict=True)) if self._add(job, token)]
+        )
 
-    def _advance(self, job: Job, logits: FloatArray) -> bool:
-        """Add the reply's next token; whether it was the last."""
+    def _forbidden(self, job: Job) -> list[int]:
+        may_end = job.has_spoken and job.made >= job.min_tokens
+        return self._vocabulary.never if may_end else self._vocabulary.never_yet
+
+    def _add(self, job: Job, token: int) -> bool:
+        """Add a token to a reply; whether it was the last."""
         job.length += 1
-        never = self._vocabulary.never
-        token = job.sampler.choose(logits, never if job.has_spoken else (*never, self._vocabulary.end))
         if token == self._vocabulary.end:
             finish_reason = "stop"
         else:

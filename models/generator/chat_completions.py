@@ -3,7 +3,7 @@
 Pure conversions, held to what OpenAI's own client sends and reads. What the model cannot do (tools, several choices,
 log probabilities) is refused and not ignored, since who asks for it would take the reply for more than it is.
 
-Source: OpenAI API reference, "Chat completions"; vLLM for `top_k` and `repetition_penalty`.
+Source: OpenAI API reference, "Chat completions"; vLLM for `min_tokens`, `top_k` and `repetition_penalty`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from engine import Piece, Request
 ROLES = frozenset({"system", "developer", "user", "assistant"})
 RANGES: dict[str, tuple[type, float, float]] = {  # name -> (type, least, most)
     "max_tokens": (int, 1, 1_000_000),
+    "min_tokens": (int, 0, 1_000_000),
     "temperature": (float, 0.0, 2.0),
     "top_p": (float, 1e-6, 1.0),
     "top_k": (int, 1, 1_000),

@@ -36,6 +36,7 @@ class Request:
     repetition_penalty: float = 1.1
     stop: tuple[str, ...] = ()
     seed: int | None = None
+    min_tokens: int = 0  # before which the model cannot end the reply
 
 
 class GenerationFailed(Exception):
@@ -103,7 +104,8 @@ class Engine:
             repetition_penalty=request.repetition_penalty,
             seed=request.seed,
         )
-        return Job(prompt, max_tokens, sampler, Spelling(self._tokenizer, request.stop), hear)
+        spelling = Spelling(self._tokenizer, request.stop)
+        return Job(prompt, request.min_tokens, max_tokens, sampler, spelling, hear)
 
 
 def piece_of(heard: Piece | Failed) -> Piece:
@@ -117,4 +119,4 @@ def vocabulary_of(tokenizer: Tokenizer, end: int) -> Vocabulary:
     """Which of the tokenizer's tokens are no text."""
     silent = frozenset(number for number, token in tokenizer.get_added_tokens_decoder().items() if token.special)
     prompts_only = (tokenizer.token_to_id(token) for token in SPECIAL if token != END)
-    return Vocabulary(end, tuple(number for number in prompts_only if number is not None), silent)
+    return Vocabulary(end, [number for number in prompts_only if number is not None], silent)

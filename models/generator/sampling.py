@@ -1,17 +1,24 @@
-"""Which token comes next: logits in, a token out.
+"""Which tokens come next: logits in, a token out for each of the replies that are written together.
 
 Knows nothing of models, places or text. A sampler belongs to one reply and draws from random numbers of its own, so
-that a seed gives the same reply whoever else is served.
+that a seed gives the same reply whoever else is served. All logits are looked at in few and large operations, and the
+few tokens that are left as lists: Python lets one lane work at a time, and each small operation on an array costs more
+than it does.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from random import Random
 
 import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float32]
+IntArray = NDArray[np.int64]
+
+NEGLIGIBLE = 12.0  # e to the minus this, 6e-6: what is so much less likely than the likeliest token is never drawn
 
 
 class Sampler:
@@ -25,33 +32,63 @@ class Sampler:
         self._top_p = top_p
         self._top_k = top_k
         self._penalty = np.float32(repetition_penalty)
-        self._random = np.random.default_rng(seed)
+        self._random = Random(seed)
         self._said: list[int] = []
 
-    def choose(self, logits: FloatArray, forbidden: Sequence[int]) -> int:
-        """The next token, which is none of `forbidden`.
+    @property
+    def reach(self) -> float:
+        """How far below the likeliest token's logit a token may be that is drawn."""
+        return NEGLIGIBLE * self._temperature
+
+    def penalise(self, logits: FloatArray) -> None:
+        """Make what has been said less likely.
+
+        Source: Keskar et al. 2019, "CTRL", equation 2; below zero the other way round, as everybody does it.
 
         Shapes:
-            logits: (V,) float32; they are changed
+            logits: (V,); they are changed
         """
-        logits[list(forbidden)] = -np.inf
-        self._penalise(logits)
-        token = self._draw(logits) if self._temperature > 0 else int(logits.argmax())
-        if token not in self._said:
-            self._said.append(token)
+        if self._said and self._penalty != 1:
+            said = np.array(self._said)
+            scores = logits[said]
+            logits[said] = np.where(scores > 0, scores / self._penalty, scores * self._penalty)
+
+    def draw(self, tokens: IntArray, logits: FloatArray) -> int:
+        """One of these tokens, which are all that are within reach.
+
+        Shapes:
+            tokens, logits: (C,)
+        """
+        token = int(tokens[0]) if self._temperature == 0 else self._by_chance(tokens, logits)
+        self._said.append(token)
         return token
 
-    def _penalise(self, logits: FloatArray) -> None:
-        """Source: Keskar et al. 2019, "CTRL", equation 2; below zero the other way round, as everybody does it."""
-        if self._said and self._penalty != 1:
-            scores = logits[self._said]
-            logits[self._said] = np.where(scores > 0, scores / self._penalty, scores * self._penalty)
+    def _by_chance(self, tokens: IntArray, logits: FloatArray) -> int:
+        if len(tokens) > self._top_k:
+            likely = logits.argpartition(-self._top_k)[-self._top_k :]
+            tokens, logits = tokens[likely], logits[likely]
+        ranked = sorted(zip(logits.tolist(), tokens.tolist(), strict=True), reverse=True)
+        chances = [math.exp((score - ranked[0][0]) / self._temperature) for score, _ in ranked]
+        enough, kept, total = self._top_p * sum(chances), 0, 0.0
+        while kept < len(chances) and (kept == 0 or total < enough):  # up to the one that reaches top_p
+            total += chances[kept]
+            kept += 1
+        (token,) = self._random.choices([token for _, token in ranked[:kept]], chances[:kept])
+        return token
 
-    def _draw(self, logits: FloatArray) -> int:
-        count = min(self._top_k, len(logits))
-        likely = np.argpartition(logits, -count)[-count:]
-        likely = likely[np.argsort(-logits[likely])]
-        scores = logits[likely].astype(np.float64)
-        reached = np.cumsum(np.exp((scores - scores[0]) / self._temperature))
-        kept = reached[: np.searchsorted(reached, self._top_p * reached[-1]) + 1]  # up to the one that reaches top_p
-        return int(likely[: len(kept)][np.searchsorted(kept, self._random.random() * kept[-1], side="right")])
+
+def choose(samplers: Sequence[Sampler], logits: FloatArray, forbidden: Sequence[list[int]]) -> list[int]:
+    """The next token of each reply, which is none of its forbidden ones.
+
+    Shapes:
+        logits: (N, V), a row for each sampler; they are changed
+    """
+    for sampler, row, never in zip(samplers, logits, forbidden, strict=True):
+        row[never] = -np.inf
+        sampler.penalise(row)
+    floors = logits.max(axis=1) - np.array([sampler.reach for sampler in samplers], np.float32)
+    within = np.flatnonzero(logits >= floors[:, None])  # of all rows, one behind the other
+    starts = np.arange(len(samplers) + 1) * logits.shape[1]
+    ends = within.searchsorted(starts).tolist()
+    tokens = [within[ends[row] : ends[row + 1]] - starts[row] for row in range(len(samplers))]
+    return [sampler.draw(each, row[each]) for sampler, row, each in zip(samplers, logits, tokens, strict=True)]

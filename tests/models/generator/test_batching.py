@@ -100,7 +100,7 @@ class Serving:
 
     def __init__(self, generator: SimpleNamespace, *decoders_: FakeDecoder, waiting: int = 1000) -> None:
         self._generator = generator
-        vocabulary = generator.batching.Vocabulary(end=END, never=(), silent=frozenset())
+        vocabulary = generator.batching.Vocabulary(end=END, never=[], silent=frozenset())
         self.batcher = generator.batching.Batcher(decoders_, vocabulary, waiting=waiting)
         spelt = models.WordLevel({f"{n} ": n for n in range(VOCABULARY)}, unk_token="0 ")
         self._tokenizer = Tokenizer(spelt)
@@ -109,7 +109,7 @@ class Serving:
     def job(self, prompt: list[int], max_tokens: int, listener: Listener) -> Any:
         g = self._generator
         sampler = g.sampling.Sampler(temperature=0, top_p=1, top_k=1, repetition_penalty=1, seed=None)
-        return g.batching.Job(prompt, max_tokens, sampler, g.spelling.Spelling(self._tokenizer, ()), listener.hear)
+        return g.batching.Job(prompt, 0, max_tokens, sampler, g.spelling.Spelling(self._tokenizer, ()), listener.hear)
 
     def ask(self, prompt: list[int], max_tokens: int) -> tuple[Any, Listener]:
         listener = Listener()

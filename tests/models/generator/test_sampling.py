@@ -27,10 +27,15 @@ def sampler(generator: SimpleNamespace, **more: Any) -> Any:
     return generator.Sampler(**settings)
 
 
-def shares(generator: SimpleNamespace, forbidden: tuple[int, ...] = (), **more: Any) -> list[float]:
+def choose(generator: SimpleNamespace, drawing: Any, forbidden: list[int] | None = None, logits: Any = LOGITS) -> int:
+    (token,) = generator.choose([drawing], logits[None].copy(), [forbidden or []])
+    return token  # type: ignore[no-any-return]
+
+
+def shares(generator: SimpleNamespace, forbidden: list[int] | None = None, **more: Any) -> list[float]:
     """How often each token is drawn."""
     drawing = sampler(generator, **more)
-    drawn = Counter(drawing.choose(LOGITS.copy(), forbidden) for _ in range(DRAWS))
+    drawn = Counter(choose(generator, drawing, forbidden) for _ in range(DRAWS))
     return [drawn[token] / DRAWS for token in range(len(LOGITS))]
 
 
@@ -60,22 +65,22 @@ def test_top_k_keeps_the_likeliest(generator: SimpleNamespace) -> None:
 
 def test_what_is_forbidden_is_never_drawn(generator: SimpleNamespace) -> None:
     for temperature in (0.0, 1.0, 2.0):
-        assert shares(generator, forbidden=(1, 3), temperature=temperature)[1::2] == [0, 0]
+        assert shares(generator, forbidden=[1, 3], temperature=temperature)[1::2] == [0, 0]
 
 
 def test_the_penalty_is_on_what_has_been_said(generator: SimpleNamespace) -> None:
     drawing = sampler(generator, temperature=0.0, repetition_penalty=1.5)
     logits = np.array([2.0, 1.9, -1.0, -1.1], np.float32)
 
-    assert [drawing.choose(logits.copy(), ()) for _ in range(2)] == [0, 1]
+    assert [choose(generator, drawing, logits=logits) for _ in range(2)] == [0, 1]
 
     below_zero = sampler(generator, temperature=0.0, repetition_penalty=1.5)
-    assert [below_zero.choose(logits.copy(), (0, 1)) for _ in range(2)] == [2, 3]
+    assert [choose(generator, below_zero, [0, 1], logits) for _ in range(2)] == [2, 3]
 
 
 def test_a_seed_gives_the_same_draws(generator: SimpleNamespace) -> None:
     once, again, other = (
-        [drawing.choose(LOGITS.copy(), ()) for _ in range(50)]
+        [choose(generator, drawing) for _ in range(50)]
         for drawing in (sampler(generator, seed=7), sampler(generator, seed=7), sampler(generator, seed=8))
     )
 
@@ -88,4 +93,19 @@ def test_no_setting_draws_what_is_not_there(generator: SimpleNamespace, temperat
     drawing = sampler(generator, temperature=temperature, top_p=top_p)
 
     with np.errstate(all="raise", under="ignore"):
-        assert all(0 <= drawing.choose(LOGITS.copy(), ()) < len(LOGITS) for _ in range(200))
+        assert all(0 <= choose(generator, drawing) < len(LOGITS) for _ in range(200))
+
+
+def test_replies_are_drawn_together_as_alone(generator: SimpleNamespace) -> None:
+    rows = np.random.default_rng(3).standard_normal((6, 300)).astype(np.float32) * 4
+    settings: list[dict[str, Any]] = [
+        {"temperature": temperature, "top_p": 0.9, "seed": number, "repetition_penalty": 1.3}
+        for number, temperature in enumerate((0.0, 0.5, 0.0, 1.0, 2.0, 0.7))
+    ]
+    together, alone = ([sampler(generator, **each) for each in settings] for _ in range(2))
+    forbidden = [[number, number + 7] for number in range(6)]
+
+    for _ in range(30):
+        said = generator.choose(together, rows.copy(), forbidden)
+
+        assert said == [choose(generator, *each) for each in zip(alone, forbidden, rows, strict=True)]
