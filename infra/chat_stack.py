@@ -105,8 +105,9 @@ class ChatStack(Stack):
 
         in_order = self._work_on(turns.turns, worker, at_once=stage.turns_at_once)
         self._work_on(waiting.turns, worker, at_once=stage.waiting_turns_at_once)
+        pacing = {}
         if isinstance(stage.generator, EndpointSize):
-            Pace(self, "Pacing", stage=stage, generator=stage.generator, turns=in_order)
+            pacing["pace"] = Pace(self, "Pacing", stage=stage, generator=stage.generator, turns=in_order).function
         http = HttpDoor(self, "Http", stage=stage, chat=self._entry(chat), web=web)
         live.lead_to(socket)
 
@@ -114,7 +115,7 @@ class ChatStack(Stack):
         alarms.on_dead_letters("Turns", turns.dead_letters)
         alarms.on_dead_letters("Waiting", waiting.dead_letters)
         alarms.on_waiting(turns.turns, seconds=_WAITING_TOO_LONG_SECONDS)
-        for name, function in (("chat", chat), ("worker", worker), ("socket", socket)):
+        for name, function in {"chat": chat, "worker": worker, "socket": socket, **pacing}.items():
             alarms.on_failures(name, function)
         alarms.on_server_errors(http.api)
         alarms.on_socket_errors(live.api)

@@ -49,15 +49,16 @@ class Pace(Construct):
                 "MOST": str(MOST_TURNS_AT_ONCE),
             },
         )
-        self._grant(stage, generator, turns)
-        self._call(stage.generator_endpoint)
-
-    def _grant(self, stage: Stage, generator: EndpointSize, turns: event_sources.SqsEventSource) -> None:
-        kind, action = (
-            ("inference-component", "sagemaker:DescribeInferenceComponent")
+        # Of a sleeping endpoint the copies of its component count, which has the endpoint's name.
+        kind, describe = (
+            ("inference-component", "DescribeInferenceComponent")
             if generator.sleeps
-            else ("endpoint", "sagemaker:DescribeEndpoint")
+            else ("endpoint", "DescribeEndpoint")
         )
+        self._grant(kind, describe, stage, turns)
+        self._call(kind, stage.generator_endpoint)
+
+    def _grant(self, kind: str, describe: str, stage: Stage, turns: event_sources.SqsEventSource) -> None:
         described = Stack.of(self).format_arn(
             service="sagemaker", resource=kind, resource_name=stage.generator_endpoint
         )
@@ -68,12 +69,12 @@ class Pace(Construct):
             arn_format=ArnFormat.COLON_RESOURCE_NAME,
         )
         for actions, arn in (
-            ([action], described),
+            ([f"sagemaker:{describe}"], described),
             (["lambda:GetEventSourceMapping", "lambda:UpdateEventSourceMapping"], mapping),
         ):
             iam.Grant.add_to_principal(grantee=self.function, actions=actions, resource_arns=[arn])
 
-    def _call(self, endpoint: str) -> None:
+    def _call(self, kind: str, endpoint: str) -> None:
         target = targets.LambdaFunction(self.function)
         patterns = {
             # An endpoint that is given another number of instances is Updating, then InService again.
@@ -86,7 +87,7 @@ class Pace(Construct):
             "FullyGrown": events.EventPattern(
                 source=["aws.application-autoscaling"],
                 detail_type=["Application Auto Scaling Scaling Activity State Change"],
-                detail={"serviceNamespace": ["sagemaker"], "resourceId": [{"prefix": f"endpoint/{endpoint}/"}]},
+                detail={"serviceNamespace": ["sagemaker"], "resourceId": [{"prefix": f"{kind}/{endpoint}"}]},
             ),
         }
         for name, pattern in patterns.items():

@@ -19,6 +19,7 @@ MACHINE_IMAGE = "al2023-ami-sagemaker-inference-gpu-4-1"  # driver 580: a cu130 
 LOADING_SECONDS = 1800  # 41 GB come from a hub, then vLLM compiles; the first call must not be the one that waits
 
 _MOUNTED = "/opt/ml/model"  # where SageMaker puts what it fetched from S3
+_NAMESPACES = ["/aws/sagemaker/Endpoints", "/aws/sagemaker/InferenceComponents"]
 _LOGS = ("/aws/sagemaker/Endpoints/parley-*", "/aws/sagemaker/InferenceComponents/parley-*")
 
 
@@ -103,7 +104,7 @@ def _role(scope: Construct, model: Model) -> iam.Role:
         iam.PolicyStatement(
             actions=["cloudwatch:PutMetricData"],
             resources=["*"],
-            conditions={"StringEquals": {"cloudwatch:namespace": "/aws/sagemaker/Endpoints"}},
+            conditions={"StringEquals": {"cloudwatch:namespace": _NAMESPACES}},
         ),
         *_reading(stack, model),
     ):
@@ -111,7 +112,7 @@ def _role(scope: Construct, model: Model) -> iam.Role:
     accept(
         role,
         "AwsSolutions-IAM5[Resource::*]",
-        "ecr:GetAuthorizationToken and cloudwatch:PutMetricData take only *; the latter is held to one namespace.",
+        "ecr:GetAuthorizationToken and cloudwatch:PutMetricData take only *; the latter is held to two namespaces.",
     )
     for name in _LOGS:
         accept(

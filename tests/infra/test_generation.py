@@ -240,6 +240,23 @@ def test_the_workers_pace_is_kept_to_the_places_of_the_endpoint(stack_of: StackO
     assert template.who_may("sagemaker:DescribeEndpoint", to=told["GENERATOR_ENDPOINT"]) == {"pace"}
 
 
+@pytest.mark.parametrize(
+    ("chosen", "scaled"), [({}, "endpoint"), ({"generator": "small-asleep"}, "inference-component")]
+)
+def test_pace_is_called_when_the_generator_has_changed_and_every_minute_and_an_alarm_tells_if_it_fails(
+    stack_of: StackOf, chosen: dict[str, str], scaled: str
+) -> None:
+    template = stack_of("prod", **chosen)
+    (pace,) = (name for name in template.of_type("AWS::Lambda::Function") if "Pace" in name)
+    rules = [it for it in template.of_type("AWS::Events::Rule").values() if pace in json.dumps(it["Targets"])]
+    (grown,) = (it for it in rules if "application-autoscaling" in json.dumps(it))
+
+    assert [it["ScheduleExpression"] for it in rules if "ScheduleExpression" in it] == ["rate(1 minute)"]
+    assert [it for it in rules if "SageMaker Endpoint State Change" in json.dumps(it)]
+    assert grown["EventPattern"]["detail"]["resourceId"] == [{"prefix": f"{scaled}/parley-prod-generator"}]
+    assert template.alarmed("Errors", pace)
+
+
 @pytest.fixture(scope="session")
 def asleep(stack_of: StackOf) -> Template:
     return stack_of("prod", generator="small-asleep")

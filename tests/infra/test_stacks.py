@@ -19,7 +19,9 @@ ON_ANYTHING = {
     "xray:PutTraceSegments": None,
     "xray:PutTelemetryRecords": None,
     "ecr:GetAuthorizationToken": None,
-    "cloudwatch:PutMetricData": {"StringEquals": {"cloudwatch:namespace": "/aws/sagemaker/Endpoints"}},
+    "cloudwatch:PutMetricData": {
+        "StringEquals": {"cloudwatch:namespace": ["/aws/sagemaker/Endpoints", "/aws/sagemaker/InferenceComponents"]}
+    },
 }
 
 StackOf = Callable[[str], Template]
