@@ -74,6 +74,15 @@ def test_only_what_may_become_a_mark_is_held_back() -> None:
     ]
 
 
+@pytest.mark.timeout(10)
+def test_a_long_line_takes_linear_time() -> None:
+    citing = Citing(PASSAGES)
+
+    shown = "".join(citing.push(" heron [1]") for _ in range(20_000)) + citing.rest()
+
+    assert len(shown) == 20_000 * len(" heron [1]") - 1
+
+
 def test_a_channel_that_shows_no_citations_shows_no_marks() -> None:
     cites, cites_nothing = Message("From nine to six [1].", citations=(HOURS,)), Message("Say `a[1]` or a[1].")
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from parley.conversation import Citation
 from parley.generation.spacing import FENCE
 
+_FENCE = re.compile(rf"\s*{FENCE}")
 _CODE = r"`[^`]+`"
 _PLACE = re.compile(rf"{_CODE}|(?P<blank>[ \t]*)\[(?P<numbers>\d{{1,3}}(?: ?, ?\d{{1,3}})*)\](?!\()")
 _CODES = re.compile(_CODE)
@@ -40,7 +41,7 @@ class Citing:
         self._order: list[int] = []  # numbers of passages as the prompt has them, as they were first named
         self._is_code = False
         self._line = ""  # the last one, which may go on
-        self._shown = 0  # characters of it, as people see it
+        self._sure = 0  # characters of it that were given out, or left out
         self._begun = False
 
     @property
@@ -51,39 +52,37 @@ class Citing:
     def push(self, piece: str) -> str:
         """The text that is sure, now that this piece has come."""
         *lines, last = piece.split("\n")
-        text = "".join(self._finished(line) + "\n" for line in lines)
+        text = "".join(f"{self._end_line(line)}\n" for line in lines)
         self._line += last
-        return self._without_blank_begin(text + self._more(self._line[: self._sure_end()]))
+        return self._without_blank_begin(text + self._up_to(self._sure_end()))
 
     def rest(self) -> str:
         """What was held back, now that no more will come."""
-        return self._without_blank_begin(self._finished(""))
+        return self._without_blank_begin(self._end_line(""))
 
-    def _finished(self, end: str) -> str:
+    def _end_line(self, end: str) -> str:
         """The rest of the line, which ends so."""
         self._line += end
-        text = self._more(self._line)
-        self._is_code ^= self._line.lstrip().startswith(FENCE)
-        self._line, self._shown = "", 0
+        text = self._up_to(len(self._line))
+        self._is_code ^= bool(_FENCE.match(self._line))
+        self._line, self._sure = "", 0
         return text
 
-    def _more(self, line: str) -> str:
-        """What this much of the line adds to what has been shown of it."""
-        is_code = self._is_code or self._line.lstrip().startswith(FENCE)
-        text = line if is_code else _PLACE.sub(self._renumbered, line)
-        more, self._shown = text[self._shown :], max(self._shown, len(text))
-        return more
+    def _up_to(self, end: int) -> str:
+        """What has not been given out of the line up to there, as people see it."""
+        text, self._sure = self._line[self._sure : end], end
+        return text if self._is_code or _FENCE.match(self._line) else _PLACE.sub(self._renumbered, text)
 
     def _sure_end(self) -> int:
         """Up to where nothing that may come can make or unmake a mark."""
-        line = self._line
-        if self._is_code:
-            return len(line)
-        code_end = max((found.end() for found in _CODES.finditer(line)), default=0)
-        begun_code = line.find("`", code_end)
-        sure = line if begun_code < 0 else line[:begun_code]
+        if self._is_code or _FENCE.match(self._line):
+            return len(self._line)
+        text = self._line[self._sure :]
+        code_end = max((found.end() for found in _CODES.finditer(text)), default=0)
+        begun_code = text.find("`", code_end)
+        sure = text if begun_code < 0 else text[:begun_code]
         may_go_on = _MAY_GO_ON.search(sure)
-        return may_go_on.start() if may_go_on else len(sure)
+        return self._sure + (may_go_on.start() if may_go_on else len(sure))
 
     def _renumbered(self, found: re.Match[str]) -> str:
         if found["numbers"] is None:
