@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
+import boto3
 import pytest
 
+from parley.adapters.generators import generator_from
 from parley.adapters.http_connection import _tls
 from parley.adapters.openai_compatible import OpenAICompatibleGenerator
 from parley.adapters.ray_serve import ray_serve
@@ -34,6 +36,7 @@ from tests.contracts.misbehaving_backends import (
     MisbehavingGrpc,
     MisbehavingHttp,
 )
+from tests.parley.test_settings import backend
 
 BUDGET_SECONDS = 0.5
 SLACK_SECONDS = 1.5  # of a busy machine
@@ -346,6 +349,19 @@ def test_an_answer_without_end_is_cut(backend: str, monkeypatch: pytest.MonkeyPa
 
         with pytest.raises(GenerationFailed, match="more than"):
             "".join(generator.stream(PROMPT, patience=PATIENCE))
+
+
+def test_a_key_is_read_from_secrets_manager_by_its_name(aws: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in aws.items():
+        monkeypatch.setenv(name, value)
+    boto3.client("secretsmanager").create_secret(Name="parley/llm", SecretString="sk-of-a-file\n")
+    with MisbehavingHttp(OPENAI) as server:
+        settings = backend("openai", url=f"{server.url}/v1", model="m", key_secret="parley/llm")
+
+        "".join(generator_from(settings, PATIENCE).stream(PROMPT, patience=PATIENCE))
+
+    ((_, headers, _),) = server.asked
+    assert headers["Authorization"] == "Bearer sk-of-a-file"
 
 
 @pytest.mark.parametrize("key", ["", "two words", "line\nbreak", "schlüssel"])
