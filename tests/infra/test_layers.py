@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from build_layers import AWS_SERVICES, BUDGET_MB, build_layers, check_budget, packages_mb, target
+from parley.generation.counting import TokenCounter
 from steps import Step, Stop
 
 ROOT = Path(__file__).parents[2]
@@ -83,6 +84,10 @@ def test_the_layer_knows_every_service_that_the_package_calls() -> None:
     }
 
     assert {"apigatewaymanagementapi", "sagemaker-runtime"} <= called <= set(AWS_SERVICES)
+
+
+def test_the_generators_tokenizer_travels_with_the_encoder(layers: Path) -> None:
+    assert TokenCounter(layers / "encoder" / "tokenizer" / "tokenizer.json")("how are you?") > 0
 
 
 def test_no_layer_carries_what_only_makes_models(layers: Path) -> None:

@@ -224,3 +224,13 @@ def test_no_address_of_a_laptop_reaches_an_account(stack_of: StackOf, stage: str
 
     assert not [name for each in settings for name in each if name.startswith("AWS_ENDPOINT_URL")]
     assert "127.0.0.1" not in json.dumps(settings)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_who_generates_counts_by_the_tokenizer_that_the_layer_carries(stack_of: StackOf, stage: str) -> None:
+    functions = stack_of(stage).functions()
+
+    for name in ("chat", "worker"):
+        settings = functions[name]["Environment"]["Variables"]
+        assert settings["GENERATOR_TOKENIZER"].endswith("/tokenizer/tokenizer.json")
+        assert int(settings["GENERATOR_CONTEXT_TOKENS"]) >= 1024
