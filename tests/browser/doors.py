@@ -150,6 +150,7 @@ class Doors:
         self.workers = Workers()
         self.connections = MemoryConnections(time.time)
         self.is_open = True  # to new connections
+        self.is_slow = False  # with them, as a cold function is
         self.said: list[dict[str, Any]] = []  # frames of clients, in their order
         self.opened = 0  # connections, so far
         self._websocket = serve(self._talk, HOST, 0, process_request=self._let_in)
@@ -176,6 +177,7 @@ class Doors:
 
     def __exit__(self, *failed: object) -> None:
         self.generator.finish()
+        self.is_slow = False
         self.cut()
         self._websocket.shutdown()
         self._http.shutdown()
@@ -192,6 +194,8 @@ class Doors:
         return [frame["action"] for frame in self.said]
 
     def _let_in(self, connection: ServerConnection, request: Request) -> Response | None:
+        while self.is_slow:
+            time.sleep(0.05)
         return None if self.is_open else connection.respond(503, "not now")
 
     def _talk(self, connection: ServerConnection) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
+from parley.act import Actor
 from parley.errors import GenerationAsleep, GenerationFailed, Unavailable
 from parley.services import Services
 from tests.browser.conftest import ChatPage, Operator, opened_tab
@@ -146,9 +147,12 @@ def test_a_reply_is_read_out_once_and_when_it_is_finished(chat, doors):
     expect(announced).to_be_empty()
 
 
-def test_what_a_reply_stands_on_comes_with_it(chat, doors):
+def test_what_a_reply_stands_on_comes_with_it(chat, doors, monkeypatch):
+    monkeypatch.setattr(
+        Actor, "_passages", lambda actor: actor.loaded.knowledge.passages[:2]
+    )  # else not for small talk
     chat.open()
-    begin(chat, "what do you think of watering cans?")
+    begin(chat, SMALL_TALK)
     doors.generator.say("A can should be filled in the evening and carried in the morning, says the leaflet [1]. ")
     doors.generator.finish()
 
@@ -285,6 +289,25 @@ def test_where_no_connection_can_be_had_http_carries_the_conversation(chat, door
     expect(chat.last_source).to_contain_text("scripted")
     assert doors.said == []
     assert turns(doors, chat) == ["hello", "thank you"]
+
+
+def test_a_connection_that_takes_long_keeps_nobody_waiting_twice(chat, doors):
+    doors.is_slow = True
+    chat.page.clock.install()
+    chat.open()
+    begin(chat, "hello")
+    expect(chat.page.locator(".typing")).to_be_visible()
+
+    chat.page.clock.run_for(4 * SECONDS)
+
+    expect(chat.last_source).to_contain_text("scripted")
+    chat.say("thank you")
+    assert doors.asked.count("POST /v1/chat") == 2
+    doors.is_slow = False
+    wait_until(lambda: doors.opened == 1)
+    chat.say("hello")
+    assert doors.actions() == ["message"]
+    assert turns(doors, chat) == ["hello", "thank you", "hello"]
 
 
 def test_where_there_is_no_socket_api_none_is_tried(chat, doors):

@@ -282,7 +282,7 @@ export function useConversation(isExplaining: boolean, address: string | null): 
     isRestoring,
     isHandedOff,
     showEarlier: pass && earlierEnd !== undefined ? async () => void (await restore(pass, earlierEnd)) : null,
-    stop: stopping === "possible" ? stop : null,
+    stop: stopping === "possible" && !isHandedOff ? stop : null,
     waitingFor,
     waitFor,
     prepare,

@@ -5,12 +5,14 @@
  */
 import { type Frame, readFrame, type Request } from "./frames";
 
-const OPEN_WITHIN_MS = 5_000; // a person waits meanwhile; afterwards HTTP carries the message
+const REACH_WITHIN_MS = 4_000; // a person waits meanwhile; afterwards HTTP carries the message
+const OPEN_WITHIN_MS = 20_000; // the function behind the door may be cold; the next message goes over the line
 const PONG_WITHIN_MS = 5_000;
 const PING_EVERY_MS = 240_000; // API Gateway closes what is idle for 10 minutes, and some phone networks after 5
+const KEPT_OPEN_MS = 1_800_000; // after the last word; afterwards the line may fall asleep, and costs nothing
 const FIRST_PAUSE_MS = 500; // before another try; doubled each time
 const LONGEST_PAUSE_MS = 30_000;
-const DISTRUST_MS = 300_000; // how long a line that opens, but carries nothing, is left alone
+const DISTRUST_MS = 300_000; // how long a line is left alone that neither opens nor fails, or carries nothing
 
 /** Who wants to know what happens on the line. */
 export interface Ear {
@@ -25,27 +27,30 @@ export class Line {
   private holders = 0;
   private failures = 0; // since something was last heard
   private notBefore = 0; // when the next try may be made
+  private triedAt = 0;
+  private spokenAt = 0;
   private tryTimer: number | undefined;
   private pingTimer: number | undefined;
   private pongTimer: number | undefined;
   private isBound = false; // to a conversation, as far as the server was told of one
 
   constructor(private readonly address: string) {
-    addEventListener("online", () => this.wake());
-    document.addEventListener("visibilitychange", () => document.hidden || this.wake());
+    addEventListener("online", () => this.wake(true));
+    document.addEventListener("visibilitychange", () => document.hidden || this.wake(this.holders > 0));
   }
 
   get isOpen(): boolean {
     return this.socket?.readyState === WebSocket.OPEN;
   }
 
-  /** Whether the line is open, after trying to open it. Says no at once while a try would only repeat a failure. */
+  /** Whether the line is open, after trying to open it. Says no at once where waiting was of no use before. */
   async reach(): Promise<boolean> {
-    if (this.isOpen) return true;
-    if (!this.socket && Date.now() < this.notBefore) return false;
+    if (!this.socket && Date.now() >= this.notBefore) this.connect();
+    const left = this.triedAt + REACH_WITHIN_MS - Date.now();
+    if (this.isOpen || !this.socket || left <= 0) return this.isOpen;
     return await new Promise((resolve) => {
       this.openers.add(resolve);
-      this.connect();
+      setTimeout(resolve, left, false);
     });
   }
 
@@ -57,6 +62,7 @@ export class Line {
   /** Sends, if the line is open; whether it is. */
   send(frame: Request): boolean {
     if (!this.isOpen) return false;
+    this.spokenAt = Date.now();
     this.isBound ||= frame.action === "message" || frame.action === "resume";
     this.socket!.send(JSON.stringify(frame));
     return true;
@@ -87,6 +93,10 @@ export class Line {
     this.pongTimer = window.setTimeout(() => this.lose(socket!), PONG_WITHIN_MS);
   }
 
+  private keepOpen(): void {
+    if (this.holders > 0 || Date.now() - this.spokenAt < KEPT_OPEN_MS) this.check();
+  }
+
   /** Ends the connection; the next one belongs to no conversation yet. Nothing to do where this one does not. */
   hangUp(): void {
     if (!this.isBound) return;
@@ -112,11 +122,12 @@ export class Line {
       return;
     }
     this.socket = socket;
+    this.triedAt = Date.now();
     this.isBound = false;
-    this.pongTimer = window.setTimeout(() => this.lose(socket), OPEN_WITHIN_MS);
+    this.pongTimer = window.setTimeout(() => this.lose(socket, DISTRUST_MS), OPEN_WITHIN_MS);
     socket.onopen = () => {
       this.stopPongTimer();
-      this.pingTimer = window.setInterval(() => this.check(), PING_EVERY_MS);
+      this.pingTimer = window.setInterval(() => this.keepOpen(), PING_EVERY_MS);
       this.tellOpeners(true);
       for (const ear of [...this.ears]) ear.opened?.();
     };
@@ -130,14 +141,15 @@ export class Line {
   }
 
   /** The connection is gone, whether it was told so or not. */
-  private lose(socket: WebSocket): void {
+  private lose(socket: WebSocket, leftAloneMs = 0): void {
     if (socket !== this.socket) return;
     this.drop();
-    this.fail();
+    this.fail(leftAloneMs);
   }
 
-  private fail(): void {
-    const pause = Math.min(FIRST_PAUSE_MS * 2 ** this.failures, LONGEST_PAUSE_MS);
+  private fail(leftAloneMs = 0): void {
+    const soon = Math.min(FIRST_PAUSE_MS * 2 ** this.failures, LONGEST_PAUSE_MS);
+    const pause = this.holders > 0 ? soon : Math.max(soon, leftAloneMs);
     this.failures += 1;
     this.notBefore = Date.now() + pause * (0.5 + Math.random() / 2); // not everybody in the same moment
     this.tellOpeners(false);
@@ -162,10 +174,10 @@ export class Line {
     this.tryTimer = window.setTimeout(() => this.holders > 0 && this.connect(), this.notBefore - Date.now());
   }
 
-  /** The network or the person is back. */
-  private wake(): void {
+  /** The network or the person is back: what is open may be dead, and what failed may work. */
+  private wake(isWorthATry: boolean): void {
     this.check();
-    if (this.socket || this.failures === 0) return; // a line that is distrusted stays so
+    if (this.socket || !isWorthATry || this.failures === 0) return; // what carried nothing is left alone still
     this.notBefore = 0;
     this.reconnect();
   }

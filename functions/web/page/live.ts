@@ -10,7 +10,7 @@ import { awaited, type Coming, followed, type Frame, NOT_ACCEPTED, REFUSED, type
 import { WANTED_BOT } from "./kept";
 import type { Line } from "./line";
 
-const ACCEPTED_WITHIN_MS = 8_000; // a cold function takes two
+const ACCEPTED_WITHIN_MS = 8_000; // the function is warm by now: it has let the connection in
 const SILENT_AFTER_MS = 10_000; // frames come every 40 ms; before the first one stand the queue and a cold worker
 const LOOK_EVERY_MS = 5_000; // how far the turn has come, while the line is silent
 const GIVE_UP_AFTER_MS = 600_000; // by then the queue has given up too
