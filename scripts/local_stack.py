@@ -16,8 +16,8 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import astuple, dataclass
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -33,7 +33,7 @@ ACCOUNT = "000000000000"
 REGION = "us-east-1"
 ENDPOINT_NAME = "parley-local-generator"  # as infra/stage.py names it
 
-PORT_VARIABLES = ("PARLEY_PORT", "PARLEY_GENERATOR_PORT", "PARLEY_SAGEMAKER_PORT")
+PORT_VARIABLES = ("PARLEY_PORT", "PARLEY_GENERATOR_PORT", "PARLEY_SAGEMAKER_PORT", "PARLEY_GRPC_PORT")
 
 _SCRATCH = PARLEY / "tmp"
 _READY_WITHIN_SECONDS = 60
@@ -42,11 +42,12 @@ _POLL_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Where the three servers listen."""
+    """Where the three servers listen; the generator on two."""
 
     http: int
     generator: int
     sagemaker: int
+    grpc: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class LocalStack:
         http: the HTTP API, and the chat page
         websocket: where a WebSocket connects to
         generator: the container that serves the language model
+        grpc: where that container speaks TensorFlow Serving's API
         sagemaker: the server that speaks SageMaker's runtime protocol in front of it
         aws_endpoint, region, credentials: for clients of the local AWS
         outputs: what each deployed stack tells, by stack and name
@@ -76,6 +78,7 @@ class LocalStack:
         self._scratch = _SCRATCH / f"{name}-{os.getpid()}"
         self.aws_endpoint = _url(ports.http)
         self.generator = _url(ports.generator)
+        self.grpc = f"{HOST}:{ports.grpc}"
         self.sagemaker = _url(ports.sagemaker)
         self.region = REGION
         self.credentials = Credentials("parley", secrets.token_hex(20))
@@ -173,7 +176,7 @@ class LocalStack:
 
     def _start_generator(self) -> None:
         program = ROOT / "models" / "generator" / "serve.py"
-        where = ("--host", HOST, "--port", str(self._ports.generator))
+        where = ("--host", HOST, "--port", str(self._ports.generator), "--grpc-port", str(self._ports.grpc))
         self._spawn("generator", [sys.executable, program, *where], _bare_environment())
 
     def _start_sagemaker(self) -> None:
@@ -249,9 +252,9 @@ class LocalStack:
 
 
 def free_ports() -> Ports:
-    """Three ports that nobody listens on now."""
-    with socket.socket() as first, socket.socket() as second, socket.socket() as third:
-        sockets = (first, second, third)
+    """Ports that nobody listens on now."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in fields(Ports)]
         for each in sockets:
             each.bind((HOST, 0))
         return Ports(*(each.getsockname()[1] for each in sockets))

@@ -4,7 +4,8 @@
 
 Builds what is not built, starts the local AWS and the generator, deploys to it with the unmodified CDK CLI, writes the
 addresses to .parley/local.json, and at the end ends every process it started. The environment may name other ports:
-PARLEY_PORT (the chat page and the HTTP API; 4566), PARLEY_GENERATOR_PORT (4567), PARLEY_SAGEMAKER_PORT (4568).
+PARLEY_PORT (the chat page and the HTTP API; 4566), PARLEY_GENERATOR_PORT (4567), PARLEY_SAGEMAKER_PORT (4568),
+PARLEY_GRPC_PORT (4569; the generator as TensorFlow Serving's clients ask it).
 """
 
 import json
@@ -43,15 +44,14 @@ def _ports() -> Ports:
 
 
 def _announce(stack: LocalStack, seconds: float) -> None:
-    ADDRESSES.write_text(
-        json.dumps({"http": stack.http, "websocket": stack.websocket, "generator": stack.generator}, indent=2) + "\n"
-    )
+    addresses = {name: getattr(stack, name) for name in ("http", "websocket", "generator", "grpc")}
+    ADDRESSES.write_text(json.dumps(addresses, indent=2) + "\n")
     print(
         f"\nReady after {seconds:.0f} s.\n"
         f"  chat page   {stack.http}/\n"
         f"  HTTP API    {stack.http}/v1/chat\n"
         f"  WebSocket   {stack.websocket}\n"
-        f"  generator   {stack.generator}\n"
+        f"  generator   {stack.generator}/v1, and {stack.grpc} for TensorFlow Serving's clients\n"
         "Ctrl-C ends it.",
         flush=True,
     )

@@ -5,14 +5,14 @@ import shutil
 import socket
 import subprocess
 import sys
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import local_stack
-from local_stack import HOST, PORT_VARIABLES, LocalStack, Ports, free_ports
+from local_stack import HOST, PORT_VARIABLES, LocalStack, free_ports
 from steps import Stop
 
 
@@ -96,6 +96,6 @@ def test_a_taken_port_is_told_in_one_sentence() -> None:
 
         with (
             pytest.raises(Stop, match=rf"^Port {number} is taken; [^\n]*$"),
-            LocalStack("test-taken", Ports(number, free.generator, free.sagemaker)),
+            LocalStack("test-taken", replace(free, http=number)),
         ):
             pass
