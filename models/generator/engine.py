@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncGenerator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -82,7 +82,11 @@ class Engine:
         """The same for coroutines; whoever stops before the last piece must close the generator."""
         loop = asyncio.get_running_loop()
         heard: asyncio.Queue[Piece | Failed] = asyncio.Queue()
-        hear = partial(loop.call_soon_threadsafe, heard.put_nowait)
+
+        def hear(piece: Piece | Failed) -> None:
+            with suppress(RuntimeError):  # the loop has ended, and with it whoever listened
+                loop.call_soon_threadsafe(heard.put_nowait, piece)
+
         job = await asyncio.to_thread(self._job, request, hear)  # a long prompt takes a while to encode
         self._batcher.submit(job)
         try:
