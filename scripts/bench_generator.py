@@ -247,8 +247,8 @@ def reference(artefact: Path) -> Iterator[Reference | None]:
 
 def bench(artefact: Path, seconds: float, rounds: int, step: Step) -> dict[str, Any]:
     """All figures."""
-    settings = json.loads((artefact / "genai_config.json").read_text(encoding="utf-8"))["model"]
-    short, full = short_prompts(), full_prompts(settings["context_length"])
+    settings = json.loads((artefact / "genai_config.json").read_text(encoding="utf-8"))
+    short, full = short_prompts(), full_prompts(settings["model"]["context_length"])
     measured: dict[str, list[Measured]] = {}
     compared: dict[int, list[dict[str, float]]] = {}
     with reference(artefact) as torch, closing(Endpoint(artefact)) as endpoint:

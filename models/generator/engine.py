@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 
-from batching import Batcher, Busy, Failed, Hear, Job, Piece, Vocabulary
+from batching import Batcher, Busy
 from decoder import Decoder, Network
+from lane import Failed, Hear, Job, Piece, Vocabulary
 from sampling import Sampler
 from spelling import Spelling
 from tokenizers import Tokenizer
@@ -97,10 +98,11 @@ class Engine:
             self._batcher.cancel(job)
 
     def _job(self, request: Request, hear: Hear) -> Job:
-        max_tokens = min(request.max_tokens, self._context_tokens // 2)
+        kept_free = min(request.max_tokens, self._context_tokens // 2)
         with self._encoding:
-            budget_tokens = self._context_tokens - max_tokens
+            budget_tokens = self._context_tokens - kept_free
             prompt = prompt_tokens(self._encoding_tokenizer, list(request.messages), budget_tokens)
+        max_tokens = min(request.max_tokens, self._context_tokens - len(prompt))
         sampler = Sampler(
             temperature=request.temperature,
             top_p=request.top_p,
@@ -113,7 +115,11 @@ class Engine:
 
 
 def piece_of(heard: Piece | Failed) -> Piece:
-    """Raises: whatever broke the model."""
+    """What was heard, if it is a piece.
+
+    Raises:
+        GenerationFailed: it is not.
+    """
     if isinstance(heard, Failed):
         raise GenerationFailed("the model failed") from heard.cause
     return heard

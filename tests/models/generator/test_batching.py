@@ -23,7 +23,7 @@ WAIT_SECONDS = 10
 
 @pytest.fixture(scope="module")
 def generator() -> Iterator[SimpleNamespace]:
-    with modules("batching", "sampling", "spelling") as loaded:
+    with modules("batching", "lane", "sampling", "spelling") as loaded:
         yield loaded
 
 
@@ -100,7 +100,7 @@ class Serving:
 
     def __init__(self, generator: SimpleNamespace, *decoders_: FakeDecoder, waiting: int = 1000) -> None:
         self._generator = generator
-        vocabulary = generator.batching.Vocabulary(end=END, never=[], silent=frozenset())
+        vocabulary = generator.lane.Vocabulary(end=END, never=[], silent=frozenset())
         self.batcher = generator.batching.Batcher(decoders_, vocabulary, waiting=waiting)
         spelt = models.WordLevel({f"{n} ": n for n in range(VOCABULARY)}, unk_token="0 ")
         self._tokenizer = Tokenizer(spelt)
@@ -109,7 +109,7 @@ class Serving:
     def job(self, prompt: list[int], max_tokens: int, listener: Listener) -> Any:
         g = self._generator
         sampler = g.sampling.Sampler(temperature=0, top_p=1, top_k=1, repetition_penalty=1, seed=None)
-        return g.batching.Job(prompt, 0, max_tokens, sampler, g.spelling.Spelling(self._tokenizer, ()), listener.hear)
+        return g.lane.Job(prompt, 0, max_tokens, sampler, g.spelling.Spelling(self._tokenizer, ()), listener.hear)
 
     def ask(self, prompt: list[int], max_tokens: int) -> tuple[Any, Listener]:
         listener = Listener()
@@ -244,7 +244,6 @@ def test_more_than_may_wait_are_refused_until_somebody_is_done(generator: Simple
     decoder.let(100)
     first.whole()
     second.whole()
-    until(lambda: not any(lane.load for lane in serving.batcher._lanes))
     assert serving.ask([5, 6], max_tokens=1)[1].whole()
 
 
@@ -286,7 +285,7 @@ def test_a_model_that_breaks_is_told_to_all_in_its_lane_and_the_next_is_served(
 
     failures = [listener.next() for listener in listeners]
 
-    assert all(isinstance(failure, generator.batching.Failed) for failure in failures)
+    assert all(isinstance(failure, generator.lane.Failed) for failure in failures)
     decoder.fails = False
     decoder.let(100)
     assert serving.ask([3, 4], max_tokens=2)[1].whole() == spelt(expected([3, 4], 2))
