@@ -38,14 +38,12 @@ class Network:
     def __init__(self, artefact: Path) -> None:
         """Raises: NotServable: no folder of the builder, or a model with other inputs than a Llama has."""
         try:
-            config = json.loads((artefact / "genai_config.json").read_text(encoding="utf-8"))
-            settings, search = config["model"], config["search"]
+            settings = json.loads((artefact / "genai_config.json").read_text(encoding="utf-8"))["model"]
         except (OSError, ValueError, KeyError) as error:
             raise NotServable(f"{artefact}: no genai_config.json with a model: {error}") from error
         decoder = settings["decoder"]
         inputs, outputs = decoder["inputs"], decoder["outputs"]
-        # Positions that there are, and, where convert.py says less, those that training has seen.
-        self.context_tokens: int = min(settings["context_length"], search["max_length"])
+        self.context_tokens: int = settings["context_length"]
         self.vocabulary: int = settings["vocab_size"]
         self.end: int = settings["eos_token_id"]
         self.heads: int = decoder["num_key_value_heads"]

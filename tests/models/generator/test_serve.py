@@ -175,7 +175,7 @@ def test_a_prompt_of_any_length_is_answered(container_port: int) -> None:
 
     assert answer["choices"][0]["message"]["content"]
     settings = json.loads((GENERATOR / "artefact" / "genai_config.json").read_text())
-    assert answer["usage"]["total_tokens"] <= min(settings["model"]["context_length"], settings["search"]["max_length"])
+    assert answer["usage"]["total_tokens"] <= settings["model"]["context_length"]
 
 
 def test_what_people_write_cannot_forge_a_turn(container_port: int) -> None:
