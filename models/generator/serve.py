@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import sys
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
@@ -25,9 +26,11 @@ from typing import Any
 import predictions
 import uvicorn
 from chat_completions import BadRequest, Chunks, Wanted, models, parse, problem, server_sent, whole
+from decoder import NotServable
 from engine import Busy, Engine, GenerationFailed, Piece
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
@@ -71,6 +74,7 @@ def app(engine: Engine) -> Starlette:
             Busy: busy,
             GenerationFailed: failed,
             HTTPException: as_openai_says,
+            ClientDisconnect: client_left,
         },
     )
 
@@ -151,6 +155,10 @@ async def as_openai_says(_: HttpRequest, error: Exception) -> Response:
     return JSONResponse(problem(error.detail, "invalid_request_error"), error.status_code, error.headers)
 
 
+async def client_left(_: HttpRequest, __: Exception) -> Response:
+    return CLIENT_LEFT
+
+
 async def serve(engine: Engine, *, host: str, port: int, grpc_port: int | None) -> None:
     """Serve until a signal comes."""
     rpc = await predictions.start(engine, MODEL_NAME, f"{host}:{grpc_port}") if grpc_port is not None else None
@@ -170,7 +178,11 @@ def main() -> None:
     parser.add_argument("--running", type=int, default=16, help="replies written at a time")
     parser.add_argument("--waiting", type=int, default=64, help="requests that may wait for one of them to end")
     arguments = parser.parse_args()
-    engine = Engine(arguments.artefact, threads=arguments.threads, running=arguments.running, waiting=arguments.waiting)
+    limits = {"threads": arguments.threads, "running": arguments.running, "waiting": arguments.waiting}
+    try:
+        engine = Engine(arguments.artefact, **limits)
+    except NotServable as reason:
+        sys.exit(f"{reason}")
     asyncio.run(serve(engine, host=arguments.host, port=arguments.port, grpc_port=arguments.grpc_port))
 
 

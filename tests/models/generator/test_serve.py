@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from http.client import HTTPConnection
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -231,3 +234,23 @@ def test_a_client_that_leaves_frees_its_place() -> None:
             assert time.monotonic() < deadline, "the places of those who left are still taken"
             time.sleep(0.05)
         assert status == 200
+
+
+def test_a_client_that_leaves_while_it_asks_is_no_error(capfd: pytest.CaptureFixture[str]) -> None:
+    with server("serve.py") as (_, port):
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.sendall(b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{")
+
+        assert completion(port, asking("Hello"))["choices"]
+
+    assert capfd.readouterr().err == ""
+
+
+def test_a_folder_without_a_model_is_told_in_one_sentence(tmp_path: Path) -> None:
+    command = [sys.executable, str(GENERATOR / "serve.py"), "--artefact", str(tmp_path)]
+
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    assert ended.returncode == 1
+    assert ended.stderr.count("\n") == 1
+    assert "genai_config.json" in ended.stderr
