@@ -148,9 +148,7 @@ def test_a_reply_is_read_out_once_and_when_it_is_finished(chat, doors):
 
 
 def test_what_a_reply_stands_on_comes_with_it(chat, doors, monkeypatch):
-    monkeypatch.setattr(
-        Actor, "_passages", lambda actor: actor.loaded.knowledge.passages[:2]
-    )  # else not for small talk
+    monkeypatch.setattr(Actor, "_passages", lambda actor: actor.loaded.knowledge.passages[:2])  # the bot gives it none
     chat.open()
     begin(chat, SMALL_TALK)
     doors.generator.say("A can should be filled in the evening and carried in the morning, says the leaflet [1]. ")
