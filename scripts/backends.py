@@ -2,7 +2,7 @@
 
     python scripts/backends.py [PYTEST OPTIONS]         (make test-backends)
 
-Makes .parley/backends/NAME for each tests/backends/requirements-NAME.txt, once; the first time that downloads 4 GB and
+Makes .parley/backends/NAME for each tests/backends/requirements-NAME.txt, once; the first time that installs 4 GB and
 takes minutes. Then runs tests/backends in a network and among processes of their own (Linux): what a server binds is
 reached from nowhere else, and whatever one started ends with the tests.
 """
