@@ -176,7 +176,7 @@ def main() -> None:
     parser.add_argument("--artefact", type=Path, default=Path(__file__).parent / "artefact")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="cores that write; all by default")
     parser.add_argument("--running", type=int, default=16, help="replies written at a time")
-    parser.add_argument("--waiting", type=int, default=64, help="requests that may wait for one of them to end")
+    parser.add_argument("--waiting", type=int, default=32, help="requests that may wait for one of them to end")
     arguments = parser.parse_args()
     limits = {"threads": arguments.threads, "running": arguments.running, "waiting": arguments.waiting}
     try:
