@@ -213,6 +213,24 @@ def test_who_resumes_a_turn_that_is_over_is_told_its_end() -> None:
     assert (done["type"], done["number"]) == ("done", 8)
 
 
+def test_who_comes_back_is_told_that_a_person_has_the_conversation() -> None:
+    client = Client()
+    begun = client.begin()
+    turn = client.queue.sent[0]
+    client.answered(begun["conversation_id"], turn.id)
+    session = client.conversations.open(begun["conversation_id"]).session
+    assert session is not None
+    client.conversations.record(
+        replace(session, version=session.version + 1, handed_off_at=1_000.0),
+        a_recorded_turn(number=session.version + 1),
+    )
+
+    done = client.send(action="resume", turn_id=turn.id, after=0)
+
+    assert done is not None
+    assert done["handed_off"] is True
+
+
 def test_who_resumes_a_turn_that_failed_is_told_why() -> None:
     client = Client()
     client.begin()
@@ -249,9 +267,11 @@ def test_who_agrees_to_wait_is_put_into_the_queue_once() -> None:
     turn = client.queue.sent[0]
     client.answered(begun["conversation_id"], turn.id, source="fallback", may_wait=True)
 
-    client.send(action="wait", turn_id=turn.id)
+    accepted = client.send(action="wait", turn_id=turn.id)
     client.send(action="wait", turn_id=turn.id)
 
+    assert accepted is not None
+    assert (accepted["type"], accepted["turn_id"]) == ("accepted", f"{turn.id}.late")
     late = client.lines.late
     assert isinstance(late, MemoryLateQueue)
     ((waiting, _),) = late.sent

@@ -94,7 +94,8 @@ class SocketDoor:
                 self.lines.connections.cancel(self._own(connection_id, frame).conversation_id, frame.turn_id)
             case socket.Wait():
                 session = self._own(connection_id, frame)
-                agree_to_wait(session, frame.turn_id, self.conversations, self.lines.late, now=self.clock())
+                late = agree_to_wait(session, frame.turn_id, self.conversations, self.lines.late, now=self.clock())
+                self.lines.sockets.send(connection_id, socket.accepted(late.id, session.conversation_id, None))
 
     def _say(self, connection_id: str, frame: socket.Say) -> None:
         if frame.explain and not self.explains:
@@ -114,7 +115,7 @@ class SocketDoor:
         self.lines.connections.listen(connection_id, session.conversation_id, turn_id=turn.id)
         self.lines.sockets.send(connection_id, socket.accepted(turn.id, session.conversation_id, secret))
         if known is not None:
-            self._tell_the_end(connection_id, session.conversation_id, turn.id, after=socket.ACCEPTED)
+            self._tell_the_end(connection_id, session, turn.id, after=socket.ACCEPTED)
             return
         try:
             self.queue.send(turn)
@@ -129,14 +130,16 @@ class SocketDoor:
         self.lines.connections.listen(
             connection_id, session.conversation_id, turn_id=frame.turn_id, after=max(frame.after, socket.ACCEPTED)
         )
-        self._tell_the_end(connection_id, session.conversation_id, frame.turn_id, after=frame.after)
+        self._tell_the_end(connection_id, session, frame.turn_id, after=frame.after)
 
-    def _tell_the_end(self, connection_id: str, conversation_id: str, turn_id: str, *, after: int) -> None:
-        progress = self.conversations.progress(conversation_id, turn_id)
+    def _tell_the_end(self, connection_id: str, session: Session, turn_id: str, *, after: int) -> None:
+        progress = self.conversations.progress(session.conversation_id, turn_id)
         if progress is None:
             raise NotFound(f"no turn {turn_id!r} was accepted in this conversation")
         if progress.recorded is not None:
-            self.lines.sockets.send(connection_id, socket.done(conversation_id, after + 1, progress.recorded))
+            more = {"handed_off": True} if session.handed_off_at is not None else {}
+            end = socket.done(session.conversation_id, after + 1, progress.recorded, **more)
+            self.lines.sockets.send(connection_id, end)
         elif progress.status == "failed":
             reason = problems.problem(503, progress.reason or problems.BROKEN)
             self.lines.sockets.send(connection_id, socket.failed(turn_id, after + 1, reason))
