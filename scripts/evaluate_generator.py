@@ -1,6 +1,7 @@
 """Measure how well a generator answers out of passages: words shared with the right answer, and speed.
 
-    python scripts/evaluate_generator.py --questions FILE [--endpoint URL [--model NAME]] [--every N] [--json FILE]
+    python scripts/evaluate_generator.py --questions FILE [--every N] [--json FILE]
+        [--endpoint URL [--model NAME] | --artefact FOLDER]
 
 FILE holds JSON lines of `passage`, `question`, `answers` and optionally `source`; models/generator/prepare.py writes
 such. `--endpoint` is any OpenAI-compatible chat completions URL; without it the bundled model answers in this process.
@@ -166,12 +167,12 @@ def by_source(answered: Sequence[Answered]) -> dict[str, Scores]:
     return {source: scores_of(part) for source, part in {**parts, "all": list(answered)}.items()}
 
 
-def bundled() -> Ask:
-    """The bundled model, in this process."""
+def bundled(artefact: Path) -> Ask:
+    """The bundled model, or another of its kind, in this process."""
     sys.path.insert(0, str(GENERATOR))
     from engine import Engine, Request
 
-    engine = Engine(GENERATOR / "artefact", threads=2)
+    engine = Engine(artefact, threads=2)
 
     def ask(messages: Messages) -> Iterator[tuple[str, int]]:
         said = tuple((message["role"], message["content"]) for message in messages)
@@ -237,6 +238,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--questions", type=Path, required=True)
     parser.add_argument("--endpoint", help="URL of chat completions, such as http://127.0.0.1:8080/v1/chat/completions")
     parser.add_argument("--model", default="llm_chatbot", help="what the endpoint calls its model")
+    parser.add_argument(
+        "--artefact", type=Path, default=GENERATOR / "artefact", help="what answers without an endpoint"
+    )
     parser.add_argument("--every", type=int, default=1, help="ask one question of so many")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args(arguments)
@@ -245,7 +249,7 @@ def main(arguments: list[str] | None = None) -> None:
     questions = read_questions(given.questions.read_text(encoding="utf-8").splitlines())[:: given.every]
     if not questions:
         raise Stop(f"{given.questions} holds no questions")
-    ask = endpoint(given.endpoint, given.model) if given.endpoint else bundled()
+    ask = endpoint(given.endpoint, given.model) if given.endpoint else bundled(given.artefact)
     answered = []
     with Step("asking") as step:
         for question in questions:

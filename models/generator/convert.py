@@ -10,27 +10,23 @@ windows before and after, and fails where the loss in quality or the size is mor
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import torch
+from perplexity import Logits, onnx_logits, perplexity
 from tokenizers import Tokenizer
-from tokens import CHAT_TEMPLATE, conversation_tokens, read_windows
+from tokens import CHAT_TEMPLATE, read_windows
 from transformers import LlamaForCausalLM
 
 HERE = Path(__file__).parent
 MAX_BYTES = 30_000_000
 MAX_PERPLEXITY_GROWTH = {"int8": 1.01, "int4": 1.10}  # who asks for four bits expects to lose something
 MODEL_FILES = ("config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
-
-Logits = Callable[[np.ndarray], np.ndarray]  # (1, T) int64 token ids -> (1, T, V) float32
 
 
 def build(model: Path, out: Path, precision: str) -> None:
@@ -60,42 +56,12 @@ def torch_logits(model: Path) -> Logits:
     return logits
 
 
-def onnx_logits(folder: Path) -> Logits:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 2
-    session = onnxruntime.InferenceSession(folder / "model.onnx", options, providers=["CPUExecutionProvider"])
-    decoder = json.loads((folder / "genai_config.json").read_text(encoding="utf-8"))["model"]["decoder"]
-    caches = {
-        argument.name: np.zeros((1, decoder["num_key_value_heads"], 0, decoder["head_size"]), np.float32)
-        for argument in session.get_inputs()
-        if argument.name.startswith("past_key_values")
-    }
-
-    def logits(ids: np.ndarray) -> np.ndarray:
-        feed = {"input_ids": ids, "attention_mask": np.ones_like(ids), **caches}
-        return session.run(["logits"], feed)[0]
-
-    return logits
-
-
-def perplexity(logits: Logits, tokenizer: Tokenizer, windows: list[list[str]]) -> float:
-    """Perplexity per reply token, END included, each conversation on its own."""
-    total, count = 0.0, 0
-    for ids, reply in conversation_tokens(tokenizer, windows):
-        scores = logits(np.array([ids], np.int64))[0, :-1].astype(np.float64)
-        scores -= scores.max(axis=1, keepdims=True)
-        log_likelihood = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
-        places = np.flatnonzero(reply[1:])
-        total -= log_likelihood[places, np.array(ids[1:])[places]].sum()
-        count += len(places)
-    return float(np.exp(total / count))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, default=HERE / "build" / "run")
     parser.add_argument("--out", type=Path, default=HERE / "artefact")
     parser.add_argument("--valid", type=Path, default=HERE / "build" / "valid.jsonl")
+    parser.add_argument("--windows", type=int, default=300, help="validation windows to compare on")
     parser.add_argument("--precision", choices=MAX_PERPLEXITY_GROWTH, default="int8", help="of the weights")
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
@@ -104,7 +70,7 @@ def main() -> None:
     build(arguments.model, arguments.out, arguments.precision)
     size = sum(file.stat().st_size for file in arguments.out.rglob("*") if file.is_file())
     tokenizer = Tokenizer.from_file(str(arguments.model / "tokenizer.json"))
-    windows = read_windows(arguments.valid)
+    windows = read_windows(arguments.valid)[-arguments.windows :]
     before = perplexity(torch_logits(arguments.model), tokenizer, windows)
     after = perplexity(onnx_logits(arguments.out), tokenizer, windows)
     print(f"{size / 1e6:.1f} MB; perplexity per reply token on {len(windows)} windows: {before:.2f} -> {after:.2f}")

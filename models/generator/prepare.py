@@ -9,13 +9,17 @@ beside this file. Writes, as JSON lines of {"turns": [user, reply, user, reply .
     smalltalk.jsonl   single exchanges closest to what the bot is asked: our own small talk and short, warm pairs
     valid.jsonl       windows from the sets' own validation files, never trained on
 
+and, as grounded.py makes them,
+
+    grounded.jsonl    {"passages", "branches": [[user, reply ...] ...], "source"}: what is asked about passages
+    questions.jsonl   {"passage", "question", "answers", "source"} about entities and passages held out of training
+
 Only sets whose licence lets weights trained on them be shipped are read; the model card lists them.
 """
 
 from __future__ import annotations
 
 import argparse
-import gzip
 import hashlib
 import itertools
 import json
@@ -27,7 +31,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import grounded
 import yaml
+from tokens import Grounded
 
 HERE = Path(__file__).parent
 DIALOGUE_SETS = (
@@ -117,15 +123,10 @@ def closed(turns: list[str], source: str) -> Iterator[Window]:
         yield Window(tuple(turns[:even]), source)
 
 
-def read_rows(path: Path) -> Iterator[dict]:
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
-        yield from map(json.loads, lines)
-
-
 def dialogue_windows(data: Path, split: str) -> Iterator[Window]:
     """Windows of every dialogue set; where two equal people talk, alternately from the first and the second turn."""
     for name in DIALOGUE_SETS:
-        for row_number, row in enumerate(read_rows(data / name / f"{split}.jsonl.gz")):
+        for row_number, row in enumerate(grounded.read_rows(data / name / f"{split}.jsonl.gz")):
             roles = [turn["role"] for turn in row["turns"]]
             texts = [tidy(turn["text"]) for turn in row["turns"]]
             equals = "user" not in roles
@@ -138,7 +139,7 @@ def short_pairs(data: Path) -> Iterator[Window]:
     pairs = [
         Window((user, reply), Path(name).name)
         for name in SHORT_PAIR_SETS
-        for row in read_rows(data / name / "train.jsonl.gz")
+        for row in grounded.read_rows(data / name / "train.jsonl.gz")
         for user, reply in pairwise_texts(row["turns"])
         if is_fit(user, SHORT_PAIR_WORDS) and is_fit(reply, SHORT_PAIR_WORDS)
     ]
@@ -164,7 +165,7 @@ def looks_named(turns: Iterable[str]) -> bool:
 
 
 def chatterbot_pairs(data: Path) -> Iterator[Window]:
-    for row in read_rows(data / "chatterbot/english.jsonl.gz"):
+    for row in grounded.read_rows(data / "chatterbot/english.jsonl.gz"):
         turns = [tidy(turn) for turn in row["turns"][:2]]
         if row["category"] in CHATTERBOT_CATEGORIES and all(is_fit(turn, 30) for turn in turns):
             yield Window(tuple(turns), "chatterbot")
@@ -173,7 +174,7 @@ def chatterbot_pairs(data: Path) -> Iterator[Window]:
 def own_pairs(data: Path, copies: int, draw: random.Random) -> Iterator[Window]:
     """Our own replies to every way a group's question is put: written here, or labelled so in CLINC150."""
     questions_of: dict[str, list[str]] = {}
-    for row in read_rows(data / "clinc150/train.jsonl.gz"):
+    for row in grounded.read_rows(data / "clinc150/train.jsonl.gz"):
         questions_of.setdefault(row["intent"], []).append(row["text"])
     own = yaml.safe_load((HERE / "smalltalk.yaml").read_text(encoding="utf-8"))
     for group in own["exchanges"]:
@@ -223,6 +224,14 @@ def write(path: Path, rows: Iterable[Window]) -> None:
     print(f"{path.name}: {count} windows", dict(sources.most_common(12)))
 
 
+def write_grounded(path: Path, examples: list[tuple[str, Grounded]]) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        for source, example in examples:
+            content = {"passages": example.passages, "branches": example.branches, "source": source}
+            file.write(json.dumps(content, ensure_ascii=False) + "\n")
+    print(f"{path.name}: {len(examples)} passages", dict(Counter(source for source, _ in examples)))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     default_data = os.environ.get("PARLEY_DATA", HERE.parents[1].parent / "shared" / "data")
@@ -249,6 +258,15 @@ def main() -> None:
     valid = list(dict.fromkeys(dialogue_windows(arguments.data, "valid")))
     valid += [pair for pair in pairs if held_out(pair.turns[0])]
     write(arguments.out / "valid.jsonl", valid)
+
+    sets = grounded.all_sets(arguments.data, draw)
+    talk = [(pair.turns[0], pair.turns[1]) for pair in own]
+    examples = list(grounded.with_small_talk(sets.examples, talk, draw))
+    draw.shuffle(examples)
+    write_grounded(arguments.out / "grounded.jsonl", examples)
+    with (arguments.out / "questions.jsonl").open("w", encoding="utf-8") as file:
+        file.writelines(question.as_json() + "\n" for question in sets.questions)
+    print(f"questions.jsonl: {len(sets.questions)}", dict(Counter(question.source for question in sets.questions)))
 
 
 if __name__ == "__main__":
