@@ -17,6 +17,7 @@ from queue import SimpleQueue
 from batching import Batcher, Busy
 from decoder import Decoder, Network
 from lane import Failed, Hear, Job, Piece, Vocabulary
+from quoting import quotation
 from sampling import Sampler
 from spelling import Spelling
 from tokenizers import Tokenizer
@@ -47,7 +48,7 @@ class GenerationFailed(Exception):
 class Engine:
     """A loaded model, its tokenizer, and threads that write."""
 
-    def __init__(self, artefact: Path, *, threads: int, running: int = 16, waiting: int = 64) -> None:
+    def __init__(self, artefact: Path, *, threads: int, running: int = 16, waiting: int = 32) -> None:
         """`threads` cores write at most `running` replies at a time, while at most `waiting` more wait.
 
         Raises:
@@ -102,6 +103,7 @@ class Engine:
         with self._encoding:
             budget_tokens = self._context_tokens - kept_free
             prompt = prompt_tokens(self._encoding_tokenizer, list(request.messages), budget_tokens)
+            quotes = quotation(self._encoding_tokenizer, prompt, request.messages)
         max_tokens = min(request.max_tokens, self._context_tokens - len(prompt))
         sampler = Sampler(
             temperature=request.temperature,
@@ -111,7 +113,7 @@ class Engine:
             seed=request.seed,
         )
         spelling = Spelling(self._tokenizer, request.stop)
-        return Job(prompt, request.min_tokens, max_tokens, sampler, spelling, hear)
+        return Job(prompt, request.min_tokens, max_tokens, sampler, quotes, spelling, hear)
 
 
 def piece_of(heard: Piece | Failed) -> Piece:

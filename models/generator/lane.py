@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from decoder import Decoder
+from quoting import Quotation
 from sampling import Sampler, choose
 from spelling import Spelling
 
@@ -66,6 +67,7 @@ class Job:
     min_tokens: int
     max_tokens: int
     sampler: Sampler
+    quotation: Quotation
     spelling: Spelling
     hear: Hear
     is_cancelled: bool = False
@@ -139,8 +141,15 @@ class Lane:
             return
         jobs = list(self._writing)
         logits = self._decoder.step([job.latest for job in jobs], [job.length for job in jobs])
-        tokens = choose([job.sampler for job in jobs], logits, [self._forbidden(job) for job in jobs])
-        finish_reasons = [self._add(job, token) for job, token in zip(jobs, tokens, strict=True)]
+        tokens = choose(
+            [job.sampler for job in jobs],
+            logits,
+            [self._forbidden(job) for job in jobs],
+            [job.quotation.allowed for job in jobs],
+        )
+        finish_reasons = [
+            self._add(place, job, token) for place, (job, token) in enumerate(zip(jobs, tokens, strict=True))
+        ]
         self._leave([place for place, reason in enumerate(finish_reasons) if reason])
         for job, reason in zip(jobs, finish_reasons, strict=True):
             job.send(reason)  # who hears the end finds the place free
@@ -149,13 +158,29 @@ class Lane:
         may_end = job.has_spoken and job.made >= job.min_tokens
         return self._vocabulary.never if may_end else self._vocabulary.never_yet
 
-    def _add(self, job: Job, token: int) -> str | None:
-        """Add a token to a reply; the finish reason if it was the last."""
+    def _add(self, place: int, job: Job, chosen: int) -> str | None:
+        """Add what was chosen, and at once whatever must follow it; the finish reason if the reply ends there.
+
+        Nothing is chosen within a quotation, so that its tokens are read together, like a prompt.
+        """
         job.length += 1
+        tokens = [job.quotation.taken(chosen)]
+        while tokens[-1] != self._vocabulary.end and len(only := job.quotation.allowed or ()) == 1:
+            tokens.append(job.quotation.taken(only[0]))
+        for token in tokens:
+            if finish_reason := self._say(job, token):
+                return finish_reason
+        if tokens[:-1]:
+            self._decoder.read(place, tokens[:-1], job.length)
+            job.length += len(tokens) - 1
+        job.latest = tokens[-1]
+        return None
+
+    def _say(self, job: Job, token: int) -> str | None:
+        """Add a token to what is to be sent; the finish reason if it was the last."""
         if token == self._vocabulary.end:
             job.unsent += job.spelling.rest()
             return "stop"
-        job.latest = token
         job.made += 1
         job.has_spoken |= token not in self._vocabulary.silent
         job.unsent += job.spelling.push(token)

@@ -77,15 +77,25 @@ class Sampler:
         return token
 
 
-def choose(samplers: Sequence[Sampler], logits: FloatArray, forbidden: Sequence[list[int]]) -> list[int]:
-    """The next token of each reply, which is none of its forbidden ones.
+def choose(
+    samplers: Sequence[Sampler],
+    logits: FloatArray,
+    forbidden: Sequence[list[int]],
+    allowed: Sequence[Sequence[int] | None],
+) -> list[int]:
+    """The next token of each reply: none of its forbidden ones, and one of the allowed, where not all are.
 
     Shapes:
         logits: (N, V), a row for each sampler; they are changed
     """
-    for sampler, row, never in zip(samplers, logits, forbidden, strict=True):
-        row[never] = -np.inf
-        sampler.penalise(row)
+    for sampler, row, never, only in zip(samplers, logits, forbidden, allowed, strict=True):
+        if only is None:
+            row[never] = -np.inf
+            sampler.penalise(row)
+        else:
+            kept = row[list(only)]
+            row.fill(-np.inf)
+            row[list(only)] = kept
     floors = logits.max(axis=1) - np.array([sampler.reach for sampler in samplers], np.float32)
     within = np.flatnonzero(logits >= floors[:, None])  # of all rows, one behind the other
     starts = np.arange(len(samplers) + 1) * logits.shape[1]

@@ -23,7 +23,7 @@ WAIT_SECONDS = 10
 
 @pytest.fixture(scope="module")
 def generator() -> Iterator[SimpleNamespace]:
-    with modules("batching", "lane", "sampling", "spelling") as loaded:
+    with modules("batching", "quoting", "lane", "sampling", "spelling") as loaded:
         yield loaded
 
 
@@ -109,7 +109,15 @@ class Serving:
     def job(self, prompt: list[int], max_tokens: int, listener: Listener) -> Any:
         g = self._generator
         sampler = g.sampling.Sampler(temperature=0, top_p=1, top_k=1, repetition_penalty=1, seed=None)
-        return g.lane.Job(prompt, 0, max_tokens, sampler, g.spelling.Spelling(self._tokenizer, ()), listener.hear)
+        return g.lane.Job(
+            prompt,
+            0,
+            max_tokens,
+            sampler,
+            g.quoting.Quotation({}),
+            g.spelling.Spelling(self._tokenizer, ()),
+            listener.hear,
+        )
 
     def ask(self, prompt: list[int], max_tokens: int) -> tuple[Any, Listener]:
         listener = Listener()
@@ -201,6 +209,40 @@ def test_lanes_share_the_work(generator: SimpleNamespace) -> None:
         lane.let(2)
 
     until(lambda: all(lane.log[-1:] == ["step 2"] for lane in lanes))
+
+
+class Quoting:
+    """After the first token come three that nobody chooses."""
+
+    def __init__(self) -> None:
+        self._due: list[int] | None = None
+
+    @property
+    def allowed(self) -> tuple[int, ...] | None:
+        return (self._due[0],) if self._due else None
+
+    def taken(self, token: int) -> int:
+        if self._due is None:
+            self._due = [7, 8, 9]
+            return token
+        return self._due.pop(0) if self._due else token
+
+
+@pytest.mark.parametrize("max_tokens", [2, 4, 5, 9])
+def test_what_must_follow_is_said_at_once_and_read_together(generator: SimpleNamespace, max_tokens: int) -> None:
+    decoder = FakeDecoder(1)
+    serving = Serving(generator, decoder)
+    listener = Listener()
+    job = serving.job([1, 2], max_tokens, listener)
+    job.quotation = Quoting()
+
+    serving.batcher.submit(job)
+
+    first = following([1, 2])
+    rest = expected([1, 2, first, 7, 8, 9], 5)
+    assert listener.whole() == spelt([first, 7, 8, 9, *rest][:max_tokens])
+    assert decoder.log[:2] == ["read 1", "step 1"]
+    assert decoder.log[2:] == (["read 3", *["step 1"] * (max_tokens - 4)] if max_tokens > 4 else [])
 
 
 def test_a_reply_ends_where_the_model_ends_it(generator: SimpleNamespace) -> None:

@@ -28,7 +28,7 @@ def sampler(generator: SimpleNamespace, **more: Any) -> Any:
 
 
 def choose(generator: SimpleNamespace, drawing: Any, forbidden: list[int] | None = None, logits: Any = LOGITS) -> int:
-    (token,) = generator.choose([drawing], logits[None].copy(), [forbidden or []])
+    (token,) = generator.choose([drawing], logits[None].copy(), [forbidden or []], [None])
     return token  # type: ignore[no-any-return]
 
 
@@ -106,6 +106,6 @@ def test_replies_are_drawn_together_as_alone(generator: SimpleNamespace) -> None
     forbidden = [[number, number + 7] for number in range(6)]
 
     for _ in range(30):
-        said = generator.choose(together, rows.copy(), forbidden)
+        said = generator.choose(together, rows.copy(), forbidden, [None] * len(rows))
 
         assert said == [choose(generator, *each) for each in zip(alone, forbidden, rows, strict=True)]
