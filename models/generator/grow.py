@@ -34,6 +34,7 @@ HERE = Path(__file__).parent
 NEW_WIDTH = 64  # one more attention head per layer
 FEED_FORWARD = 768
 MAX_POSITION = 1024
+CIRCUIT_LAYERS = 3  # the first ones; see above
 # Places among the new dimensions of the residual stream. Behind a mark's code stand two flags: talk, and passage.
 ONE, IS_MARK = 0, 1
 WORD = slice(2, 26)  # which word a token is
