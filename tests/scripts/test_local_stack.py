@@ -54,7 +54,8 @@ def test_nothing_of_the_stack_listens_beyond_this_machine(deployed_stack: Any) -
 
     addresses = {address for pid, where in listening().items() if group_of(pid) in groups for address in where}
 
-    assert addresses == {HOST}
+    mapped = f"[::ffff:{HOST}]"  # the same address, as gRPC's sockets have it
+    assert addresses - {mapped} == {HOST}
 
 
 def test_a_build_that_fails_leaves_no_process_behind(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import boto3
 import pytest
@@ -21,6 +23,7 @@ from botocore.config import Config
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
 
+T = TypeVar("T")
 GENERATOR = Path(__file__).parents[3] / "models" / "generator"
 ENDPOINT = "parley-generator"
 START_SECONDS = 30
@@ -36,6 +39,12 @@ def modules(*names: str) -> Iterator[SimpleNamespace]:
     for name in set(sys.modules) - before:
         if Path(getattr(sys.modules[name], "__file__", None) or "/").parent == GENERATOR:
             sys.modules.pop(name)
+
+
+def finished(coroutine: Coroutine[Any, Any, T]) -> T:
+    """What the coroutine returns. It runs in a thread of its own: a browser that is open has a loop in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, coroutine).result()
 
 
 def free_port() -> int:

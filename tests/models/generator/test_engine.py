@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ import onnxruntime_genai as og
 import pytest
 from tokenizers import Tokenizer
 
-from tests.models.generator.conftest import GENERATOR, modules
+from tests.models.generator.conftest import GENERATOR, finished, modules
 
 ARTEFACT = GENERATOR / "artefact"
 QUESTIONS = ["Hi, how are you?", "What is your name?", "Tell me a joke", "It is raining today", "I like cats", "Bye!"]
@@ -89,7 +88,7 @@ def test_coroutines_hear_what_threads_hear(generator: SimpleNamespace, engine: A
         async with aclosing(engine.stream(request)) as pieces:
             return "".join([piece.text async for piece in pieces])
 
-    assert asyncio.run(heard()) == reply(engine, request)
+    assert finished(heard()) == reply(engine, request)
 
 
 def test_only_the_last_piece_has_a_finish_reason_and_counts_grow(generator: SimpleNamespace, engine: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from types import SimpleNamespace
@@ -11,7 +10,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.models.generator.conftest import modules
+from tests.models.generator.conftest import finished, modules
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +40,7 @@ def asked(generator: SimpleNamespace, after: int, *, stream: bool) -> httpx2.Res
             body = {"messages": [{"role": "user", "content": "Hi"}], "stream": stream}
             return await client.post("/invocations", json=body)
 
-    return asyncio.run(ask())
+    return finished(ask())
 
 
 @pytest.mark.parametrize(("after", "stream"), [(0, False), (2, False), (0, True)])
