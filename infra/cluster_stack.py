@@ -191,8 +191,8 @@ class ClusterStack(Stack):
             SERVE
             address=$(ip -4 route get 1.1.1.1 | grep --only-matching --perl-regexp 'src \\K\\S+')
             docker run --detach --name vllm --restart unless-stopped --gpus all --network host --ipc host \\
-                --env VLLM_HOST_IP=$address \\
-                --volume {_DISKS}/huggingface:/root/.cache/huggingface --volume /opt/serve.sh:/opt/serve.sh:ro \\
+                --env VLLM_HOST_IP=$address --env HF_HOME=/weights \\
+                --volume {_DISKS}/huggingface:/weights --volume /opt/serve.sh:/opt/serve.sh:ro \\
                 --log-driver awslogs --log-opt awslogs-region={self.region} \\
                 --log-opt awslogs-group={self._log.log_group_name} --log-opt awslogs-stream={name.lower()} \\
                 --entrypoint /bin/bash {_IMAGE} /opt/serve.sh
