@@ -1,11 +1,11 @@
 """Grow the small-talk model into one that can find its answer in passages, before it has learnt to.
 
-    python models/generator/grow.py --start FOLDER --tokenizer FOLDER --out FOLDER
+    python models/generator/grow.py --start FOLDER --out FOLDER [--tokenizer FOLDER]
 
 `--start` is what train.py or restore.py wrote (a Llama of any vocabulary), `--tokenizer` holds the tokenizer to go on
-with. The new model says about the same small talk: old weights stay, every new token begins as the mean of the old
-tokens that spelt it, and what is new writes nothing at first, but for one circuit of three heads that training on a
-few million tokens would hardly discover:
+with; without it one is trained on what prepare.py wrote. The new model says about the same small talk: old weights
+stay, every new token begins as the mean of the old tokens that spelt it, and what is new writes nothing at first, but
+for one circuit of three heads that training on a few million tokens would hardly discover:
 
     layer 0   every token learns the mark of its sentence, by looking at the nearest mark before it; talk is told apart
               from passages the same way, by the token that begins it
@@ -22,15 +22,31 @@ from __future__ import annotations
 
 import argparse
 import math
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import torch
 from tokenizers import Tokenizer
-from tokens import ASSISTANT, BEGIN, END, KNOWLEDGE, MARKS, PAD, SPECIAL, USER, save_tokenizer, special_id
+from tokens import (
+    ASSISTANT,
+    BEGIN,
+    END,
+    KNOWLEDGE,
+    MARKS,
+    PAD,
+    SPECIAL,
+    USER,
+    read_grounded,
+    read_windows,
+    save_tokenizer,
+    special_id,
+    train_tokenizer,
+)
 from transformers import LlamaConfig, LlamaForCausalLM
 
 HERE = Path(__file__).parent
+VOCABULARY_SIZE = 8192  # passages have more words than small talk
 NEW_WIDTH = 64  # one more attention head per layer
 FEED_FORWARD = 768
 MAX_POSITION = 1024
@@ -260,13 +276,26 @@ def add_circuit(model: LlamaForCausalLM, tokenizer: Tokenizer, size: int, scale:
     model.lm_head.weight[marks, size:][:, VOTE] = torch.from_numpy(mark) * PREFERENCE / (GATHERED * heard)
 
 
+def tokenizer_of(data: Path) -> Tokenizer:
+    """A tokenizer of what is talked about and of what is asked about passages."""
+    talk = (turn for window in read_windows(data / "chat.jsonl") for turn in window)
+    asked = (
+        text
+        for example in read_grounded(data / "grounded.jsonl")
+        for text in (example.passages, *(turn for branch in example.branches for turn in branch))
+    )
+    return train_tokenizer(chain(talk, asked), VOCABULARY_SIZE)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--start", type=Path, required=True)
-    parser.add_argument("--tokenizer", type=Path, required=True)
+    parser.add_argument("--tokenizer", type=Path)
+    parser.add_argument("--data", type=Path, default=HERE / "build", help="to train a tokenizer on")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
-    tokenizer = Tokenizer.from_file(str(arguments.tokenizer / "tokenizer.json"))
+    given = arguments.tokenizer
+    tokenizer = Tokenizer.from_file(str(given / "tokenizer.json")) if given else tokenizer_of(arguments.data)
     model = grown(arguments.start, tokenizer)
     model.save_pretrained(arguments.out)
     save_tokenizer(tokenizer, arguments.out, MAX_POSITION)
