@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -43,14 +44,44 @@ def batch(found: SimpleNamespace) -> Any:
     tokenizer = found.tokens.train_tokenizer([PASSAGES, *(text for pair in QUESTIONS for text in pair)] * 3, 400)
     encoded = found.tokens.grounded_tokens(tokenizer, found.tokens.Grounded(PASSAGES, QUESTIONS), 200)
     rows = found.tokens.pack_encoded([encoded], 200, 1)
-    return next(found.choose.batches(rows, found.choose.np.random.default_rng(1)))
+    talk = found.tokens.pack(tokenizer, [["When do you open?", "We open at nine."]], 200, 1)
+    return next(found.choose.batches(rows, talk, found.choose.np.random.default_rng(1)))
 
 
-def test_what_is_learnt_is_the_first_mark_of_each_reply(found: SimpleNamespace, model: Any, batch: Any) -> None:
-    preferred, chosen = found.choose.choices(model, batch)
+def test_what_is_learnt_is_the_mark_with_which_a_reply_begins(found: SimpleNamespace, model: Any, batch: Any) -> None:
+    said = found.choose.said_by(model, batch)
 
-    assert preferred.shape == (found.choose.BATCH_ROWS * 2, len(found.tokens.MARKS))
-    assert chosen.tolist() == [1, 2] * found.choose.BATCH_ROWS  # the title is sentence 0
+    passages = found.choose.BATCH_ROWS - 1  # the last row is talk
+    assert said.preferred.shape == (passages * 2, len(found.tokens.MARKS))
+    assert said.chosen.tolist() == [1, 2] * passages  # the title is sentence 0
+    assert int(said.wants.sum()) == passages * 2
+
+
+def test_behind_a_quoted_sentence_its_end_is_learnt(found: SimpleNamespace, model: Any, batch: Any) -> None:
+    said = found.choose.said_by(model, batch)
+
+    passages = found.choose.BATCH_ROWS - 1
+    assert said.goes_on.tolist() == [False] * passages * 2
+    assert said.longing.shape == said.goes_on.shape
+    last = found.choose.last_marks(batch)[found.choose.quotes(batch)] - found.choose.MARKS_AT.start
+    assert last.tolist() == [1, 2] * passages
+
+
+@pytest.mark.parametrize(
+    ("place", "by"),
+    [("unwanted", 9.0), ("wanted", -9.0), ("end", 9.0)],
+)
+def test_a_mark_where_none_belongs_costs_and_one_that_is_missing(
+    found: SimpleNamespace, model: Any, batch: Any, place: str, by: float
+) -> None:
+    said = found.choose.said_by(model, batch)
+    moved = {
+        "unwanted": replace(said, lead=torch.where(said.wants, said.lead, said.lead + by)),
+        "wanted": replace(said, lead=torch.where(said.wants, said.lead + by, said.lead)),
+        "end": replace(said, longing=said.longing + by),
+    }[place]
+
+    assert found.choose.loss_of(moved, 1.0) > found.choose.loss_of(said, 1.0)
 
 
 def test_only_the_circuit_moves(found: SimpleNamespace, model: Any, batch: Any) -> None:
@@ -58,8 +89,7 @@ def test_only_the_circuit_moves(found: SimpleNamespace, model: Any, batch: Any) 
     parts = found.choose.circuit(model)
     optimizer = found.choose.only(parts, model)
 
-    preferred, chosen = found.choose.choices(model, batch)
-    torch.nn.functional.cross_entropy(preferred, chosen).backward()
+    found.choose.loss_of(found.choose.said_by(model, batch), 1.0).backward()
     optimizer.step()
 
     moved = {name for name, weight in model.named_parameters() if not torch.equal(weight, before[name])}
