@@ -67,26 +67,14 @@ def test_a_conversation_goes_over_the_socket_and_is_there_after_a_reload(chat, t
 
 def test_small_talk_comes_piece_by_piece(chat, traffic):
     chat.open()
-    chat.page.evaluate(
-        """() => {
-            window.seen = new Set();
-            new MutationObserver(() => {
-                const text = document.querySelector(".coming .bubble")?.textContent;
-                if (text) seen.add(text);
-            }).observe(document.body, {childList: true, subtree: true, characterData: true});
-        }"""
-    )
 
     chat.composer.fill("please tell me something nice about your day")
     chat.composer.press("Enter")
 
     expect(chat.last_source).to_contain_text("generated", timeout=REPLY_TIMEOUT_MS)
     assert traffic.types()[0] == "accepted"
-    assert "delta" in traffic.types()
+    assert "delta" in traffic.types()  # `test_live` looks at how they are shown, at a pace of its own
     assert traffic.types()[-1] == "done"
-    pieces = chat.page.evaluate("[...seen]")
-    assert pieces, "some of it was on the screen before all of it was known"
-    expect(chat.messages.last).to_contain_text(pieces[0].split()[0])
 
 
 def test_an_answer_from_a_document_shows_where_it_is_from(chat, traffic):
