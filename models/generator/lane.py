@@ -156,7 +156,8 @@ class Lane:
 
     def _forbidden(self, job: Job) -> list[int]:
         may_end = job.has_spoken and job.made >= job.min_tokens
-        return self._vocabulary.never if may_end else self._vocabulary.never_yet
+        never = self._vocabulary.never if may_end else self._vocabulary.never_yet
+        return never + job.quotation.unsayable
 
     def _add(self, place: int, job: Job, chosen: int) -> str | None:
         """Add what was chosen, and at once whatever must follow it; the finish reason if the reply ends there.

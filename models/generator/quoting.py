@@ -20,6 +20,7 @@ from tokenizers import Tokenizer
 from tokens import END, KNOWLEDGE, MARKS, PASSAGE_NUMBER, knowledge_of, pieces_of, special_id
 
 FIRST_MARK = special_id(MARKS[0])
+ALL_MARKS = range(FIRST_MARK, FIRST_MARK + len(MARKS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class Quotation:
     """What one reply quotes: let the model choose among `allowed`, and write what `taken` makes of its choice."""
 
     sentences: dict[int, Sentence]  # by mark
+    unsayable: list[int] = field(default_factory=list)  # marks that stand before no sentence: in talk, all of them
     _current: int | None = field(default=None)  # the mark of the sentence that was said last
     _due: deque[int] = field(default_factory=deque)
 
@@ -67,7 +69,7 @@ def quotation(tokenizer: Tokenizer, prompt: Sequence[int], messages: Iterable[tu
     """What a reply to the prompt, which `tokens.prompt_tokens` made of the messages, may quote."""
     passages = knowledge_of(messages)
     if not passages:
-        return Quotation({})
+        return Quotation({}, [*ALL_MARKS])
     numbers = passage_numbers(passages)
     blanks = frozenset(token for text in (" ", "\n") for token in tokenizer.encode(text, add_special_tokens=False).ids)
     sentences: dict[int, Sentence] = {}
@@ -81,7 +83,7 @@ def quotation(tokenizer: Tokenizer, prompt: Sequence[int], messages: Iterable[tu
         if words:
             sentences[mark] = Sentence(blank, tuple(words), tuple(cite))
         blank = tuple(tokens[len(words) :])
-    return Quotation(sentences)
+    return Quotation(sentences, [mark for mark in ALL_MARKS if mark not in sentences])
 
 
 def passage_numbers(passages: str) -> list[str | None]:
@@ -101,7 +103,7 @@ def marked(prompt: Sequence[int]) -> list[tuple[int, list[int]]]:
     end = list(prompt).index(special_id(END), begin)
     found: list[tuple[int, list[int]]] = []
     for token in prompt[begin + 1 : end]:
-        if FIRST_MARK <= token < FIRST_MARK + len(MARKS):
+        if token in ALL_MARKS:
             found.append((token, []))
         elif found:
             found[-1][1].append(token)

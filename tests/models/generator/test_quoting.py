@@ -81,6 +81,19 @@ def test_without_passages_nothing_can_be_quoted(generator: SimpleNamespace, toke
     assert quotation.allowed is None
 
 
+def test_a_mark_without_a_sentence_cannot_be_said(generator: SimpleNamespace, tokenizer: Any) -> None:
+    quoting, tokens = generator.quoting, generator.tokens
+    messages = [("system", f"Knowledge:\n{PASSAGES}"), ("user", "When do you open?")]
+    told = quoting.quotation(tokenizer, tokens.prompt_tokens(tokenizer, messages, 500), messages)
+
+    assert set(told.unsayable) == set(quoting.ALL_MARKS) - set(told.sentences)
+    assert len(told.sentences) == 5
+
+    talk = [("user", "Hello!")]
+    alone = quoting.quotation(tokenizer, tokens.prompt_tokens(tokenizer, talk, 500), talk)
+    assert alone.unsayable == list(quoting.ALL_MARKS)
+
+
 def test_a_passage_that_does_not_fit_is_quoted_as_far_as_it_was_read(
     generator: SimpleNamespace, tokenizer: Any
 ) -> None:
