@@ -14,6 +14,7 @@ from tests.stack.person import Person
 from tests.stack.test_failures import without_grant
 
 WITHIN_SECONDS = 60
+LATE_SECONDS = 100  # the first try is made after 20 s, the second a minute later
 STORY = "please tell me something nice about your day"  # nobody has a script for it
 
 
@@ -26,15 +27,17 @@ class Client:
     def send(self, **frame: Any) -> None:
         self._connection.send(json.dumps(frame))
 
-    def next(self) -> dict[str, Any]:
-        frame: dict[str, Any] = json.loads(self._connection.recv(timeout=WITHIN_SECONDS))
+    def next(self, *, within: float = WITHIN_SECONDS) -> dict[str, Any]:
+        frame: dict[str, Any] = json.loads(self._connection.recv(timeout=within))
         return frame
 
-    def until(self, is_last: Callable[[dict[str, Any]], bool]) -> list[dict[str, Any]]:
-        """The frames up to one."""
-        frames = [self.next()]
+    def until(
+        self, is_last: Callable[[dict[str, Any]], bool], *, within: float = WITHIN_SECONDS
+    ) -> list[dict[str, Any]]:
+        """The frames up to one, each within so many seconds of the one before."""
+        frames = [self.next(within=within)]
         while not is_last(frames[-1]):
-            frames.append(self.next())
+            frames.append(self.next(within=within))
         return frames
 
     def to_the_end(self) -> list[dict[str, Any]]:
@@ -181,7 +184,7 @@ def test_whoever_agreed_to_wait_gets_the_answer_when_the_generator_is_back(clien
     finally:
         deployed_stack.start_generator()
 
-    late = client.until(lambda frame: frame["type"] == "turn")[-1]
+    late = client.until(lambda frame: frame["type"] == "turn", within=LATE_SECONDS)[-1]
 
     assert (fallback["source"], fallback["may_wait"]) == ("fallback", True)
     assert late["turn_id"] == f"{fallback['turn_id']}.late"
