@@ -105,7 +105,7 @@ def test_a_generator_that_is_away_answers_when_it_is_back(chat, traffic, deploye
     chat.open()
     deployed_stack.stop_generator()
     try:
-        chat.say("please tell me something nice about the weather")
+        chat.say("please tell me something nice about your dog")
         expect(chat.last_source).to_contain_text("fallback")
         chat.page.get_by_role("button", name="Wait for an answer").click()
         expect(chat.page.get_by_text("The answer will come here")).to_be_visible()
