@@ -6,6 +6,7 @@
     encoder               the encoder; the tokenizer with which prompts are counted, and the chat template beside it
     tensorflow_serving    gRPC, and
     chat_template         Jinja: each only for functions whose generator needs it
+    documents             what reads uploaded documents, for the function that takes them in
 
 `local` is for the interpreter this runs under, which is also the one the local AWS runs functions with; `lambda` is for
 python3.13 on x86_64, from wheels alone, on any machine. What no function uses at run time is left out. Prints what each
@@ -36,6 +37,8 @@ PACKAGE = ROOT / "layers" / "parley"
 BUDGET_MB = 150  # a cold start reads what it imports from here
 LIMIT_MB = 250  # Lambda's own, unpacked: what the rest keeps to: a tokenizer, which is read when first a prompt is
 # counted, and the layers that few functions have
+
+SELDOM = ("tensorflow_serving", "chat_template", "documents")  # layers that only some functions have
 
 # Every AWS service that a function calls: botocore carries the models of 400 others.
 AWS_SERVICES = (
@@ -97,6 +100,10 @@ grpc.insecure_channel("dns:///localhost:1").close()
 import jinja2.ext, jinja2.sandbox
 assert jinja2.sandbox.ImmutableSandboxedEnvironment().from_string("{{ 1 }}").render() == "1"
 """,
+    "documents": """
+import io, docx, lxml.etree, markdown_it, pypdf, ruamel.yaml
+docx.Document().save(io.BytesIO())
+""",
 }
 
 
@@ -139,7 +146,7 @@ def build_layers(target: Target, step: Step, encoder: Path = ENCODER, tokenizer:
     encoder_mb, tokenizer_mb = (megabytes(layers / "encoder" / name) for name in ("encoder", "tokenizer"))
     weights = {"dependencies": megabytes(layers / "dependencies"), "encoder": encoder_mb, "parley": megabytes(PACKAGE)}
     check_budget(weights)
-    seldom = {name: megabytes(layers / name) for name in ("tensorflow_serving", "chat_template")}
+    seldom = {name: megabytes(layers / name) for name in SELDOM}
     check_budget(weights | seldom | {"tokenizer": tokenizer_mb}, LIMIT_MB)
     step.say(", ".join(f"{name} {weight:.0f} MB" for name, weight in weights.items()))
     return layers

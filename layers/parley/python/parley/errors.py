@@ -4,6 +4,7 @@
     ├── Rejected    the caller's fault: 4xx, never retried
     │   ├── MalformedRequest     the request is not of the documented form
     │   ├── TooLarge             more bytes than we read
+    │   ├── Unreadable           a document that gives no text
     │   ├── NotYours             the conversation's token is missing or wrong
     │   └── NotFound             no such bot, conversation, turn or route
     ├── Busy        try again, the queue will
@@ -17,6 +18,7 @@
         ├── ActionFailed         a custom action gave no usable answer
         ├── ModelUnavailable     a model file is missing or does not fit
         ├── BadBot               the bot's files do not make a bot
+        ├── BadLibrary           what was made of a bot's documents cannot be read
         └── BadSettings          the function's environment is not complete
 
 Knows no HTTP: `channels.http` maps these to statuses, `queue_door` to retry or
@@ -38,6 +40,15 @@ class MalformedRequest(Rejected):
 
 class TooLarge(Rejected):
     """The request has more bytes than we read."""
+
+
+class Unreadable(Rejected):
+    """A document gives no text. The message names it, what is wrong and what to do about it."""
+
+    def __init__(self, document: str, problem: str, *, line: int | None = None) -> None:
+        super().__init__(f"{document}:{line}: {problem}" if line else f"{document}: {problem}")
+        self.problem = problem
+        self.line = line
 
 
 class NotYours(Rejected):
@@ -90,6 +101,10 @@ class ModelUnavailable(Broken):
 
 class BadBot(Broken):
     """The bot's files do not make a bot. The message lists every fault with file and line."""
+
+
+class BadLibrary(Broken):
+    """What was made of a bot's documents cannot be read."""
 
 
 class BadSettings(Broken):
