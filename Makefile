@@ -31,6 +31,9 @@ bench: setup ## time and memory of a turn in one process; decisions a second; lo
 bench-nlu: setup ## time, memory and, with DATA=folder of labelled utterances, quality of the understanding
 	@$(VENV)/python scripts/bench_nlu.py $(if $(DATA),--data $(DATA))
 
+bench-knowledge: setup ## a search, loading a library, taking documents in
+	@$(VENV)/python scripts/bench_knowledge.py
+
 bench-generator: setup ## speed of the generator's endpoint with 1 to 16 people at once, beside transformers
 	@$(VENV)/python scripts/bench_generator.py
 
@@ -62,7 +65,7 @@ lock: ## resolve the requirements*.in files again (needs uv)
 		--no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command 'make lock' \
 		--constraint requirements.lock --override layers/dependencies/left-out.txt \
 		--upgrade -o layers/dependencies/requirements.lock
-	for layer in tensorflow_serving chat_template; do uv pip compile layers/$$layer/requirements.in --universal \
+	for layer in tensorflow_serving chat_template documents; do uv pip compile layers/$$layer/requirements.in --universal \
 		--generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-annotate \
 		--custom-compile-command 'make lock' --constraint requirements.lock \
 		--upgrade -o layers/$$layer/requirements.lock || exit 1; done

@@ -434,7 +434,7 @@ def test_a_bundle_is_read_back_whole_and_its_bytes_depend_on_nothing_else(compil
 def test_another_version_is_another_bundle(compiled: Compiled) -> None:
     bundle = unpack(compiled.content)
 
-    bundle.passage_vectors[0, 0] += 1
+    bundle.trained["knowledge"].arrays["vectors"][0, 0] += 1  # type: ignore[index]
 
     assert pack(bundle)[0].version != compiled.bot.version
 

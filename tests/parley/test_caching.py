@@ -27,12 +27,12 @@ def test_questions_that_mean_the_same_read_the_same(one: str, other: str, same: 
 
 
 def key_of(**changes: str) -> str:
-    parts = {"decided": "answer", "model": "m", "language": "en", "text": "hello", **changes}
+    parts = {"decided": "answer", "library": "", "model": "m", "language": "en", "text": "hello", **changes}
     bot, secret = a_bot(version=parts.pop("version", "v1")), parts.pop("secret", "s")
     return cache_key(secret.encode(), bot, **parts)
 
 
-@pytest.mark.parametrize("part", ["decided", "model", "language", "text", "secret", "version"])
+@pytest.mark.parametrize("part", ["decided", "library", "model", "language", "text", "secret", "version"])
 def test_everything_a_reply_depends_on_is_in_its_key(part: str) -> None:
     assert key_of(**{part: "another"}) != key_of()
 
@@ -97,4 +97,4 @@ def test_a_store_that_is_away_is_a_miss_and_no_error() -> None:
 def test_without_the_secret_nothing_is_shared() -> None:
     cache = ReplyCache(MemoryReplies(lambda: 0.0), Away(), ttl_seconds=60, clock=lambda: 0.0)
 
-    assert cache.key(a_bot(), decided="answer", model="m", text="hello") is None
+    assert cache.key(a_bot(), decided="answer", library="", model="m", text="hello") is None

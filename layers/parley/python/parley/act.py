@@ -11,6 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from parley.bots.bot import Bot
 from parley.caching.eligibility import is_shareable
 from parley.caching.recall import CACHEABLE_SOURCES
 from parley.conversation import Citation, Message, RecordedTurn, Reply, Session, Source, Turn, Understanding
@@ -23,6 +24,7 @@ from parley.generation.guard import StreamGuard
 from parley.generation.persistence import is_substitute
 from parley.generation.prompt import compose, notes_of
 from parley.handoff import announcement
+from parley.knowledge.follow_up import is_follow_up, standalone
 from parley.loaded import LoadedBot
 from parley.ports import ActionAnswer, Audience, Encoded, Patience, Prompt
 from parley.services import Services
@@ -122,13 +124,21 @@ class Actor:
         """The key under which the reply may be shared; None if it may not."""
         bot, text = self.loaded.bot, self.turn.text
         begun = self.session.dialogue or self.loaded.policy.tracker.begin()
+        if self._is_follow_up() or narrowed(bot, need.dialogue.now.slots):
+            return None
         if not is_shareable(
             bot, self.session, begun.now.slots, need.dialogue.now.slots, text, may_generate=need.may_generate
         ):
             return None
         if need.may_generate and notes_of(bot, need.dialogue.now.slots):
             return None
-        return self.services.cache.key(bot, decided=repr(need.ways), model=self.services.generator.model, text=text)
+        return self.services.cache.key(
+            bot,
+            decided=repr(need.ways),
+            library=self.loaded.library,
+            model=self.services.generator.model,
+            text=text,
+        )
 
     def _try(self, way: tuple[Step, ...], need: FirstOf) -> list[Said]:
         """What the steps of one way say; nothing if the first has nothing to say."""
@@ -142,8 +152,7 @@ class Actor:
             case Say(response, as_fallback):
                 return self._say(response, need, "fallback" if as_fallback else "scripted")
             case Answer():
-                passage = self.loaded.knowledge.answer(self.heard.text, self.heard.vector) if self.heard else None
-                return Said(Message(passage.text, citations=(passage,)), "knowledge") if passage else None
+                return self._answer(need.dialogue.now.slots)
             case Generate():
                 return self._generate(need.dialogue.now.slots)
             case HandOff():
@@ -152,6 +161,29 @@ class Actor:
                 calming = self.loaded.bot.handoff.say
                 said = self._say(calming, need, "scripted") if calming else None
                 return replace(said or Said(Message(""), "handoff"), hands_off=True)
+
+    def _answer(self, slots: Mapping[str, Any]) -> Said | None:
+        """The passage that answers; None when the documents do not hold it."""
+        asked = self._asked()
+        if asked is None:
+            return None
+        bot = self.loaded.bot
+        found = self.loaded.knowledge.answer(
+            asked.text, asked.vector, about=narrowed(bot, slots), threshold=bot.knowledge.threshold
+        )
+        return Said(Message(found.text, citations=(found.passage,)), "knowledge") if found else None
+
+    def _asked(self, *, before: int | None = None) -> Encoded | None:
+        """The question as it stands for itself: one that leans on the question before has that in front of it."""
+        if self.heard is None or not self._is_follow_up():
+            return self.heard
+        last = self._history(1, before=before)
+        if not last:
+            return self.heard
+        return self.loaded.hear(standalone(self.turn.text, last[0].message), self.services.encoder)
+
+    def _is_follow_up(self) -> bool:
+        return bool(self.session.version) and is_follow_up(self.turn.text, self.loaded.bot.language)
 
     def _say(self, response: str, need: FirstOf, source: Source) -> Said | None:
         slots, seed = need.dialogue.now.slots, self.turn.id
@@ -178,7 +210,7 @@ class Actor:
         bot = self.loaded.bot
         prompt, passages = compose(
             bot,
-            passages=self._passages(),
+            passages=self._passages(slots, before=before),
             notes=notes_of(bot, slots),
             history=self._history(bot.generation.history_turns, before=before),
             text=self.turn.text,
@@ -220,14 +252,22 @@ class Actor:
         left = max(0.0, self.deadline - time.monotonic())
         return Patience(min(self.services.patience.first_seconds, left), left)
 
-    def _passages(self) -> tuple[Citation, ...]:
+    def _passages(self, slots: Mapping[str, Any], *, before: int | None) -> tuple[Citation, ...]:
         """What of the bot's documents goes into the prompt."""
-        limit = self.loaded.bot.generation.passages
-        if self.heard is None or not limit:
+        bot = self.loaded.bot
+        limit = bot.generation.passages
+        if not limit or (asked := self._asked(before=before)) is None:
             return ()
-        return self.loaded.knowledge.related(self.heard.text, self.heard.vector, limit=limit)
+        return self.loaded.knowledge.related(asked.text, asked.vector, limit=limit, about=narrowed(bot, slots))
 
     def _history(self, limit: int, *, before: int | None = None) -> tuple[RecordedTurn, ...]:
         if not limit or not self.session.version:
             return ()
         return self.services.conversations.history(self.session.conversation_id, limit=limit, before=before)
+
+
+def narrowed(bot: Bot, slots: Mapping[str, Any]) -> dict[str, str]:
+    """What the passages must not say otherwise, by the bot's filters and what is in the slots."""
+    return {
+        known: str(slots[slot]) for known, slot in bot.knowledge.filters.items() if slots.get(slot) not in (None, "")
+    }

@@ -8,21 +8,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from parley.bots.bot import Bot
 from parley.bots.bundle import Bundle, Trained, pack
 from parley.bots.reader import ReadBot, read_bot
 from parley.bots.source import Faults
-from parley.conversation import Citation
 from parley.dialogue.learn import learn
 from parley.knowledge import chunks
-from parley.loaded import INTENTS, TAGGER
+from parley.knowledge.snapshot import Passage, Snapshot, texts_of
+from parley.loaded import INTENTS, KNOWLEDGE, TAGGER
 from parley.nlu.fit import Fitted, fit_nlu
 from parley.ports import Encoder
-
-FloatArray = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +43,7 @@ def read_and_learn(folder: Path, faults: Faults) -> ReadBot:
     return replace(read, bot=learn(read.bot, read.rules, read.stories, faults))
 
 
-def read_whole(folder: Path, faults: Faults) -> tuple[ReadBot, tuple[Citation, ...]]:
+def read_whole(folder: Path, faults: Faults) -> tuple[ReadBot, tuple[Passage, ...]]:
     """All that a bundle is made from: the bot in `folder`, and its passages; whatever is wrong is noted in `faults`.
 
     Raises:
@@ -81,10 +77,8 @@ def compile_bot(folder: Path, encoder: Encoder, progress: Callable[[str], None] 
         system=bot.reading,
         progress=progress,
     )
-    vectors = np.zeros((0, encoder.embed(["dimensions"]).shape[1]), dtype=np.float32)
-    if passages:
-        vectors = np.stack([_passage_vector(encoder, passage) for passage in passages])
-    bundle = Bundle(bot, encoder.version, _trained(fit), passages, vectors)
+    knowledge = Snapshot.of(passages, [encoder.embed(texts_of(passage.citation)) for passage in passages])
+    bundle = Bundle(bot, encoder.version, {**_trained(fit), KNOWLEDGE: Trained(knowledge.about(), knowledge.arrays())})
     versioned, content = pack(bundle)
     return Compiled(versioned, content, fit, len(examples), len(passages), tuple(faults.notes))
 
@@ -100,14 +94,3 @@ def _trained(fit: Fitted) -> dict[str, Trained]:
     if tagger is not None:
         parts[TAGGER] = Trained(msgspec.to_builtins(tagger.spec), tagger.arrays())
     return parts
-
-
-def _passage_vector(encoder: Encoder, passage: Citation) -> FloatArray:
-    """One vector for all readings of a passage.
-
-    Shapes:
-        returns: (384,) float32, unit length
-    """
-    texts, weights = zip(*chunks.views(passage), strict=True)
-    mixed = np.array(weights, dtype=np.float32) @ encoder.embed(texts)
-    return np.asarray(mixed / np.linalg.norm(mixed), dtype=np.float32)

@@ -18,7 +18,7 @@ from parley.nlu.tagger import Tagger, TaggerSpec
 from parley.nlu.understand import Understander
 from parley.ports import Encoded, Encoder
 
-INTENTS, TAGGER = "intents", "tagger"  # the names of the trained parts in a bundle
+INTENTS, TAGGER, KNOWLEDGE = "intents", "tagger", "knowledge"  # the names of the trained parts in a bundle
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +29,12 @@ class LoadedBot:
     nlu: Understander
     knowledge: Snapshot
     policy: Policy
+    encoder: str  # the version that made all vectors
+    library: str = ""  # which of the documents that were put in since; "" is none
 
     def hear(self, text: str, encoder: Encoder) -> Encoded:
         """What somebody typed, as the encoder reads what was meant."""
-        return self.nlu.hear(text, encoder, self.knowledge.postings)
+        return self.nlu.hear(text, encoder, self.knowledge.index)
 
     def understand(self, text: str, heard: Encoded, *, now: float | None = None) -> Understanding:
         """What the bot makes of an utterance; less sure than config.yml wants, nothing was understood.
@@ -76,8 +78,9 @@ def load(bundle: Bundle, encoder: Encoder) -> LoadedBot:
             f"the bot {bundle.bot.name!r} was compiled with encoder {bundle.encoder}, and this is {encoder.version}; "
             "compile the bot again"
         )
-    snapshot = Snapshot.of(bundle.passages, bundle.passage_vectors)
-    return LoadedBot(bundle.bot, _understander(bundle), snapshot, Policy(bundle.bot))
+    knowledge = bundle.trained[KNOWLEDGE]
+    snapshot = Snapshot.from_arrays(knowledge.about, knowledge.arrays)
+    return LoadedBot(bundle.bot, _understander(bundle), snapshot, Policy(bundle.bot), bundle.encoder)
 
 
 def _understander(bundle: Bundle) -> Understander:

@@ -195,6 +195,15 @@ class HandoffSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class KnowledgeSettings:
+    """How this bot searches its documents."""
+
+    documents: str = "documents"  # the folder of its own
+    filters: Mapping[str, str] = field(default_factory=dict)  # what is known of a document -> the slot that must agree
+    threshold: float | None = None  # what a passage must score to be an answer; None: the search's own
+
+
+@dataclass(frozen=True, slots=True)
 class Bot:
     """Everything a bot's author decided, compiled."""
 
@@ -226,6 +235,7 @@ class Bot:
     entity_names: tuple[str, ...] = ()  # those of the domain; some may be system entities, such as `time`
     reading: SystemSettings = field(default_factory=SystemSettings)
     rasa_api: bool = False  # Rasa's own HTTP API speaks for this bot too
+    knowledge: KnowledgeSettings = field(default_factory=KnowledgeSettings)
 
     def can_say(self, response: str) -> bool:
         """Whether there is a response of this name, or one for parts of a retrieval intent: `utter_faq/hours`."""

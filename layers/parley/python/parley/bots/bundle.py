@@ -2,9 +2,8 @@
 
 A zip of `bot.json` (the `Bot`), `needs.json` (the secrets and functions that its custom
 actions name, for who deploys it), `encoder.json` (the version of the encoder that made
-the vectors), a NAME.json and a NAME.npz for each trained part, and `knowledge.json` +
-`knowledge.npy` (the passages and their vectors). Knows how the parts are packed, not
-what the models mean.
+the vectors), and a NAME.json and a NAME.npz for each trained part, of which the knowledge
+snapshot is one. Knows how the parts are packed, not what they mean.
 """
 
 import hashlib
@@ -19,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parley.bots.bot import Bot
-from parley.conversation import Citation
 from parley.errors import BadBot
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the same content gives the same bytes on any day
@@ -40,8 +38,6 @@ class Bundle:
     bot: Bot
     encoder: str  # the version that made all vectors
     trained: Mapping[str, Trained]  # by name
-    passages: tuple[Citation, ...]
-    passage_vectors: NDArray[np.float32]  # (P, 384), rows of unit length
 
 
 def pack(bundle: Bundle) -> tuple[Bot, bytes]:
@@ -68,12 +64,10 @@ def unpack(content: bytes) -> Bundle:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             bot = msgspec.json.decode(archive.read("bot.json"), type=Bot)
             encoder = msgspec.json.decode(archive.read("encoder.json"), type=str)
-            passages = msgspec.json.decode(archive.read("knowledge.json"), type=tuple[Citation, ...])
             trained = {name: _unpack_trained(archive, name) for name in _names_of_trained(archive)}
-            vectors = np.load(io.BytesIO(archive.read("knowledge.npy")), allow_pickle=False)
     except (zipfile.BadZipFile, KeyError, ValueError, msgspec.MsgspecError) as error:
         raise BadBot(f"this is not a bot bundle that this version can read: {error}; compile the bot again") from error
-    return Bundle(bot, encoder, trained, passages, vectors)
+    return Bundle(bot, encoder, trained)
 
 
 def _names_of_trained(archive: zipfile.ZipFile) -> list[str]:
@@ -89,14 +83,10 @@ def _files(bundle: Bundle) -> dict[str, bytes]:
     files = {
         "bot.json": msgspec.json.encode(bundle.bot, order="deterministic"),
         "encoder.json": msgspec.json.encode(bundle.encoder),
-        "knowledge.json": msgspec.json.encode(bundle.passages),
         "needs.json": msgspec.json.encode(
             {"secrets": sorted(bundle.bot.custom.secrets()), "functions": sorted(bundle.bot.custom.functions())}
         ),
     }
-    vectors = io.BytesIO()
-    np.save(vectors, bundle.passage_vectors)
-    files["knowledge.npy"] = vectors.getvalue()
     for name, trained in sorted(bundle.trained.items()):
         arrays = io.BytesIO()
         np.savez(arrays, **trained.arrays)  # type: ignore[arg-type]  # numpy's stub takes the names for its own options

@@ -247,6 +247,9 @@ def _check_settings(bot: Bot, places: Places, faults: Faults) -> None:
         if not least <= getattr(bot.generation, name) <= most:
             limit = f" and at most {most}" if most < math.inf else ""
             faults.add(places.setting("generation"), f"`{name}` must be at least {least}{limit}")
+    for slot in bot.knowledge.filters.values():
+        if slot not in places.slots:
+            faults.add(places.setting("knowledge"), f"`filters`: slot `{slot}` is not in `slots`")
     for slot in bot.generation.notes:
         if slot not in {*places.slots, *_OUR_SLOTS}:
             faults.add(places.setting("generation"), f"`notes`: slot `{slot}` is not in `slots`")

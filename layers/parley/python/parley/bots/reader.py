@@ -78,8 +78,8 @@ def _settings(source: BotSource, folder: Path, faults: Faults) -> BotSettings | 
         placed = source.settings.get(named[1] or named[2]) if named else None
         faults.add(placed.place if placed else f"{SETTINGS}:1", str(error))
         return None
-    for section, value in (("generation", settings.generation), ("handoff", settings.handoff)):
-        known = {field.name for field in dataclasses.fields(value)}
+    for section in ("generation", "handoff", "knowledge"):
+        known = {field.name for field in dataclasses.fields(getattr(settings, section))}
         for key in said.get(section, {}):
             if key not in known:
                 faults.add(
@@ -129,6 +129,7 @@ def _bot(
         entity_names=tuple(domain.entities),
         reading=SystemSettings(language, *msgspec.structs.astuple(settings.reading)),
         rasa_api=settings.rasa_api,
+        knowledge=settings.knowledge,
     )
 
 

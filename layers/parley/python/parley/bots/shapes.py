@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from parley.bots.bot import GenerationSettings, HandoffSettings
+from parley.bots.bot import GenerationSettings, HandoffSettings, KnowledgeSettings
 from parley.bots.source import Faults, Placed
 
 Scalar = str | int | float | bool
@@ -31,12 +31,6 @@ class CheckShape(Shape, frozen=True):
 
     pattern: str
     invalid: str
-
-
-class KnowledgeSettings(Shape, frozen=True):
-    """`knowledge:` in bot.yml."""
-
-    documents: str = "documents"
 
 
 class ReadingSettings(Shape, frozen=True):

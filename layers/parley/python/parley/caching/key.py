@@ -8,12 +8,13 @@ import unicodedata
 from parley.bots.bot import Bot
 
 
-def cache_key(secret: bytes, bot: Bot, *, decided: str, model: str, language: str, text: str) -> str:
+def cache_key(secret: bytes, bot: Bot, *, decided: str, library: str, model: str, language: str, text: str) -> str:
     """The key for a question, 64 hexadecimal digits; `decided` is what the policy made of it.
 
-    Without the secret nobody can test which questions were asked.
+    A new version of the bot or of its library makes what was kept before unreachable. Without the secret nobody can
+    test which questions were asked.
     """
-    parts = [bot.name, bot.version, decided, model, language, normalise(text)]
+    parts = [bot.name, bot.version, library, decided, model, language, normalise(text)]
     return hmac.new(secret, json.dumps(parts).encode(), hashlib.sha256).hexdigest()
 
 

@@ -24,14 +24,14 @@ class ReplyCache:
     ttl_seconds: int
     clock: Clock
 
-    def key(self, bot: Bot, *, decided: str, model: str, text: str) -> str | None:
+    def key(self, bot: Bot, *, decided: str, library: str, model: str, text: str) -> str | None:
         """The key under which a reply to `text` is shared; None while the secret cannot be had."""
         try:
             secret = self.secret()
         except Unavailable as error:
             logger.warning("the reply cache is not used", extra={"reason": str(error)})
             return None
-        return cache_key(secret, bot, decided=decided, model=model, language=bot.language, text=text)
+        return cache_key(secret, bot, decided=decided, library=library, model=model, language=bot.language, text=text)
 
     def recall(self, key: str) -> Reply | None:
         """The reply that somebody else got, marked as cached. A store that is away is a miss, not an error."""

@@ -37,8 +37,9 @@ def render_message(message: Message) -> dict[str, Any]:
 
 
 def render_citation(cited: Citation) -> dict[str, str]:
-    """Where a statement comes from."""
-    return {"title": cited.title, "document": cited.document, "section": cited.section, "text": cited.text}
+    """Where a statement comes from; a place that is the document's beginning is left out."""
+    body = {"title": cited.title, "document": cited.document, "section": cited.section, "text": cited.text}
+    return {**body, "place": cited.place} if cited.place else body
 
 
 def render_understanding(understanding: Understanding) -> dict[str, Any]:

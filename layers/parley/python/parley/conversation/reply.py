@@ -22,6 +22,7 @@ class Citation:
     document: str  # file name within the bot's documents
     section: str
     text: str  # the passage itself
+    place: str = ""  # where in the document its section begins: "#hours", "page=3", "row=12"; "" is its beginning
 
 
 @dataclass(frozen=True, slots=True)

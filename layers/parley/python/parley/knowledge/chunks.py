@@ -1,85 +1,74 @@
-"""From Markdown documents to passages: one per section, its heading kept with its text.
+"""From documents to passages: one per section, its heading kept with its text, cut where it is too long.
 
-Used when a bot is compiled; knows Markdown, knows no model.
+Knows how long a passage may be; knows no format and no model.
 """
 
-import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from markdown_it import MarkdownIt
-
 from parley.bots.source import Faults
 from parley.conversation import Citation
+from parley.documents.document import Document
+from parley.documents.markdown import read_markdown
+from parley.documents.text import says_something
+from parley.errors import Unreadable
+from parley.knowledge.snapshot import Passage
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
-_WORD = re.compile(r"\w")  # a ruler such as --- has none
-MIN_WORDS = 4  # a shorter sentence says nothing by itself
 MAX_WORDS = 160  # about 220 tokens: a passage and its headings fit the encoder's 256
+# Where a text may be cut, best first, and what joins the parts again: paragraphs, lines, sentences, words.
+_CUTS = ((re.compile(r"\n\n"), "\n\n"), (re.compile(r"\n"), "\n"), (_SENTENCE_END, " "), (re.compile(r"\s+"), " "))
 
 
-def passages(folder: Path, faults: Faults) -> tuple[Citation, ...]:
+def passages(folder: Path, faults: Faults) -> tuple[Passage, ...]:
     """Every section of every Markdown document under `folder`, in the order of file names.
 
     A document that cannot be read, or that says nothing, is noted in `faults`.
     """
-    found: list[Citation] = []
+    found: list[Passage] = []
     for path in sorted(folder.rglob("*.md")):
         place = path.relative_to(folder.parent).as_posix()
         try:
-            sections = tuple(_sections(path.relative_to(folder).as_posix(), path.read_text(encoding="utf-8-sig")))
-        except UnicodeDecodeError as error:
-            line = error.object.count(b"\n", 0, error.start) + 1
-            faults.add(f"{place}:{line}", "not UTF-8; save the document as UTF-8")
+            document = read_markdown(path.relative_to(folder).as_posix(), path.read_bytes())
+        except Unreadable as error:
+            faults.add(f"{place}:{error.line or 1}", error.problem)
             continue
-        if not sections:
+        for fault in document.faults:
+            faults.note(place, fault)
+        if not document.sections:
             faults.add(f"{place}:1", "this document holds no text")
-        found.extend(sections)
+        found.extend(passages_of(document))
     return tuple(found)
 
 
-def views(passage: Citation) -> tuple[tuple[str, float], ...]:
-    """What the encoder reads of a passage, and how much each reading counts.
-
-    A question may be near the heading, near the whole, or near one sentence; the weights are those
-    with the best recall on the support bot's questions (0.75 at the first place; 0.73 with the first
-    reading alone).
-    """
-    sentences = [sentence for sentence in _SENTENCE_END.split(passage.text) if len(sentence.split()) >= MIN_WORDS]
-    return (
-        (f"{passage.title}. {passage.section}. {passage.text}", 1.0),
-        (f"{passage.section}. {passage.text}", 1.0),
-        (passage.section, 0.5),
-        *((sentence, 1.0 / len(sentences)) for sentence in sentences),
+def passages_of(document: Document) -> tuple[Passage, ...]:
+    """The sections of a document as passages of at most MAX_WORDS, in their order."""
+    return tuple(
+        Passage(
+            Citation(document.title, document.name, section.heading, text, section.place),
+            {**document.about, **section.about},
+        )
+        for section in document.sections
+        for text in _pieces(section.text)
     )
 
 
-def _sections(document: str, markdown: str) -> Iterator[Citation]:
-    """The sections of one document; what stands before its first heading is a section named like the document."""
-    lines = markdown.split("\n")  # as the parser counts them
-    headings = [
-        (token.map[0], token.map[1], token.tag, inline.content)
-        for token, inline in itertools.pairwise(MarkdownIt().parse(markdown))
-        if token.type == "heading_open"
-        and token.level == 0
-        and token.map  # deeper ones belong to a list or a quotation
-    ]
-    title = next((text for _, _, tag, text in headings if tag == "h1" and text), Path(document).stem.replace("-", " "))
-    begins = [(0, title), *((body, heading or title) for _, body, _, heading in headings)]
-    ends = [*(begin for begin, *_ in headings), len(lines)]
-    for (begin, section), end in zip(begins, ends, strict=True):
-        for text in _pieces("\n".join(lines[begin:end]).strip()):
-            yield Citation(title=title, document=document, section=section, text=text)
-
-
-def _pieces(text: str) -> Iterator[str]:
-    """The text, cut between paragraphs where it is too long for one passage."""
+def _pieces(text: str, depth: int = 0) -> Iterator[str]:
+    """The text, cut between paragraphs where it is too long, and within one only where that alone is too long."""
+    cut, joint = _CUTS[depth]
     piece: list[str] = []
-    for paragraph in filter(_WORD.search, (part.strip() for part in text.split("\n\n"))):
-        if piece and len(" ".join([*piece, paragraph]).split()) > MAX_WORDS:
-            yield "\n\n".join(piece)
-            piece = []
-        piece.append(paragraph)
+    words = 0
+    for part in filter(says_something, cut.split(text)):
+        whole = part.strip() if depth == 0 else part
+        count = len(whole.split())
+        if piece and words + count > MAX_WORDS:
+            yield joint.join(piece)
+            piece, words = [], 0
+        if count > MAX_WORDS:
+            yield from _pieces(whole, depth + 1)
+        else:
+            piece.append(whole)
+            words += count
     if piece:
-        yield "\n\n".join(piece)
+        yield joint.join(piece)

@@ -1,30 +1,42 @@
 """The knowledge snapshot: a bot's passages, searched in memory by meaning and by words.
 
-A passage is as good as its cosine to the question, and somewhat better for the rare
-words that both share: names and numbers, which an embedding blurs. The sum also
-decides whether anything was found at all.
+A passage is as good as its meaning is near to the question's, as a whole and in its nearest sentence or heading, and as
+the words are that both share: names and numbers, which an embedding blurs. The same sum without the heading, which
+may ask what the text does not answer, decides whether anything was found.
 """
 
-import math
-import re
-from collections import defaultdict
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from parley.conversation import Citation
+from parley.knowledge.extract import SENTENCE_END, excerpt
+from parley.knowledge.index import WordIndex, terms_of
 
 FloatArray = NDArray[np.float32]
-IntArray = NDArray[np.int64]
 
-WORDS_WEIGHT = 0.3  # of the coverage beside the cosine; models/encoder/README.md, "Thresholds"
-MIN_SCORE = 0.50  # answers 93 % of the support bot's questions, declines 90 % of the unanswerable ones
-RELATED_SCORE = 0.40  # of 302 right passages among the example bots' first three 299; of 194 bits of small talk, 30
-ENOUGH_WORDS = 3
+# models/encoder/README.md, "Retrieval", has where these come from.
+WORDS_WEIGHT = 0.5  # of BM25, as a share of the best possible, beside the cosines
+MIN_SCORE = 0.47
+RELATED_SCORE = 0.40
+ENOUGH_WORDS = 4
+CANDIDATES = 64  # whose sentences are looked at
+INT8 = 127.0
 
-_WORD = re.compile(r"\w+")
+_SHORTEST_SENTENCE = 4  # words; a shorter one says nothing by itself
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """What can be found: a piece of a document, and what is known about it."""
+
+    citation: Citation
+    about: Mapping[str, str]  # metadata, by which a search can be narrowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,80 +44,245 @@ class Found:
     """A passage and how well it fits the question."""
 
     passage: Citation
-    score: float  # cosine + WORDS_WEIGHT * coverage
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What answers a question, and the passage that it is from."""
+
+    text: str
+    passage: Citation
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All passages of one bot at one moment."""
+    """All passages of one bot at one moment.
 
-    passages: tuple[Citation, ...]
-    vectors: FloatArray  # (P, D), rows of unit length
-    postings: dict[str, IntArray]  # word -> which passages hold it
+    Shapes:
+        vectors: (P, D) float32, rows of unit length
+        headings: (P, D) int8, rows of length INT8; 0 where there is none
+        sentences: (S, D) int8, rows of length INT8: of each passage its sentences, or itself where it has none
+        firsts: (P + 1,) int64, where each passage's sentences begin
+    """
+
+    passages: tuple[Passage, ...]
+    vectors: FloatArray
+    headings: NDArray[np.int8]
+    sentences: NDArray[np.int8]
+    firsts: NDArray[np.int64]
+    index: WordIndex
 
     @classmethod
-    def of(cls, passages: tuple[Citation, ...], vectors: FloatArray) -> Self:
+    def of(cls, passages: Sequence[Passage], readings: Sequence[FloatArray]) -> Self:
         """The snapshot of these passages.
 
         Shapes:
-            vectors: (P, D) float32, rows of unit length
+            readings: of each passage (R, D) float32, rows of unit length: of each of `texts_of` it
         """
-        holders: dict[str, list[int]] = defaultdict(list)
-        for number, passage in enumerate(passages):
-            for word in _words(f"{passage.title} {passage.section} {passage.text}"):
-                holders[word].append(number)
-        return cls(passages, vectors, {word: np.array(numbers) for word, numbers in holders.items()})
+        size = readings[0].shape[1] if len(readings) else 0
+        nothing = np.zeros((0, size), np.float32)
+        headings, sentences = [], []
+        for passage, reading in zip(passages, readings, strict=True):
+            has_heading = bool(passage.citation.section)
+            headings.append(reading[1] if has_heading else np.zeros(size, np.float32))
+            sentences.append(reading[1 + has_heading :] if len(reading) > 1 + has_heading else reading[:1])
+        return cls(
+            tuple(passages),
+            np.stack([each[0] for each in readings]) if len(readings) else nothing,
+            _as_bytes(np.stack(headings) if headings else nothing),
+            _as_bytes(np.concatenate(sentences) if sentences else nothing),
+            np.cumsum([0, *map(len, sentences)]).astype(np.int64),
+            WordIndex.of(_indexed(passage.citation) for passage in passages),
+        )
 
-    def search(self, text: str, embedding: FloatArray, *, limit: int = 3) -> tuple[Found, ...]:
-        """The passages that fit a question best, the best first.
+    @classmethod
+    def from_arrays(cls, about: Any, arrays: Mapping[str, NDArray[np.generic]]) -> Self:
+        """The snapshot that `about` and `arrays` gave."""
+        passages = msgspec.convert(about, tuple[Passage, ...])
+        rest = (arrays[name] for name in ("headings", "sentences", "firsts"))
+        index = WordIndex.from_arrays(arrays)
+        return cls(passages, arrays["vectors"].astype(np.float32), *rest, index)  # type: ignore[arg-type,call-arg]
+
+    def about(self) -> Any:
+        """What has to be kept besides the arrays, as JSON can hold it."""
+        return msgspec.to_builtins(self.passages)
+
+    def arrays(self) -> dict[str, NDArray[np.generic]]:
+        """What has to be kept; half of a float's precision is more than the encoder has."""
+        own: dict[str, NDArray[np.generic]] = {"vectors": self.vectors.astype(np.float16)}
+        own |= {"headings": self.headings, "sentences": self.sentences, "firsts": self.firsts}
+        return {**own, **self.index.arrays()}
+
+    def readings(self, place: int) -> FloatArray:
+        """What an encoder made of `texts_of` the passage at this place.
+
+        Shapes:
+            returns: (R, D) float32
+        """
+        citation = self.passages[place].citation
+        heading = self.headings[place : place + 1] if citation.section else self.headings[:0]
+        own = self.sentences[self.firsts[place] : self.firsts[place + 1]]
+        has_sentences = len(texts_of(citation)) > 1 + len(heading)
+        parts = np.concatenate([heading, own if has_sentences else own[:0]])
+        return np.concatenate([self.vectors[place : place + 1], parts.astype(np.float32) / INT8])
+
+    @property
+    def documents(self) -> frozenset[str]:
+        """The names of all documents."""
+        return frozenset(passage.citation.document for passage in self.passages)
+
+    def counts(self) -> dict[str, int]:
+        """How many passages each document has."""
+        return dict(Counter(passage.citation.document for passage in self.passages))
+
+    def of_document(self, name: str) -> tuple[Citation, ...]:
+        """The passages of one document, in its order."""
+        return tuple(each.citation for each in self.passages if each.citation.document == name)
+
+    def without(self, documents: Iterable[str]) -> Self:
+        """The snapshot without some documents."""
+        gone = frozenset(documents)
+        kept = [place for place, passage in enumerate(self.passages) if passage.citation.document not in gone]
+        if len(kept) == len(self.passages):
+            return self
+        of_kept = [np.arange(self.firsts[place], self.firsts[place + 1]) for place in kept]
+        return type(self)(
+            tuple(self.passages[place] for place in kept),
+            self.vectors[kept],
+            self.headings[kept],
+            self.sentences[np.concatenate(of_kept)] if of_kept else self.sentences[:0],
+            np.cumsum([0, *map(len, of_kept)]).astype(np.int64),
+            self.index.selected(kept),
+        )
+
+    def joined(self, other: Self) -> Self:
+        """The passages of both; of a document that both have, those of `other`."""
+        own = self.without(other.documents)
+        if not own.passages:
+            return other
+        if not other.passages:
+            return own
+        return type(self)(
+            own.passages + other.passages,
+            np.concatenate([own.vectors, other.vectors]),
+            np.concatenate([own.headings, other.headings]),
+            np.concatenate([own.sentences, other.sentences]),
+            np.concatenate([own.firsts, own.firsts[-1] + other.firsts[1:]]),
+            own.index.joined(other.index),
+        )
+
+    def search(
+        self, text: str, embedding: FloatArray, *, limit: int = 3, about: Mapping[str, str] | None = None
+    ) -> tuple[Found, ...]:
+        """The passages that fit a question best, the best first; of those only that agree with `about`.
+
+        A passage agrees that says the same of each key, or says nothing of it.
 
         Shapes:
             embedding: (D,) float32, unit length: the encoder's vector of `text`
         """
-        scores = self.vectors @ embedding + WORDS_WEIGHT * self._coverage(text)
-        order = np.argsort(-scores, kind="stable")[:limit]
-        return tuple(Found(self.passages[i], float(scores[i])) for i in order)
+        ranked = self._ranked(text, embedding, limit, about)
+        return tuple(Found(self.passages[place].citation, score) for place, score in ranked)
 
-    def answer(self, text: str, embedding: FloatArray) -> Citation | None:
-        """The passage that answers the question; None when the documents do not hold it.
+    def answer(
+        self,
+        text: str,
+        embedding: FloatArray,
+        *,
+        about: Mapping[str, str] | None = None,
+        threshold: float | None = None,
+    ) -> Answer | None:
+        """What answers the question; None when no passage scores `threshold`, or MIN_SCORE without one.
 
         Shapes:
             embedding: (D,) float32, unit length: the encoder's vector of `text`
         """
-        best = next(iter(self.search(text, embedding, limit=1)), None)
-        return best.passage if best is not None and best.score >= MIN_SCORE else None
+        for place, score in self._ranked(text, embedding, 1, about):
+            if score >= (MIN_SCORE if threshold is None else threshold):
+                citation = self.passages[place].citation
+                return Answer(excerpt(citation.text, self._nearest(place, embedding)), citation)
+        return None
 
-    def related(self, text: str, embedding: FloatArray, *, limit: int) -> tuple[Citation, ...]:
+    def related(
+        self, text: str, embedding: FloatArray, *, limit: int, about: Mapping[str, str] | None = None
+    ) -> tuple[Citation, ...]:
         """The passages about what was said, the nearest first, whether or not one of them answers it.
 
         Shapes:
             embedding: (D,) float32, unit length: the encoder's vector of `text`
         """
-        found = self.search(text, embedding, limit=limit)
+        found = self.search(text, embedding, limit=limit, about=about)
         return tuple(each.passage for each in found if each.score >= RELATED_SCORE)
 
-    def _coverage(self, text: str) -> FloatArray:
-        """The share of the question's words that each passage holds, rare words counting more.
+    def _ranked(
+        self, text: str, embedding: FloatArray, limit: int, about: Mapping[str, str] | None
+    ) -> list[tuple[int, float]]:
+        """The best passages' places, the best first, each with its score."""
+        if not self.passages:
+            return []
+        nearness, words = self.vectors @ embedding, WORDS_WEIGHT * self._words(text)
+        first = nearness + words
+        if about:
+            first[[not _agrees(passage.about, about) for passage in self.passages]] = -np.inf
+        count = min(CANDIDATES, len(first))
+        candidates = np.argpartition(-first, count - 1)[:count]
+        candidates = candidates[first[candidates] > -np.inf]
+        sentence = np.array([self._to_sentences(place, embedding).max() for place in candidates], np.float32)
+        heading = self.headings[candidates].astype(np.float32) @ embedding / np.float32(INT8)
+        whole, said = nearness[candidates], words[candidates]
+        order = np.lexsort((candidates, -((whole + np.maximum(sentence, heading)) / 2 + said)))[:limit]
+        scores = (whole + sentence) / 2 + said
+        return [(int(candidates[at]), float(scores[at])) for at in order]
 
-        One or two words are soon covered, so they count for less: "12" is not a question about a 12 in a passage.
+    def _nearest(self, place: int, embedding: FloatArray) -> str:
+        """The sentence of a passage that is nearest to the question; all of it where it has none."""
+        text = self.passages[place].citation.text
+        sentences = sentences_of(text)
+        nearest = int(self._to_sentences(place, embedding).argmax())
+        return sentences[nearest] if nearest < len(sentences) else text
+
+    def _to_sentences(self, place: int, embedding: FloatArray) -> FloatArray:
+        """How near each sentence of a passage is to the question.
+
+        Shapes:
+            returns: (S,) float32, cosines
+        """
+        own = self.sentences[self.firsts[place] : self.firsts[place + 1]]
+        return own.astype(np.float32) @ embedding / np.float32(INT8)
+
+    def _words(self, text: str) -> FloatArray:
+        """BM25 as a share of the best that there could be.
+
+        One or two words are soon found, so they count for less: "12" is not a question about a 12 in a passage.
 
         Shapes:
             returns: (P,) float32, 0..1
-
-        Source:
-            the weight of a word is BM25's inverse document frequency, ln(1 + (N - n + 0.5) / (n + 0.5))
         """
-        held, total = np.zeros(len(self.passages), dtype=np.float32), 0.0
-        words = _words(text)
-        for word in words:
-            holders = self.postings.get(word)
-            count = 0 if holders is None else len(holders)
-            weight = math.log(1 + (len(self.passages) - count + 0.5) / (count + 0.5))
-            total += weight
-            if holders is not None:
-                held[holders] += weight
-        return held / total * min(1.0, len(words) / ENOUGH_WORDS) if total else held
+        best = self.index.best_possible(text)
+        few = min(1.0, len(set(terms_of(text))) / ENOUGH_WORDS)
+        return self.index.scores(text) * (few / best) if best else np.zeros(len(self.passages), np.float32)
 
 
-def _words(text: str) -> set[str]:
-    return set(_WORD.findall(text.lower()))
+def texts_of(citation: Citation) -> tuple[str, ...]:
+    """What the encoder reads of a passage: the whole, its heading if it has one, its sentences if it has several."""
+    sentences = sentences_of(citation.text)
+    heading = (citation.section,) if citation.section else ()
+    return (_indexed(citation), *heading, *(sentences if len(sentences) > 1 or heading else ()))
+
+
+def sentences_of(text: str) -> tuple[str, ...]:
+    """The sentences of a passage that say something by themselves."""
+    return tuple(each for each in SENTENCE_END.split(text) if len(each.split()) >= _SHORTEST_SENTENCE)
+
+
+def _indexed(citation: Citation) -> str:
+    return f"{citation.title}. {citation.section}. {citation.text}"
+
+
+def _as_bytes(vectors: FloatArray) -> NDArray[np.int8]:
+    return np.round(vectors * INT8).astype(np.int8)
+
+
+def _agrees(known: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
+    return all(known.get(key, value).casefold() == value.casefold() for key, value in wanted.items())
