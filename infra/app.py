@@ -1,7 +1,8 @@
-"""The CDK app: one stage of Parley, as two or three stacks.
+"""The CDK app: one stage of Parley, as three or four stacks.
 
     state ◀── chat            conversations, and the functions that hold them
-      ▲        └────▶ cluster the language model on machines of its own, if it is too large for one
+      ▲        ├────▶ knowledge   the documents that were put in, and what was made of them
+      │        └────▶ cluster the language model on machines of its own, if it is too large for one
       └────── generation      the language model behind SageMaker; a laptop has none in CDK
 
 The only reader of the context:
@@ -27,6 +28,7 @@ from infra.chat_stack import ChatStack
 from infra.cluster_stack import ClusterStack
 from infra.generation_stack import GenerationStack
 from infra.generators import GENERATORS, ClusterSize, Elsewhere, EndpointSize
+from infra.knowledge_stack import KnowledgeStack
 from infra.packaging import ROOT, Build, bot_name
 from infra.stage import STAGES, Stage
 from infra.state_stack import StateStack
@@ -42,15 +44,26 @@ def parley(app: cdk.App) -> None:
 
     state = StateStack(app, f"Parley-{stage.name}-State", stage=stage, **_options(stage))
     cluster = _cluster(app, stage, state)
+    local_settings = _local_settings(app, stage, build) if stage.name == "local" else {}
+    knowledge = KnowledgeStack(
+        app,
+        f"Parley-{stage.name}-Knowledge",
+        stage=stage,
+        build=build,
+        state=state,
+        local_settings={name: value for name, value in local_settings.items() if name == "ENCODER_DIR"},
+        **_options(stage),
+    )
     ChatStack(
         app,
         f"Parley-{stage.name}-Chat",
         stage=stage,
         build=build,
         state=state,
+        knowledge=knowledge,
         cluster=cluster.reach if cluster else None,
         local_aws=app.node.get_context("aws_url") if stage.name == "local" else None,
-        local_settings=_local_settings(app, stage, build) if stage.name == "local" else {},
+        local_settings=local_settings,
         **_options(stage),
     )
     if stage.endpoints:

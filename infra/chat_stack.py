@@ -24,6 +24,7 @@ from infra.cluster_stack import Reach
 from infra.doors import HttpDoor, SocketDoor
 from infra.functions import function_of
 from infra.generators import ClusterSize, Elsewhere, EndpointSize
+from infra.knowledge_stack import KnowledgeStack
 from infra.nag import accept
 from infra.observability import Alarms
 from infra.pace import Pace
@@ -48,6 +49,7 @@ class ChatStack(Stack):
         stage: Stage,
         build: Build,
         state: StateStack,
+        knowledge: KnowledgeStack,
         cluster: Reach | None,
         local_aws: str | None,
         local_settings: Mapping[str, str],
@@ -66,7 +68,11 @@ class ChatStack(Stack):
 
         encoder, *light = self._layers(build)
         answering_layers = [*light, encoder, *self._generator_layers(build)]
-        settings = {**self._settings(state, bundles), **self._addresses(turns, waiting, live), **local_settings}
+        settings = {
+            **self._settings(state, knowledge, bundles),
+            **self._addresses(turns, waiting, live),
+            **local_settings,
+        }
         chat = function_of(
             self,
             "Chat",
@@ -91,10 +97,12 @@ class ChatStack(Stack):
 
         for answering in (chat, worker):
             state.grant_conversing(answering)
+            knowledge.grant_knowing(answering)
             self._grant_reading(bundles, answering)
             self._grant_generating(answering)
             self._grant_custom_actions(build, answering)
         state.grant_knowing_operators(chat)
+        knowledge.grant_putting_in(chat)
         state.grant_keeping_conversations(socket)
         for pushing in (chat, worker, socket):
             state.grant_connecting(pushing)
@@ -174,7 +182,9 @@ class ChatStack(Stack):
     def _layer(self, name: str, code: lambda_.Code) -> lambda_.ILayerVersion:
         return lambda_.LayerVersion(self, name, code=code, compatible_runtimes=[lambda_.Runtime.PYTHON_3_13])
 
-    def _settings(self, state: StateStack, bundles: dict[str, s3_assets.Asset]) -> dict[str, str]:
+    def _settings(
+        self, state: StateStack, knowledge: KnowledgeStack, bundles: dict[str, s3_assets.Asset]
+    ) -> dict[str, str]:
         return {
             "PARLEY_STAGE": self._stage.name,
             "CONVERSATIONS_TABLE": state.conversations.table_name,
@@ -185,6 +195,7 @@ class ChatStack(Stack):
             "GENERATOR_TOKENIZER": "/opt/tokenizer/tokenizer.json",
             **self._generator(),
             "CACHE_KEY_SECRET": state.cache_key_arn,
+            "DOCUMENTS_BUCKET": knowledge.name_of_bucket,
             "EVENT_BUS": state.bus.event_bus_name,
             "OPERATOR_KEY_SECRET": state.operator_key_arn,
             "ACTION_SECRETS": self._secrets_prefix,

@@ -27,6 +27,7 @@ class Stage:
     worker: FunctionSize
     web: FunctionSize
     socket: FunctionSize
+    ingest: FunctionSize
     generator: EndpointSize | ClusterSize | Elsewhere | None  # None: a server on this machine stands in, outside of CDK
     second_generator: EndpointSize | None  # a smaller one, asked while the first is asleep, slow or broken
     waiting_turns_at_once: int  # of those whose person agreed to wait for the generator
@@ -91,6 +92,9 @@ _WEB = FunctionSize(memory_mb=256, timeout_seconds=5)
 # reads and writes a few items and queues the turn: 10 s are for a DynamoDB that has a bad moment.
 _SOCKET = FunctionSize(memory_mb=512, timeout_seconds=10)
 
+# Two cores, which is two passages embedded at once. What does not fit in the time goes on in another run.
+_INGEST = FunctionSize(memory_mb=3008, timeout_seconds=15 * _MINUTE)
+
 STAGES = {
     stage.name: stage
     for stage in (
@@ -100,6 +104,7 @@ STAGES = {
             worker=_WORKER,
             web=_WEB,
             socket=_SOCKET,
+            ingest=_INGEST,
             generator=None,
             second_generator=None,
             waiting_turns_at_once=LEAST_TURNS_AT_ONCE,
@@ -121,6 +126,7 @@ STAGES = {
             worker=_WORKER,
             web=_WEB,
             socket=_SOCKET,
+            ingest=_INGEST,
             generator=GENERATORS["small"],
             second_generator=None,
             waiting_turns_at_once=LEAST_TURNS_AT_ONCE,
@@ -142,6 +148,7 @@ STAGES = {
             worker=_WORKER,
             web=_WEB,
             socket=_SOCKET,
+            ingest=_INGEST,
             generator=GENERATORS["medium"],
             second_generator=None,
             waiting_turns_at_once=16,  # one instance's room; the rest is for those who did not agree to wait

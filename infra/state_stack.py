@@ -56,12 +56,13 @@ class StateStack(Stack):
         operator_key_arn: the secret whose bearer takes conversations over
         bus: where hand-offs are announced
         alarms: the topic that every alarm is told to
+        key: what data is encrypted under; None: a key of AWS's own
     """
 
     def __init__(self, scope: Construct, id: str, *, stage: Stage, **kwargs: Any) -> None:
         super().__init__(scope, id, **kwargs)
         self._stage = stage
-        self._key = self._customer_key() if stage.customer_key else None
+        self.key = self._customer_key() if stage.customer_key else None
 
         self.conversations = self._table("Conversations", sort_key="sk")
         self.conversations.add_global_secondary_index(
@@ -87,20 +88,21 @@ class StateStack(Stack):
     def grant_keeping_conversations(self, grantee: iam.IGrantable) -> None:
         """Read conversations and change them, one at a time."""
         _allow(grantee, self.conversations.table_arn, *_KEEPING)
-        self._grant_key(grantee)
+        self.grant_key(grantee)
 
     def grant_connecting(self, grantee: iam.IGrantable) -> None:
         """Know who is listening to a conversation, and note who comes and goes."""
         _allow(grantee, self.connections.table_arn, *_CONNECTING)
-        self._grant_key(grantee)
+        self.grant_key(grantee)
 
     def grant_knowing_operators(self, grantee: iam.IGrantable) -> None:
         """Read the key by which an operator is known."""
         _allow(grantee, self.operator_key_arn, "secretsmanager:GetSecretValue")
 
-    def _grant_key(self, grantee: iam.IGrantable) -> None:
-        if self._key is not None:
-            _allow(grantee, self._key.key_arn, *_USE_OF_KEY)
+    def grant_key(self, grantee: iam.IGrantable) -> None:
+        """Use the customer's key, where the stage has one."""
+        if self.key is not None:
+            _allow(grantee, self.key.key_arn, *_USE_OF_KEY)
 
     def _table(self, id: str, *, sort_key: str | None = None) -> dynamodb.Table:
         return dynamodb.Table(
@@ -113,7 +115,7 @@ class StateStack(Stack):
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=True
             ),
-            encryption_key=self._key,
+            encryption_key=self.key,
             deletion_protection=self._stage.keeps_data,
             removal_policy=self._removal_policy(),
         )
@@ -139,7 +141,7 @@ class StateStack(Stack):
             id,
             description=description,
             generate_secret_string=secrets.SecretStringGenerator(password_length=64, exclude_punctuation=True),
-            encryption_key=self._key,
+            encryption_key=self.key,
             removal_policy=self._removal_policy(),
         )
         accept(secret, "AwsSolutions-SMG4", why_not_rotated)
@@ -165,7 +167,7 @@ class StateStack(Stack):
         return kms.Key(
             self,
             "Key",
-            description=f"Parley {self._stage.name}: conversations, shared replies, the cache key",
+            description=f"Parley {self._stage.name}: conversations, documents, shared replies, the cache key",
             enable_key_rotation=True,
             removal_policy=self._removal_policy(),
         )

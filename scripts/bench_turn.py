@@ -132,9 +132,10 @@ def say(services: "Services", text: str, number: int) -> "Answered":
 def answer_request(services: "Services") -> None:
     """One request through the whole chat function, with all that it imports on AWS."""
     import parley.adapters.aws  # noqa: F401
-    from parley.adapters.memory import MemoryQueue, memory_lines
+    from parley.adapters.memory import MemoryDocuments, MemoryLibraries, MemoryQueue, memory_lines
     from parley.http_api import HttpApi
     from parley.http_door import HttpDoor
+    from parley.knowledge_door import KnowledgeDoor
     from parley.rasa_door import RasaDoor
 
     event = {
@@ -144,7 +145,11 @@ def answer_request(services: "Services") -> None:
         "body": '{"message": "hello"}',
     }
     door = HttpDoor(services, MemoryQueue(), memory_lines(), lambda: b"bench", "support", "bench")
-    response = HttpApi(door, RasaDoor(services, lambda: b"bench", "support"))(event, None)
+    response = HttpApi(
+        door,
+        RasaDoor(services, lambda: b"bench", "support"),
+        KnowledgeDoor(services.bots, MemoryDocuments(), MemoryLibraries(), lambda: b"bench"),
+    )(event, None)
     if response["statusCode"] != 200:
         raise SystemExit(f"the chat function answered {response}: nothing was measured")
 

@@ -3,11 +3,13 @@
 import os
 
 from parley.adapters.aws import connect
+from parley.adapters.documents import S3Documents, S3Libraries
 from parley.adapters.lines import lines_of
 from parley.adapters.secrets import secret_from
 from parley.adapters.sqs import SqsTurns
 from parley.http_api import HttpApi
 from parley.http_door import HttpDoor
+from parley.knowledge_door import KnowledgeDoor
 from parley.logs import log_as_json
 from parley.ports import Patience
 from parley.rasa_door import RasaDoor
@@ -29,4 +31,7 @@ door = HttpDoor(
     settings.explains,
     settings.socket_address,
 )
-handler = HttpApi(door, RasaDoor(services, operator_key, settings.default_bot))
+documents = KnowledgeDoor(
+    services.bots, S3Documents(settings.documents_bucket), S3Libraries(settings.documents_bucket), operator_key
+)
+handler = HttpApi(door, RasaDoor(services, operator_key, settings.default_bot), documents)

@@ -31,11 +31,12 @@ from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection, serve
 
 from build import node_environment
-from parley.adapters.memory import MemoryConnections
+from parley.adapters.memory import MemoryConnections, MemoryDocuments, MemoryLibraries
 from parley.conversation import Turn
 from parley.errors import ParleyError, Unavailable
 from parley.http_api import HttpApi
 from parley.http_door import HttpDoor
+from parley.knowledge_door import KnowledgeDoor
 from parley.lines import Lines
 from parley.ports import LateTurn, Patience, Prompt
 from parley.queue_door import MAX_DELIVERIES, QueueDoor
@@ -163,7 +164,11 @@ class Doors:
         http_door = HttpDoor(
             services, self.workers, lines, OPERATOR_KEY.encode, "support", "local", True, self.socket_address
         )
-        self._api = HttpApi(http_door, RasaDoor(services, OPERATOR_KEY.encode, "support"))
+        self._api = HttpApi(
+            http_door,
+            RasaDoor(services, OPERATOR_KEY.encode, "support"),
+            KnowledgeDoor(services.bots, MemoryDocuments(), MemoryLibraries(), OPERATOR_KEY.encode),
+        )
         self._web = _web_function(page, self.socket_address)
         self._one_at_a_time = threading.Lock()  # as a Lambda function is asked, and as Powertools' resolver must be
         self.asked: list[str] = []  # HTTP requests, as `GET /v1/health`

@@ -54,6 +54,21 @@ def test_an_answer_from_a_document_shows_where_it_is_from(chat):
     expect(citation.locator("footer")).to_contain_text(".md")
 
 
+def test_a_citation_opens_its_document_at_the_place(chat):
+    chat.open()
+    chat.say("Do you sharpen secateurs?")
+    citation = chat.messages.last.locator(".citations details").first
+    citation.locator("summary").click()
+    quoted = citation.locator("blockquote p").first.text_content()
+
+    with chat.page.expect_popup() as opened:
+        citation.locator("footer a").click()
+
+    document = opened.value
+    expect(document.locator("h1")).to_be_visible()
+    expect(document.locator("section:target")).to_contain_text(quoted.splitlines()[0])
+
+
 def test_small_talk_is_marked_as_generated(chat):
     chat.open()
 

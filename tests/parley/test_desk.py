@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from parley.adapters.memory import MemoryAnnouncements, MemoryQueue, memory_lines
+from parley.adapters.memory import MemoryAnnouncements, MemoryDocuments, MemoryLibraries, MemoryQueue, memory_lines
 from parley.dialogue.policy import Policy
 from parley.errors import Unavailable
 from parley.http_api import HttpApi
 from parley.http_door import HttpDoor
+from parley.knowledge_door import KnowledgeDoor
 from parley.loaded import LoadedBot
 from parley.rasa_door import RasaDoor
 from parley.services import Services
@@ -40,7 +41,11 @@ def make_client(make_services: Callable[..., Services], support: LoadedBot) -> M
         announcements = announcements or MemoryAnnouncements()
         services = replace(make_services(announcements=announcements), bots=lambda _: loaded)
         door = HttpDoor(services, MemoryQueue(), memory_lines(), lambda: KEY.encode(), "support", "prod", explains)
-        api = HttpApi(door, RasaDoor(services, lambda: KEY.encode(), "support"))
+        api = HttpApi(
+            door,
+            RasaDoor(services, lambda: KEY.encode(), "support"),
+            KnowledgeDoor(services.bots, MemoryDocuments(), MemoryLibraries(), lambda: KEY.encode()),
+        )
         return Desk(api, MemoryQueue(), services, announcements=announcements)
 
     return build

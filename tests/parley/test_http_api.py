@@ -10,8 +10,10 @@ import pytest
 
 from parley.adapters.memory import (
     MemoryConversations,
+    MemoryDocuments,
     MemoryGenerator,
     MemoryLateQueue,
+    MemoryLibraries,
     MemoryQueue,
     memory_lines,
 )
@@ -19,6 +21,7 @@ from parley.conversation import Turn
 from parley.errors import GenerationAsleep, Unavailable
 from parley.http_api import HttpApi
 from parley.http_door import HttpDoor
+from parley.knowledge_door import KnowledgeDoor
 from parley.lines import Lines
 from parley.ports import LateTurn
 from parley.rasa_door import RasaDoor
@@ -81,7 +84,16 @@ class Client:
 def a_client(services: Services) -> Client:
     queue, lines = MemoryQueue(), memory_lines()
     door = HttpDoor(services, queue, lines, lambda: b"operator", "support", "local")
-    return Client(HttpApi(door, RasaDoor(services, lambda: b"operator", "support")), queue, services, lines)
+    return Client(
+        HttpApi(
+            door,
+            RasaDoor(services, lambda: b"operator", "support"),
+            KnowledgeDoor(services.bots, MemoryDocuments(), MemoryLibraries(), lambda: b"operator"),
+        ),
+        queue,
+        services,
+        lines,
+    )
 
 
 @pytest.fixture
@@ -144,7 +156,7 @@ def test_a_knowledge_reply_shows_its_citation(client: Client) -> None:
     body = client.chat("how long do I have to return something?").body
 
     assert body["source"] == "knowledge"
-    assert set(body["replies"][0]["citations"][0]) == {"title", "document", "section", "text"}
+    assert set(body["replies"][0]["citations"][0]) == {"title", "document", "section", "text", "place"}
 
 
 REFUSED: dict[str, tuple[dict[str, Any], int]] = {
@@ -399,6 +411,8 @@ def test_the_openapi_document_names_every_route(client: Client) -> None:
         "/model/parse",
         "/conversations/{sender}/tracker",
         "/status",
+        "/v1/knowledge/{bot}",
+        "/v1/knowledge/{bot}/{name}",
         "/version",
     }
     responses = document["paths"]["/v1/chat"]["post"]["responses"]

@@ -11,17 +11,17 @@ PACKAGE = Path(__file__).resolve().parents[2] / "layers/parley/python/parley"
 LAYERS = [
     {"errors", "__init__"},
     {"conversation", "actions"},
-    {"ports", "settings", "logs"},
+    {"ports", "settings", "logs", "documents"},
     {"bots"},
     {"nlu", "dialogue", "knowledge", "caching", "generation"},
     {"channels"},
     {"loaded"},
-    {"services", "handoff", "lines", "live", "waiting"},
-    {"act", "compile"},
+    {"services", "handoff", "lines", "live", "waiting", "current_bots", "following"},
+    {"act", "compile", "ingest"},
     {"turn"},
     {"adapters", "desk", "late"},
-    {"http_door", "queue_door", "socket_door"},
-    {"rasa_door"},
+    {"http_door", "queue_door", "socket_door", "documents_door"},
+    {"rasa_door", "knowledge_door"},
     {"http_api"},
 ]
 RANK = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from parley.adapters.memory import MemoryQueue, memory_lines
+from parley.adapters.memory import MemoryDocuments, MemoryLibraries, MemoryQueue, memory_lines
 from parley.dialogue.policy import Policy
 from parley.http_api import HttpApi
 from parley.http_door import HttpDoor
+from parley.knowledge_door import KnowledgeDoor
 from parley.loaded import LoadedBot
 from parley.rasa_door import RasaDoor
 from parley.services import Services
@@ -31,7 +32,15 @@ def make_client(make_services: Callable[..., Services], support: LoadedBot) -> C
         loaded = replace(support, bot=bot, policy=Policy(bot))
         services = replace(make_services(), bots=lambda _: loaded)
         door = HttpDoor(services, MemoryQueue(), memory_lines(), lambda: KEY.encode(), "support", "local")
-        return Client(HttpApi(door, RasaDoor(services, lambda: KEY.encode(), "support")), MemoryQueue(), services)
+        return Client(
+            HttpApi(
+                door,
+                RasaDoor(services, lambda: KEY.encode(), "support"),
+                KnowledgeDoor(services.bots, MemoryDocuments(), MemoryLibraries(), lambda: KEY.encode()),
+            ),
+            MemoryQueue(),
+            services,
+        )
 
     return build
 

@@ -3,7 +3,7 @@
 import pytest
 
 from parley.errors import BadSettings
-from parley.settings import Settings, read_settings
+from parley.settings import Settings, read_ingest_settings, read_settings
 
 COMPLETE = {
     "PARLEY_STAGE": "dev",
@@ -12,6 +12,7 @@ COMPLETE = {
     "CACHE_KEY_SECRET": "arn:cache",
     "BOTS": '{"support": "s3://bots/support.zip"}',
     "EVENT_BUS": "bus",
+    "DOCUMENTS_BUCKET": "documents",
     "OPERATOR_KEY_SECRET": "arn:operator",
     "ACTION_SECRETS": "parley/",
     "GENERATOR_ENDPOINT": "parley-dev-generator",
@@ -89,3 +90,19 @@ def test_a_complaint_about_the_address_does_not_tell_the_key_in_it() -> None:
         backend("openai", url="https://user:sk-123@h/v1", model="m")
 
     assert "sk-123" not in str(raised.value)
+
+
+INGEST = {"DOCUMENTS_BUCKET": "documents", "CHANGES_QUEUE_URL": "https://queue", "BOTS": '["support", "clinic"]'}
+
+
+def test_ingest_knows_its_bots_bucket_and_queue() -> None:
+    settings = read_ingest_settings({**INGEST, "PATH": "/bin"})
+
+    assert settings.bots == ("support", "clinic")
+    assert (settings.documents_bucket, settings.changes_queue_url) == ("documents", "https://queue")
+
+
+@pytest.mark.parametrize("name", [*INGEST])
+def test_what_ingest_lacks_is_named(name: str) -> None:
+    with pytest.raises(BadSettings, match=name):
+        read_ingest_settings({key: value for key, value in INGEST.items() if key != name})

@@ -20,6 +20,7 @@ export interface Citation {
   document: string;
   section: string;
   text: string;
+  place?: string; // where in the document the section begins
 }
 
 export interface Reply {
@@ -96,6 +97,7 @@ export interface History {
 }
 
 export interface Bot {
+  name: string;
   title: string;
   description: string;
   suggestions: string[];
@@ -168,6 +170,14 @@ export async function wait(pass: Pass, turnId: string): Promise<void> {
   await patiently(() =>
     request(`${addressOf(pass)}/turns/${encodeURIComponent(turnId)}/wait`, pass, { method: "POST" }),
   );
+}
+
+/** Where a citation's document can be read, at the place it was taken from: a page of the web is its own address. */
+export function documentAddress(bot: string, { document: name, place }: Citation): string {
+  const path = `v1/knowledge/${encodeURIComponent(bot)}/${encodeURIComponent(name)}`;
+  const address = /^https?:\/\//.test(name) ? new URL(name) : new URL(path, document.baseURI);
+  if (place?.startsWith("#") || address.origin === location.origin) address.hash = place?.replace(/^#/, "") || "top";
+  return address.href;
 }
 
 /** Who answers here, asked once; asked again where that failed. */

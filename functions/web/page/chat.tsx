@@ -22,12 +22,12 @@ import { bot as fetchBot, type Bot } from "./api";
 import { type Conversation, useConversation } from "./conversation";
 import { buttonsOf, type Entry, lateIdOf, spoken } from "./entries";
 import { EXPLAINING, keep, kept } from "./kept";
-import { Answer, Bubbles, Choices, ComingAnswer } from "./reply";
+import { Answer, BotName, Bubbles, Choices, ComingAnswer } from "./reply";
 import { Why } from "./why";
 
 const LONGEST_MESSAGE = 4000; // characters; the API refuses more
 const COUNTED_FROM = 3500; // where the composer begins to say how many are left
-const UNKNOWN_BOT: Bot = { title: "Parley", description: "", suggestions: [], explains: false, socket: null };
+const UNKNOWN_BOT: Bot = { name: "", title: "Parley", description: "", suggestions: [], explains: false, socket: null };
 const HAS_KEYBOARD = matchMedia("(pointer: fine)").matches; // elsewhere a focused field would cover half the screen
 
 /** Of which reply the reasons are shown, and how to ask for them. */
@@ -76,7 +76,9 @@ export function Chat() {
           </button>
         </header>
         <main>
-          <Thread bot={bot} conversation={conversation} reasons={isExplaining ? { shown, show } : null} />
+          <BotName.Provider value={bot.name}>
+            <Thread bot={bot} conversation={conversation} reasons={isExplaining ? { shown, show } : null} />
+          </BotName.Provider>
         </main>
       </div>
       {isExplaining && <ShownReasons entries={conversation.entries} shown={shown} show={show} />}

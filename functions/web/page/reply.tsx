@@ -1,7 +1,7 @@
 /* One answer of the bot: its bubbles, where it has them from, and what can be answered with a click. */
-import type { ReactNode } from "react";
+import { createContext, type ReactNode, useContext } from "react";
 
-import type { Button, Citation, Reply, Source } from "./api";
+import { type Button, type Citation, documentAddress, type Reply, type Source } from "./api";
 import { Attachment, Markdown, Picture } from "./markdown";
 
 const SOURCES: Record<Source, string> = {
@@ -59,8 +59,12 @@ export function Bubbles({ replies, isComing = false }: { replies: Reply[]; isCom
   ));
 }
 
+/** The name of the bot whose documents are cited; empty while it is not known. */
+export const BotName = createContext("");
+
 /** Footnotes: a number and a place each, the passage itself on request. */
 function Citations({ citations }: { citations: Citation[] }) {
+  const bot = useContext(BotName);
   return (
     <ol className="citations" aria-label="Where this is from">
       {citations.map((citation, index) => (
@@ -72,7 +76,15 @@ function Citations({ citations }: { citations: Citation[] }) {
             </summary>
             <blockquote>
               <Markdown>{citation.text}</Markdown>
-              <footer>{citation.document}</footer>
+              <footer>
+                {bot ? (
+                  <a href={documentAddress(bot, citation)} target="_blank" rel="noopener">
+                    {citation.document}
+                  </a>
+                ) : (
+                  citation.document
+                )}
+              </footer>
             </blockquote>
           </details>
         </li>

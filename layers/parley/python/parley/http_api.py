@@ -20,6 +20,7 @@ from parley import __version__
 from parley.channels import http, problems, rasa
 from parley.errors import ParleyError, Rejected
 from parley.http_door import HttpDoor
+from parley.knowledge_door import KnowledgeDoor
 from parley.rasa_door import RasaDoor
 
 HISTORY_PAGE = 50
@@ -48,7 +49,7 @@ PathId = Annotated[http.Id, Path()]
 class HttpApi:
     """The HTTP API of a deployment."""
 
-    def __init__(self, door: HttpDoor, rasa_door: RasaDoor) -> None:
+    def __init__(self, door: HttpDoor, rasa_door: RasaDoor, knowledge_door: KnowledgeDoor) -> None:
         self._app = APIGatewayHttpResolver(
             enable_validation=True,
             cors=CORSConfig(
@@ -61,11 +62,14 @@ class HttpApi:
         self._app.configure_openapi(title="Parley", version=__version__, servers=[Server(url=".")])
         self._app.enable_swagger(path="/docs")
         _add_routes(self._app, door)
+        _add_knowledge_routes(self._app, knowledge_door)
         _add_rasas_routes(self._app, rasa_door)
         _add_errors(self._app)
 
     def __call__(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         """API Gateway's response to API Gateway's event (payload format 2.0)."""
+        if http.is_document(event):
+            return self._app.resolve(event, context)
         try:
             body = http.read_body(event)
         except Rejected as error:
@@ -144,6 +148,33 @@ def _add_routes(app: APIGatewayHttpResolver, door: HttpDoor) -> None:
     @app.get("/openapi.json", include_in_schema=False)
     def openapi() -> Response[Any]:
         return Response(200, "application/json", app.get_openapi_json_schema())
+
+
+def _add_knowledge_routes(app: APIGatewayHttpResolver, door: KnowledgeDoor) -> None:
+    """A document's name may have folders, whose slashes are sent as %2F."""
+
+    @app.put(
+        "/v1/knowledge/<bot>/<name>", summary="Put a document in", responses=_answers(http.DocumentAccepted, status=202)
+    )
+    def put(bot: PathId, name: str, authorization: Authorization = None) -> Response[Any]:
+        content = http.read_document_body(app.current_event.raw_event)
+        return door.put(bot, unquote(name), content, authorization)
+
+    @app.delete(
+        "/v1/knowledge/<bot>/<name>",
+        summary="Take a document away",
+        responses=_answers(http.DocumentAccepted, status=202),
+    )
+    def delete(bot: PathId, name: str, authorization: Authorization = None) -> Response[Any]:
+        return door.delete(bot, unquote(name), authorization)
+
+    @app.get("/v1/knowledge/<bot>", summary="What became of the documents", responses=_answers(http.DocumentsBody))
+    def documents(bot: PathId, authorization: Authorization = None) -> Response[Any]:
+        return door.list(bot, authorization)
+
+    @app.get("/v1/knowledge/<bot>/<name>", summary="Read what an answer was taken from")
+    def read(bot: PathId, name: str) -> Response[Any]:
+        return door.read(bot, unquote(name))
 
 
 def _add_rasas_routes(app: APIGatewayHttpResolver, door: RasaDoor) -> None:

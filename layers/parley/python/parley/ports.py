@@ -8,7 +8,7 @@ Knows what is needed, not who gives it: `adapters/` has the real ones and, in
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from parley.actions.custom_actions import CustomActions
@@ -118,6 +118,121 @@ class Replies(Protocol):
 
     def put(self, key: str, reply: Reply, *, expires_at: float) -> None:
         """Keeps `reply` until `expires_at` (seconds since the Unix epoch, UTC), absolutely."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDocument:
+    """A document as it lies in the store."""
+
+    name: str
+    version: str  # another one when the content is
+
+
+class Documents(Protocol):
+    """The documents that were put in, by bot."""
+
+    def list(self, bot: str) -> Sequence[StoredDocument]:
+        """All documents of a bot.
+
+        Raises:
+            Unavailable: the store did not answer.
+        """
+
+    def read(self, bot: str, name: str) -> bytes:
+        """What a document holds.
+
+        Raises:
+            NotFound: there is no such document.
+            TooLarge: it has more bytes than we read.
+            Unavailable: the store did not answer.
+        """
+
+    def write(self, bot: str, name: str, content: bytes) -> None:
+        """Puts a document in, in place of an older one of its name.
+
+        Raises:
+            Unavailable: the store did not take it.
+        """
+
+    def delete(self, bot: str, name: str) -> None:
+        """Takes a document away; one that is not there is no error.
+
+        Raises:
+            Unavailable: the store did not answer.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of the web as its server gave it."""
+
+    url: str  # where it was in the end
+    content: bytes
+    media_type: str  # "text/html"
+    charset: str = ""  # "" where the server says nothing of it
+
+
+class Pages(Protocol):
+    """The pages of the public web."""
+
+    def fetch(self, url: str) -> Page:
+        """The page at this URL, or where it has moved.
+
+        Raises:
+            Unreadable: there is none that we may read; the message names the URL.
+            Unavailable: its server does not give it now.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Shelved:
+    """What became of a document that was put in."""
+
+    version: str  # of its content, as the store gives it
+    passages: int = 0
+    fault: str | None = None  # why it could not be read; what it said before, if anything, is still found
+    notes: tuple[str, ...] = ()  # what of it was left out, each with its place
+    pages: tuple[str, ...] = ()  # of a list of links: the documents that its pages became, by URL
+    links: tuple[str, ...] = ()  # of one whose pages are still being fetched: all that it names, directly or not
+    followed: int = 0  # how many of `links`, from the first
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """Which file holds what was made of a bot's documents, and what became of each."""
+
+    file: str = ""  # "" while there is none
+    encoder: str = ""  # the version that made the vectors
+    documents: Mapping[str, Shelved] = field(default_factory=dict)  # by name
+
+
+class Libraries(Protocol):
+    """What was made of the documents, by bot: files that never change, and a catalogue that names the one that counts.
+
+    Whoever reads while another is published sees the one or the other, whole.
+    """
+
+    def catalogue(self, bot: str) -> Catalogue:
+        """The catalogue; an empty one while nothing was put in.
+
+        Raises:
+            Unavailable: the store did not answer.
+        """
+
+    def read(self, bot: str, file: str) -> bytes:
+        """The file of that name.
+
+        Raises:
+            NotFound: it is not there any more.
+            Unavailable: the store did not answer.
+        """
+
+    def publish(self, bot: str, catalogue: Catalogue, content: bytes) -> None:
+        """Keeps `content` as the file that the catalogue names, then the catalogue.
+
+        Raises:
+            Unavailable: the store did not take it; what was there before still counts.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     replies_table: str
     cache_key_secret: str  # an ARN
     bots: dict[str, str]  # name -> s3://bucket/key of its bundle
+    documents_bucket: str  # what was made of the documents that were put in
     event_bus: str  # where hand-offs are announced
     operator_key_secret: str  # an ARN; its bearer takes conversations over and sees why the bot did what
     action_secrets: str  # what the names of custom actions' secrets begin with
@@ -128,3 +129,28 @@ def _check_url(settings: Settings) -> None:
         raise BadSettings("GENERATOR_URL is not https, so GENERATOR_KEY_SECRET would travel in the clear")
     if url.scheme in ("grpc", "grpcs") and (url.path.strip("/") or not has_port):
         raise BadSettings(f"GENERATOR_URL must be {url.scheme}://host:port")
+
+
+class IngestSettings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
+    """What `infra/knowledge_stack.py` puts into the environment of `ingest`."""
+
+    documents_bucket: str
+    changes_queue_url: str
+    bots: tuple[str, ...]  # names
+    encoder_dir: str = "/opt/encoder"
+
+
+def read_ingest_settings(environment: Mapping[str, str]) -> IngestSettings:
+    """The settings in `environment`.
+
+    Raises:
+        BadSettings: naming the variable that is missing or not of the right form.
+    """
+    known = {field.encode_name for field in msgspec.structs.fields(IngestSettings)}
+    given: dict[str, object] = {name: value for name, value in environment.items() if name in known}
+    try:
+        if "BOTS" in environment:
+            given["BOTS"] = msgspec.json.decode(environment["BOTS"], type=tuple[str, ...])
+        return msgspec.convert(given, IngestSettings, strict=False)
+    except msgspec.MsgspecError as error:
+        raise BadSettings(f"the function's environment is not complete: {error}") from error

@@ -5,12 +5,14 @@ import time
 
 from parley.adapters.actions import RemoteActions
 from parley.adapters.announcements import EventBridgeAnnouncements
+from parley.adapters.documents import S3Libraries
 from parley.adapters.dynamodb import DynamoReplies
 from parley.adapters.generators import generator_from, second_generator_from
 from parley.adapters.lines import conversations_of
 from parley.adapters.s3 import S3Bots
 from parley.adapters.secrets import secret_from, secrets_below
 from parley.caching.recall import ReplyCache
+from parley.current_bots import CurrentBots
 from parley.generation.counting import counter
 from parley.generation.persistence import Persistent
 from parley.nlu.encoder import OnnxEncoder
@@ -22,7 +24,7 @@ from parley.settings import Settings
 def connect(settings: Settings, patience: Patience) -> Services:
     """What a turn needs, on AWS. Loads the encoder and the default bot, so that the first turn need not."""
     encoder = OnnxEncoder(settings.encoder_folder)
-    bots = S3Bots(settings.bots, encoder)
+    bots = CurrentBots(S3Bots(settings.bots, encoder), S3Libraries(settings.documents_bucket), time.time)
     bots(settings.default_bot)
     return Services(
         bots=bots,

@@ -3,6 +3,7 @@
 Held to the same contract suite as the real adapters, so that it cannot drift.
 """
 
+import hashlib
 import time
 from collections.abc import Generator as Yields
 from collections.abc import Mapping
@@ -11,19 +12,22 @@ from typing import Any
 
 from parley.actions import CustomActions
 from parley.conversation import RecordedTurn, Reply, Session, Turn, TurnProgress
-from parley.errors import ActionFailed, NotFound, ParleyError, SessionConflict
+from parley.errors import ActionFailed, NotFound, ParleyError, SessionConflict, Unreadable
 from parley.lines import Lines
 from parley.ports import (
     LIFETIME_SECONDS,
     ActionAnswer,
     ActionRequest,
+    Catalogue,
     Clock,
     LateTurn,
     Listener,
     Listeners,
     Opened,
+    Page,
     Patience,
     Prompt,
+    StoredDocument,
 )
 
 
@@ -256,3 +260,71 @@ class MemoryAnnouncements:
         if self._fails_with is not None:
             raise self._fails_with
         self.told.append((kind, detail))
+
+
+class MemoryDocuments:
+    """`ports.Documents` in a dictionary."""
+
+    def __init__(self) -> None:
+        self._stored: dict[tuple[str, str], bytes] = {}
+
+    def list(self, bot: str) -> tuple[StoredDocument, ...]:
+        """See `ports.Documents.list`."""
+        return tuple(
+            StoredDocument(name, hashlib.sha256(content).hexdigest())
+            for (of, name), content in sorted(self._stored.items())
+            if of == bot
+        )
+
+    def read(self, bot: str, name: str) -> bytes:
+        """See `ports.Documents.read`."""
+        if (bot, name) not in self._stored:
+            raise NotFound("there is no such document")
+        return self._stored[bot, name]
+
+    def write(self, bot: str, name: str, content: bytes) -> None:
+        """See `ports.Documents.write`."""
+        self._stored[bot, name] = content
+
+    def delete(self, bot: str, name: str) -> None:
+        """See `ports.Documents.delete`."""
+        self._stored.pop((bot, name), None)
+
+
+class MemoryPages:
+    """`ports.Pages` that gives, by URL, what a test put there."""
+
+    def __init__(self, pages: Mapping[str, Page | ParleyError] | None = None) -> None:
+        self.pages = dict(pages or {})
+        self.fetched: list[str] = []
+
+    def fetch(self, url: str) -> Page:
+        """See `ports.Pages.fetch`."""
+        self.fetched.append(url)
+        page = self.pages.get(url, Unreadable(url, "there is no such page"))
+        if isinstance(page, ParleyError):
+            raise page
+        return page
+
+
+class MemoryLibraries:
+    """`ports.Libraries` in dictionaries."""
+
+    def __init__(self) -> None:
+        self._catalogues: dict[str, Catalogue] = {}
+        self._files: dict[tuple[str, str], bytes] = {}
+
+    def catalogue(self, bot: str) -> Catalogue:
+        """See `ports.Libraries.catalogue`."""
+        return self._catalogues.get(bot, Catalogue())
+
+    def read(self, bot: str, file: str) -> bytes:
+        """See `ports.Libraries.read`."""
+        if (bot, file) not in self._files:
+            raise NotFound("there is no such document")
+        return self._files[bot, file]
+
+    def publish(self, bot: str, catalogue: Catalogue, content: bytes) -> None:
+        """See `ports.Libraries.publish`."""
+        self._files[bot, catalogue.file] = content
+        self._catalogues[bot] = catalogue

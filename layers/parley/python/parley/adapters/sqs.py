@@ -50,6 +50,25 @@ class SqsLateTurns:
             raise Unavailable("the queue did not take the turn") from error
 
 
+class SqsChanges:
+    """The queue `changes`, through which S3 tells ingest what came and went."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._client = boto3.client("sqs", config=PATIENCE)
+
+    def send(self, bot: str) -> None:
+        """Asks for another run for a bot.
+
+        Raises:
+            Unavailable: the queue did not take it.
+        """
+        try:
+            self._client.send_message(QueueUrl=self._url, MessageBody=msgspec.json.encode({"bot": bot}).decode())
+        except (BotoCoreError, ClientError) as error:
+            raise Unavailable("the queue did not take it") from error
+
+
 def read_errand(body: str) -> Turn | LateTurn:
     """What `SqsTurns` or `SqsLateTurns` sent."""
     if "turn" in msgspec.json.decode(body, type=dict[str, msgspec.Raw]):

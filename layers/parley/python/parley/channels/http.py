@@ -15,6 +15,7 @@ from parley.conversation import Source
 from parley.errors import MalformedRequest, TooLarge
 
 MAX_BODY_BYTES = 128 * 1024
+DOCUMENTS_PATH = "/v1/knowledge/"
 MAY_WAIT = "True where the language model was away: `.../turns/{turn_id}/wait` asks for its answer later."
 PROBLEM_JSON = "application/problem+json"
 
@@ -65,6 +66,7 @@ class CitationBody(BaseModel):
     document: str
     section: str
     text: str
+    place: str | None = Field(None, description="Where the section begins: `#hours`, `page=3` or `row=12`.")
 
 
 class MessageBody(BaseModel):
@@ -209,6 +211,31 @@ class TurnStatusBody(BaseModel):
     may_wait: bool | None = Field(None, description=MAY_WAIT)
 
 
+class DocumentAccepted(BaseModel):
+    """A document that was taken, or is to go."""
+
+    document: str
+    status: Literal["queued"]
+
+
+class DocumentBody(BaseModel):
+    """A document and what became of it."""
+
+    name: str
+    origin: Literal["uploaded", "bundled"]
+    status: Literal["queued", "ready", "failed"]
+    passages: int = Field(description="That the bot finds now.")
+    fault: str | None = Field(None, description="Why it could not be read; what it said before is still found.")
+    left_out: list[str] | None = Field(None, description="What of it could not be read, each with its place.")
+
+
+class DocumentsBody(BaseModel):
+    """A bot's documents."""
+
+    bot: str
+    documents: list[DocumentBody]
+
+
 class Problem(BaseModel):
     """RFC 9457."""
 
@@ -246,6 +273,25 @@ def read_body(event: dict[str, Any]) -> str | None:
     except (ValueError, RecursionError) as error:  # also not UTF-8, not base64, or a number of thousands of digits
         raise MalformedRequest("the body is not JSON, or nested too deeply") from error
     return text or None
+
+
+def is_document(event: dict[str, Any]) -> bool:
+    """Whether the body of API Gateway's event is a document, of whatever format, and not JSON."""
+    request = event.get("requestContext", {}).get("http", {})
+    return request.get("method") == "PUT" and str(event.get("rawPath", "")).startswith(DOCUMENTS_PATH)
+
+
+def read_document_body(event: dict[str, Any]) -> bytes:
+    """The bytes of a document.
+
+    Raises:
+        MalformedRequest: it is not base64, although the event says so.
+    """
+    raw = event.get("body") or ""
+    try:
+        return base64.b64decode(raw, validate=True) if event.get("isBase64Encoded") else raw.encode()
+    except ValueError as error:
+        raise MalformedRequest("the body could not be read") from error
 
 
 def prefers_async(prefer: str | None) -> bool:
