@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, expect
 
 from parley.act import Actor
+from parley.conversation import Citation
 from parley.errors import GenerationAsleep, GenerationFailed, Unavailable
 from parley.services import Services
 from tests.browser.conftest import ChatPage, Operator, opened_tab
@@ -148,7 +149,10 @@ def test_a_reply_is_read_out_once_and_when_it_is_finished(chat, doors):
 
 
 def test_what_a_reply_stands_on_comes_with_it(chat, doors, monkeypatch):
-    monkeypatch.setattr(Actor, "_passages", lambda actor: actor.loaded.knowledge.passages[:2])  # the bot gives it none
+    def two(actor: Actor, _slots: object, *, before: int | None) -> tuple[Citation, ...]:
+        return tuple(passage.citation for passage in actor.loaded.knowledge.passages[:2])
+
+    monkeypatch.setattr(Actor, "_passages", two)  # the bot gives it none
     chat.open()
     begin(chat, SMALL_TALK)
     doors.generator.say("A can should be filled in the evening and carried in the morning, says the leaflet [1]. ")
