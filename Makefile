@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run chat bench bench-nlu bench-generator test test-backends lint format synth deploy lock clean
+.PHONY: help setup run chat bench bench-nlu bench-cache bench-generator test test-backends lint format synth deploy lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ bench-nlu: setup ## time, memory and, with DATA=folder of labelled utterances, q
 
 bench-knowledge: setup ## a search, loading a library, taking documents in
 	@$(VENV)/python scripts/bench_knowledge.py
+
+bench-cache: setup ## a lookup in the reply cache, with 5,000 questions in memory
+	@$(VENV)/python scripts/bench_cache.py
 
 bench-generator: setup ## speed of the generator's endpoint with 1 to 16 people at once, beside transformers
 	@$(VENV)/python scripts/bench_generator.py

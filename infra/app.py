@@ -1,8 +1,9 @@
-"""The CDK app: one stage of Parley, as three or four stacks.
+"""The CDK app: one stage of Parley, as three to five stacks.
 
     state ◀── chat            conversations, and the functions that hold them
       ▲        ├────▶ knowledge   the documents that were put in, and what was made of them
-      │        └────▶ cluster the language model on machines of its own, if it is too large for one
+      │        ├────▶ cluster the language model on machines of its own, if it is too large for one
+      │        └────▶ cache   a server in front of shared replies, where it is switched on
       └────── generation      the language model behind SageMaker; a laptop has none in CDK
 
 The only reader of the context:
@@ -10,6 +11,7 @@ The only reader of the context:
     generator        another language model than the stage's own: its name in infra/generators.py or, for one that is
                      there already, the fields of `Elsewhere` in that file, as JSON; optional
     second           a smaller one beside it, by its name too; optional
+    cache            a cache server, by its name in infra/stage.py; without it there is none
     layers           the folder of built layers
     bundles          the compiled bots, separated by commas
     sagemaker_url    stage local only: the server that speaks SageMaker's runtime protocol
@@ -24,13 +26,14 @@ from typing import Any
 import aws_cdk as cdk
 from cdk_nag import AwsSolutionsChecks
 
+from infra.cache_stack import CacheStack
 from infra.chat_stack import ChatStack
 from infra.cluster_stack import ClusterStack
 from infra.generation_stack import GenerationStack
 from infra.generators import GENERATORS, ClusterSize, Elsewhere, EndpointSize
 from infra.knowledge_stack import KnowledgeStack
 from infra.packaging import ROOT, Build, bot_name
-from infra.stage import STAGES, Stage
+from infra.stage import CACHES, STAGES, Stage
 from infra.state_stack import StateStack
 
 _BUNDLED_GENERATOR = ROOT / "models" / "generator" / "artefact" / "genai_config.json"
@@ -38,12 +41,13 @@ _BUNDLED_GENERATOR = ROOT / "models" / "generator" / "artefact" / "genai_config.
 
 def parley(app: cdk.App) -> None:
     """Put the stacks of the stage that the context names into `app`."""
-    stage = _with_generators(STAGES[app.node.get_context("stage")], app)
+    stage = _with_cache(_with_memory(_with_generators(STAGES[app.node.get_context("stage")], app), app), app)
     bundles = [Path(path) for path in app.node.get_context("bundles").split(",")]
     build = Build(Path(app.node.get_context("layers")), {bot_name(path): path for path in bundles})
 
     state = StateStack(app, f"Parley-{stage.name}-State", stage=stage, **_options(stage))
     cluster = _cluster(app, stage, state)
+    cache = _cache(app, stage, state, cluster)
     local_settings = _local_settings(app, stage, build) if stage.name == "local" else {}
     knowledge = KnowledgeStack(
         app,
@@ -62,6 +66,7 @@ def parley(app: cdk.App) -> None:
         state=state,
         knowledge=knowledge,
         cluster=cluster.reach if cluster else None,
+        cache=cache,
         local_aws=app.node.get_context("aws_url") if stage.name == "local" else None,
         local_settings=local_settings,
         **_options(stage),
@@ -82,6 +87,21 @@ def _cluster(app: cdk.App, stage: Stage, state: StateStack) -> ClusterStack | No
     return ClusterStack(app, name, stage=stage, size=size, alarms=state.alarms, **_options(stage))
 
 
+def _cache(app: cdk.App, stage: Stage, state: StateStack, cluster: ClusterStack | None) -> CacheStack | None:
+    if stage.cache is None:
+        return None
+    return CacheStack(
+        app,
+        f"Parley-{stage.name}-Cache",
+        stage=stage,
+        size=stage.cache,
+        key=state.key,
+        alarms=state.alarms,
+        network=cluster.reach.network if cluster else None,
+        **_options(stage),
+    )
+
+
 def _with_generators(stage: Stage, app: cdk.App) -> Stage:
     """The stage with the language models that the context names in place of its own."""
     first, second = (app.node.try_get_context(name) for name in ("generator", "second"))
@@ -93,6 +113,24 @@ def _with_generators(stage: Stage, app: cdk.App) -> Stage:
             raise ValueError(f"{second!r} cannot be the second generator: that one is an endpoint, and always there")
         stage = replace(stage, second_generator=size)
     return stage
+
+
+def _with_memory(stage: Stage, app: cdk.App) -> Stage:
+    """The stage with the limit that the context names to what is searched in memory."""
+    most = app.node.try_get_context("passages_in_memory")
+    return replace(stage, passages_in_memory=int(most)) if most else stage
+
+
+def _with_cache(stage: Stage, app: cdk.App) -> Stage:
+    """The stage with the cache server that the context names."""
+    name = app.node.try_get_context("cache")
+    if not name:
+        return stage
+    if stage.name == "local":
+        raise ValueError("the local AWS has no network for a cache server")
+    if name not in CACHES:
+        raise ValueError(f"{name!r} is no cache server; infra/stage.py has {[*CACHES]}")
+    return replace(stage, cache=CACHES[name])
 
 
 def _generator(chosen: str | dict[str, Any]) -> EndpointSize | ClusterSize | Elsewhere:

@@ -20,6 +20,7 @@ from aws_cdk import aws_s3_assets as s3_assets
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from infra.cache_stack import CacheStack
 from infra.cluster_stack import Reach
 from infra.doors import HttpDoor, SocketDoor
 from infra.functions import function_of
@@ -51,6 +52,7 @@ class ChatStack(Stack):
         state: StateStack,
         knowledge: KnowledgeStack,
         cluster: Reach | None,
+        cache: CacheStack | None,
         local_aws: str | None,
         local_settings: Mapping[str, str],
         **kwargs: Any,
@@ -58,7 +60,8 @@ class ChatStack(Stack):
         super().__init__(scope, id, **kwargs)
         self._stage = stage
         self._cluster = cluster
-        network = cluster.network if cluster else None
+        inside = cache or cluster  # where there are both, they are in one network
+        network = inside.network if inside else None
         # The turns of one conversation are one group, so they stay in order. One that waits has a delay of its own,
         # which SQS grants only where there is no order.
         turns = TurnQueue(self, "Turns", stage=stage, in_order=True, tries=_TRIES)
@@ -73,13 +76,14 @@ class ChatStack(Stack):
             **self._addresses(turns, waiting, live),
             **local_settings,
         }
+        of_turns = {**settings, **cache.settings} if cache else settings
         chat = function_of(
             self,
             "Chat",
             stage.chat,
             stage=stage,
             layers=answering_layers,
-            environment=settings,
+            environment=of_turns,
             snap_start=stage.snap_start,
             network=network,
         )
@@ -89,7 +93,7 @@ class ChatStack(Stack):
             stage.worker,
             stage=stage,
             layers=answering_layers,
-            environment=settings,
+            environment=of_turns,
             network=network,
         )
         socket = function_of(self, "Socket", stage.socket, stage=stage, layers=light, environment=settings)
@@ -101,6 +105,8 @@ class ChatStack(Stack):
             self._grant_reading(bundles, answering)
             self._grant_generating(answering)
             self._grant_custom_actions(build, answering)
+            if cache:
+                cache.grant_asking(answering)
         state.grant_knowing_operators(chat)
         knowledge.grant_putting_in(chat)
         state.grant_keeping_conversations(socket)
@@ -125,6 +131,7 @@ class ChatStack(Stack):
         alarms.on_waiting(turns.turns, seconds=_WAITING_TOO_LONG_SECONDS)
         for name, function in {"chat": chat, "worker": worker, "socket": socket, **pacing}.items():
             alarms.on_failures(name, function)
+        alarms.on_wrong_replies(stage.name)
         alarms.on_server_errors(http.api)
         alarms.on_socket_errors(live.api)
 
@@ -196,6 +203,7 @@ class ChatStack(Stack):
             **self._generator(),
             "CACHE_KEY_SECRET": state.cache_key_arn,
             "DOCUMENTS_BUCKET": knowledge.name_of_bucket,
+            **knowledge.where_passages_are,
             "EVENT_BUS": state.bus.event_bus_name,
             "OPERATOR_KEY_SECRET": state.operator_key_arn,
             "ACTION_SECRETS": self._secrets_prefix,

@@ -2,7 +2,8 @@
 
 documents/BOT/NAME ─▶ changes ─▶ ingest ─▶ libraries/BOT/FILE, then libraries/BOT/current
                          └▶ dead letters, with an alarm
-Chat and worker read the libraries, and look every quarter of a minute whether there is a newer one.
+Chat and worker read the libraries, and look every quarter of a minute whether there is a newer one. Where the stage
+says how many passages of a bot fit in memory, ingest puts those of larger libraries into a table, and they search it.
 """
 
 import json
@@ -10,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from aws_cdk import CfnOutput, Duration, RemovalPolicy, Stack
+from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_event_sources as event_sources
@@ -28,6 +30,7 @@ DOCUMENTS, LIBRARIES = "documents", "libraries"
 _TRIES = 5
 _GATHERED, _GATHERING_SECONDS = 1000, 2  # a folder that is copied becomes one run, not one for each file
 _AT_ONCE = 2  # the least that Lambda takes
+_BY_MEANING, _DIMENSIONS = "by_meaning", 384  # the index, and the length of the encoder's vectors
 _OLD_VERSIONS_DAYS = 30  # what was replaced or deleted can be had back for so long
 
 
@@ -36,6 +39,7 @@ class KnowledgeStack(Stack):
 
     Attributes:
         name_of_bucket: where documents and libraries lie
+        where_passages_are: the table of passages as a function's settings name it; nothing where all are in memory
     """
 
     def __init__(
@@ -55,6 +59,7 @@ class KnowledgeStack(Stack):
         dead_letters = self._queue("Dead")
         changes = self._queue("Changes", redrive=sqs.DeadLetterQueue(queue=dead_letters, max_receive_count=_TRIES))
         self._bucket(told=changes)
+        self._passages = self._passages_table() if stage.passages_in_memory is not None else None
         ingest = function_of(
             self,
             "Ingest",
@@ -67,6 +72,8 @@ class KnowledgeStack(Stack):
                 "BOTS": json.dumps(sorted(build.bundles)),
                 "ENCODER_DIR": "/opt/encoder",
                 "OMP_NUM_THREADS": "1",  # each of its threads asks the encoder for a passage of its own
+                **self.where_passages_are,
+                **({"PASSAGES_IN_MEMORY": str(stage.passages_in_memory)} if self._passages else {}),
                 **local_settings,
             },
         )
@@ -83,6 +90,8 @@ class KnowledgeStack(Stack):
         self._grant_listing(ingest)
         self._grant_objects(ingest, DOCUMENTS, "s3:GetObject")
         self._grant_objects(ingest, LIBRARIES, "s3:GetObject", "s3:PutObject")
+        if self._passages:
+            _allow(ingest, self._passages.table_arn, "dynamodb:BatchWriteItem")
 
         watch = Alarms(self, "Watch", topic=state.alarms)
         watch.on_dead_letters("Changes", dead_letters)
@@ -101,10 +110,45 @@ class KnowledgeStack(Stack):
         # Without leave to list, S3 answers for a catalogue that is not there yet as if it were forbidden.
         self._grant_listing(grantee)
         self._grant_objects(grantee, LIBRARIES, "s3:GetObject")
+        if self._passages:
+            _allow(grantee, self._passages.table_arn, "dynamodb:Query")
+            _allow(grantee, f"{self._passages.table_arn}/index/{_BY_MEANING}", "dynamodb:SearchVectors")
 
     def grant_putting_in(self, grantee: lambda_.Function) -> None:
         """Put documents in, and take them away."""
         self._grant_objects(grantee, DOCUMENTS, "s3:PutObject", "s3:DeleteObject")
+
+    @property
+    def where_passages_are(self) -> dict[str, str]:
+        return {"PASSAGES_TABLE": self._passages.table_name} if self._passages else {}
+
+    def _passages_table(self) -> dynamodb.Table:
+        """What parley.adapters.passages writes and searches; it can all be made again from the documents."""
+        table = dynamodb.Table(
+            self,
+            "Passages",
+            partition_key=dynamodb.Attribute(name="pk", type=dynamodb.AttributeType.STRING),
+            sort_key=dynamodb.Attribute(name="sk", type=dynamodb.AttributeType.STRING),
+            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
+            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
+                point_in_time_recovery_enabled=True
+            ),
+            encryption_key=self._key,
+            deletion_protection=self._stage.keeps_data,
+            removal_policy=RemovalPolicy.RETAIN if self._stage.keeps_data else RemovalPolicy.DESTROY,
+        )
+        cfn = dynamodb.CfnTable
+        cast(dynamodb.CfnTable, table.node.default_child).vector_indexes = [  # the construct above does not know them
+            cfn.VectorIndexProperty(
+                index_name=_BY_MEANING,
+                vector_attribute=cfn.VectorAttributeProperty(attribute_name="vector"),
+                dimensions=_DIMENSIONS,
+                distance_function="COSINE",
+                search_schema=[cfn.SearchSchemaElementProperty(attribute_name="pk", search_schema_element_type="HASH")],
+                projection=cfn.ProjectionProperty(projection_type="INCLUDE", non_key_attributes=["content"]),
+            )
+        ]
+        return table
 
     def _bucket(self, *, told: sqs.Queue) -> s3.Bucket:
         keeps = self._stage.keeps_data
@@ -184,16 +228,18 @@ class KnowledgeStack(Stack):
         """Known beforehand, so that people can copy documents into it and no stack has to import it."""
         return f"parley-{self._stage.name}-documents-{self.account}-{self.region}"
 
-    def _grant_listing(self, grantee: iam.IGrantable) -> None:
-        arn = f"arn:{self.partition}:s3:::{self.name_of_bucket}"
-        iam.Grant.add_to_principal(grantee=grantee, actions=["s3:ListBucket"], resource_arns=[arn])
+    def _grant_listing(self, grantee: lambda_.Function) -> None:
+        _allow(grantee, f"arn:{self.partition}:s3:::{self.name_of_bucket}", "s3:ListBucket")
 
     def _grant_objects(self, grantee: lambda_.Function, folder: str, *actions: str) -> None:
-        arn = f"arn:{self.partition}:s3:::{self.name_of_bucket}/{folder}/*"
-        iam.Grant.add_to_principal(grantee=grantee, actions=list(actions), resource_arns=[arn])
+        _allow(grantee, f"arn:{self.partition}:s3:::{self.name_of_bucket}/{folder}/*", *actions)
         name = f"parley-{self._stage.name}-documents-<AWS::AccountId>-<AWS::Region>"
         accept(
             cast(iam.Role, grantee.role),
             f"AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:s3:::{name}/{folder}/*]",
             "Documents are named by people, and libraries by what is in them.",
         )
+
+
+def _allow(grantee: lambda_.Function, arn: str, *actions: str) -> None:
+    iam.Grant.add_to_principal(grantee=grantee, actions=list(actions), resource_arns=[arn])

@@ -76,6 +76,23 @@ class Alarms(Construct):
             meaning="The WebSocket API cannot hand on what clients send.",
         )
 
+    def on_wrong_replies(self, stage: str) -> None:
+        """The reply cache gave people the reply to another question, too often, and has turned that off."""
+        metric = cloudwatch.Metric(
+            namespace="Parley",
+            metric_name="CacheSemanticOff",
+            dimensions_map={"stage": stage},
+            statistic="sum",
+            period=_FIVE_MINUTES,
+        )
+        self.when(
+            "WrongReplies",
+            metric,
+            at_least=1,
+            meaning="Replies shared with other wordings of a question were wrong too often when made afresh; a bot's "
+            "semantic cache has turned itself off for two days. Its name is in the log of chat or worker.",
+        )
+
     def on_machine(self, name: str, machine: ec2.Instance) -> None:
         """A machine that a model is spread over fails AWS's own checks of it."""
         metric = cloudwatch.Metric(

@@ -19,6 +19,23 @@ class FunctionSize:
 
 
 @dataclass(frozen=True, slots=True)
+class CacheSize:
+    """How far the cache server may grow; used by nobody, it is billed as a tenth of a GB."""
+
+    most_gb: int  # past this it forgets what was not asked for the longest
+    most_ecpus_per_second: int  # ElastiCache's unit of work: a command, and one more for each KB of it
+    nat_gateways: int  # of the network that functions then are in: with one, a zone's end is the end of both
+
+
+CACHES = {
+    # A reply is 1 to 2 KB, so 1 GB is half a million of them, and 1,000 a second the least that can be asked for.
+    "small": CacheSize(most_gb=1, most_ecpus_per_second=1000, nat_gateways=1),
+    # The 2,000 requests a second of prod, each of which asks once and, at worst, keeps once.
+    "large": CacheSize(most_gb=10, most_ecpus_per_second=12_000, nat_gateways=2),
+}
+
+
+@dataclass(frozen=True, slots=True)
 class Stage:
     """One place the stack is deployed to."""
 
@@ -42,6 +59,8 @@ class Stage:
     log_retention_days: int  # one of the lengths that CloudWatch Logs offers
     retention_days: int  # of conversations
     cache_ttl_seconds: int  # of shared replies
+    cache: CacheSize | None = None  # the server in front of shared replies; None: there is none
+    passages_in_memory: int | None = None  # of a bot; more are searched in DynamoDB. None: all are in memory
 
     @property
     def generator_endpoint(self) -> str:

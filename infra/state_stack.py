@@ -72,6 +72,12 @@ class StateStack(Stack):
             projection_type=dynamodb.ProjectionType.KEYS_ONLY,
         )
         self.replies = self._table("Replies")
+        self.replies.add_global_secondary_index(
+            index_name="by_bot",  # functions follow what comes and goes; operators look, and drop
+            partition_key=dynamodb.Attribute(name="bot", type=_TEXT),
+            sort_key=dynamodb.Attribute(name="changed_at", type=_NUMBER),
+            projection_type=dynamodb.ProjectionType.ALL,
+        )
         self.connections = self._table("Connections", sort_key="sk")
         self.cache_key_arn = self._cache_key_arn()
         self.operator_key_arn = self._operator_key_arn()
@@ -81,7 +87,8 @@ class StateStack(Stack):
     def grant_conversing(self, grantee: iam.IGrantable) -> None:
         """Keep conversations, share replies, read the key that these are hashed with, and announce hand-offs."""
         self.grant_keeping_conversations(grantee)
-        _allow(grantee, self.replies.table_arn, "dynamodb:GetItem", "dynamodb:PutItem")
+        _allow(grantee, self.replies.table_arn, "dynamodb:GetItem", "dynamodb:UpdateItem")
+        _allow(grantee, f"{self.replies.table_arn}/index/by_bot", "dynamodb:Query")
         _allow(grantee, self.cache_key_arn, "secretsmanager:GetSecretValue")
         _allow(grantee, self.bus.event_bus_arn, "events:PutEvents")
 

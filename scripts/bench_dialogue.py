@@ -30,11 +30,12 @@ from parley.adapters.memory import (
     MemoryAnnouncements,
     MemoryConversations,
     MemoryGenerator,
+    MemoryMetrics,
     MemoryReplies,
 )
 from parley.bots.bundle import unpack
 from parley.bots.source import Faults
-from parley.caching.recall import ReplyCache
+from parley.caching.cache import reply_cache
 from parley.compile import read_and_learn
 from parley.conversation import Entity, IntentScore, Session, Turn, Understanding
 from parley.dialogue.course import converse, drive
@@ -192,7 +193,9 @@ def whole_turns(folder: Path, turns: int) -> Iterator[tuple[str, float]]:
         bots=lambda _: loaded,
         encoder=encoder,
         conversations=MemoryConversations(time.time),
-        cache=ReplyCache(MemoryReplies(time.time), lambda: b"bench", ttl_seconds=3600, clock=time.time),
+        cache=reply_cache(
+            MemoryReplies(time.time), lambda: b"bench", encoder, MemoryMetrics(), clock=time.time, ttl_seconds=3600
+        ),
         generator=MemoryGenerator("No."),
         window=Window(4096, by_bytes),
         patience=Patience(first_seconds=5, whole_seconds=20),

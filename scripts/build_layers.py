@@ -53,8 +53,14 @@ AWS_SERVICES = (
     "sts",
 )
 
+# Of Powertools, what stands by itself and no function uses.
+_UTILITIES = ("auth_alpha", "circuit_breaker", "data_masking", "feature_flags", "kafka", "streaming")
+
 # What no function imports, as globs below the layer's python/.
 NOT_AT_RUN_TIME = (
+    *(f"aws_lambda_powertools/utilities/{name}" for name in _UTILITIES),
+    *(f"numpy/{name}" for name in ("fft", "ma", "polynomial", "testing")),  # each imported when first it is named
+    *(f"valkey/commands/{name}" for name in ("bf", "graph", "json", "search", "timeseries")),  # of servers' modules
     "**/*.pyi",
     "**/py.typed",
     "**/tests",
@@ -84,7 +90,7 @@ _PROOFS = {
 import aws_lambda_powertools.event_handler, aws_lambda_powertools.event_handler.openapi.params
 import aws_lambda_powertools.logging, aws_lambda_powertools.metrics, aws_lambda_powertools.utilities.batch
 import boto3, msgspec, numpy.typing, onnxruntime, phonenumbers, pydantic, pynamodb.models, pynamodb.transactions
-import text_to_num, tokenizers, tzdata
+import text_to_num, tokenizers, tzdata, valkey
 for service in {AWS_SERVICES!r}:
     boto3.client(service, region_name="us-east-1", aws_access_key_id="none", aws_secret_access_key="none")
 tokenizers.Tokenizer.from_file({str(ENCODER / "tokenizer.json")!r}).encode("hello")

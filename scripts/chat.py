@@ -24,9 +24,9 @@ from typing import TYPE_CHECKING, Any
 # The scripts' folder is on the path, and compile_bot puts our package there: it must be imported before `parley`.
 from compile_bot import ENCODER, ROOT, bundle_of
 from parley.adapters.actions import RemoteActions
-from parley.adapters.memory import MemoryAnnouncements, MemoryConversations, MemoryReplies
+from parley.adapters.memory import MemoryAnnouncements, MemoryConversations, MemoryMetrics, MemoryReplies
 from parley.bots.bundle import unpack
-from parley.caching.recall import ReplyCache
+from parley.caching.cache import reply_cache
 from parley.channels.rendering import render_explanation
 from parley.conversation import Session, Turn
 from parley.errors import ParleyError, Unavailable
@@ -189,7 +189,14 @@ def main() -> int:
             bots=lambda _: loaded,
             encoder=encoder,
             conversations=MemoryConversations(time.time),
-            cache=ReplyCache(MemoryReplies(time.time), lambda: b"terminal", ttl_seconds=3600, clock=time.time),
+            cache=reply_cache(
+                MemoryReplies(time.time),
+                lambda: b"terminal",
+                encoder,
+                MemoryMetrics(),
+                clock=time.time,
+                ttl_seconds=3600,
+            ),
             generator=LocalGenerator(),
             window=_window(),
             patience=Patience(first_seconds=5, whole_seconds=20),

@@ -7,7 +7,9 @@ Builds what Lambda runs, then hands over to the unmodified CDK CLI, which asks b
 account must have been bootstrapped once: npx cdk bootstrap. `synth` needs neither an account nor credentials.
 
 To try another language model than the stage's own, name one of infra/generators.py in the environment:
-PARLEY_GENERATOR, and PARLEY_SECOND_GENERATOR for a smaller one beside it. What shall stay belongs into infra/stage.py.
+PARLEY_GENERATOR, and PARLEY_SECOND_GENERATOR for a smaller one beside it. PARLEY_PASSAGES_IN_MEMORY says from how many
+passages on a bot's documents are searched in DynamoDB. PARLEY_CACHE_SERVER names a cache server of infra/stage.py for
+replies that many ask for. What shall stay belongs into infra/stage.py.
 """
 
 import argparse
@@ -17,7 +19,12 @@ import subprocess
 from build import build, node_environment
 from steps import PARLEY, ROOT, Stop, finish
 
-GENERATOR_VARIABLES = {"PARLEY_GENERATOR": "generator", "PARLEY_SECOND_GENERATOR": "second"}
+CONTEXT = {  # variable -> what infra/app.py calls it
+    "PARLEY_GENERATOR": "generator",
+    "PARLEY_SECOND_GENERATOR": "second",
+    "PARLEY_PASSAGES_IN_MEMORY": "passages_in_memory",
+    "PARLEY_CACHE_SERVER": "cache",
+}
 
 
 def main() -> None:
@@ -32,7 +39,7 @@ def main() -> None:
     how = ("--all",) if arguments.command == "deploy" else ("--quiet",)
     cdk = (ROOT / "node_modules" / ".bin" / "cdk", arguments.command, *how, "--output", output)
     told = ["-c", f"stage={arguments.stage}", *built.context]
-    for variable, name in GENERATOR_VARIABLES.items():
+    for variable, name in CONTEXT.items():
         if chosen := os.environ.get(variable):
             told += ["-c", f"{name}={chosen}"]
     # In the terminal's own hands, for CDK asks questions.

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,11 +27,12 @@ from numpy.typing import NDArray
 # The scripts' folder is on the path, and compile_bot puts our package there: it must be imported before `parley`.
 from compile_bot import ENCODER
 from parley.conversation import Citation
-from parley.knowledge.snapshot import MIN_SCORE, Passage, Snapshot, texts_of
+from parley.knowledge.snapshot import MIN_SCORE, Passage, Snapshot, readings_of
 from parley.nlu.encoder import OnnxEncoder
 from steps import Step, Stop, finish
 
 FloatArray = NDArray[np.float32]
+T = TypeVar("T")
 # The passages that fit best, best first, and the score of the first.
 Search = Callable[[str, FloatArray], tuple[Sequence[int], float]]
 
@@ -180,16 +181,13 @@ def _share(values: Sequence[float]) -> float | None:
     return float(np.mean(values)) if values else None
 
 
-def embed_all(encoder: OnnxEncoder, texts: Sequence[Sequence[str]], step: Step, what: str) -> list[FloatArray]:
-    """What the encoder makes of each group of texts, on all cores.
-
-    Shapes: returns (T, D) float32 of each group
-    """
+def read_all(read: Callable[[T], FloatArray], things: Sequence[T], step: Step, what: str) -> list[FloatArray]:
+    """What is read of each thing, on all cores."""
     done = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for vectors in pool.map(encoder.embed, texts):
+        for vectors in pool.map(read, things):
             done.append(vectors)
-            step.say(f"{len(done)} of {len(texts)} {what}")
+            step.say(f"{len(done)} of {len(things)} {what}")
     return done
 
 
@@ -228,10 +226,10 @@ def main(arguments: list[str] | None = None) -> None:
     questions = read_questions(given.questions.read_text(encoding="utf-8").splitlines(), ids)
     encoder = OnnxEncoder(given.encoder)
     with Step("passages") as step:
-        readings = embed_all(encoder, [texts_of(each.citation) for each in passages], step, "passages")
+        readings = read_all(lambda each: readings_of(each.citation, encoder), passages, step, "passages")
         snapshot = Snapshot.of(passages, readings)
     with Step("questions") as step:
-        embeddings = [each[0] for each in embed_all(encoder, [[each.text] for each in questions], step, "questions")]
+        embeddings = read_all(lambda each: encoder.encode(each.text).vector, questions, step, "questions")
     outcomes = {name: ask(search, questions, embeddings) for name, search in searches(snapshot).items()}
     scores = {name: scores_of(questions, each) for name, each in outcomes.items()}
     own = at_own_threshold(questions, outcomes["parley"])

@@ -48,6 +48,10 @@ class RememberingEncoder:
         """See `ports.Encoder.embed`."""
         return np.stack([self.encode(text).vector for text in texts])
 
+    def read(self, text: str, parts: Sequence[tuple[int, int]]) -> NDArray[np.float32]:
+        """See `ports.Encoder.read`."""
+        return self.encoder.read(text, parts)
+
     def learn(self, texts: Sequence[str], tell: Tell) -> float:
         """Encodes what is not known yet; gives the seconds that it took."""
         begun = time.perf_counter()

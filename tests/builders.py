@@ -39,7 +39,7 @@ from parley.dialogue.policy import Policy
 from parley.dialogue.responses import word
 from parley.dialogue.tracker import Tracker
 from parley.errors import ActionFailed
-from parley.ports import ActionAnswer
+from parley.ports import ActionAnswer, SharedReply
 
 _numbers = itertools.count(1)
 Steps = list[dict[str, Any]]
@@ -154,6 +154,15 @@ def an_understanding(intent: str | None = "greet", *, nearest: str | None = None
 def a_reply(text: str = "Hello!", source: str = "scripted") -> Reply:
     """A reply of one bubble."""
     return Reply((Message(text),), source)
+
+
+def a_shared_reply(text: str = "Very well.", **changes: Any) -> SharedReply:
+    """A reply that others may get."""
+    parts: dict[str, Any] = {
+        "scope": "scope", "question": b"", "support": "", "cited": (), "library": "", "origin": "somebody",
+        "tokens": 100, "made_at": 0.0,
+    }  # fmt: skip
+    return SharedReply(a_reply(text, "generated"), **{**parts, **changes})
 
 
 def a_recorded_turn(**changes: Any) -> RecordedTurn:

@@ -17,10 +17,11 @@ from parley.adapters.memory import (
     MemoryAnnouncements,
     MemoryConversations,
     MemoryGenerator,
+    MemoryMetrics,
     MemoryReplies,
 )
 from parley.bots.bundle import unpack
-from parley.caching.recall import ReplyCache
+from parley.caching.cache import reply_cache
 from parley.compile import Compiled, compile_bot
 from parley.errors import NotFound
 from parley.generation.counting import by_bytes
@@ -71,7 +72,16 @@ def make_services(encoder: OnnxEncoder, support: LoadedBot) -> Callable[..., Ser
             bots=bots,
             encoder=encoder,
             conversations=conversations or MemoryConversations(clock),
-            cache=ReplyCache(MemoryReplies(clock), lambda: b"secret", ttl_seconds=3600, clock=clock),
+            cache=reply_cache(
+                MemoryReplies(clock),
+                lambda: b"secret",
+                encoder,
+                MemoryMetrics(),
+                clock=clock,
+                ttl_seconds=3600,
+                share_compared=0.0,
+                spawn=lambda work: work(),
+            ),
             generator=generator or MemoryGenerator("Very well, ", "thank you. And"),
             window=Window(4096, by_bytes),
             patience=Patience(first_seconds=5, whole_seconds=20),

@@ -5,14 +5,17 @@ from pathlib import Path
 
 from parley.adapters.documents import S3Documents, S3Libraries
 from parley.adapters.pages import HttpPages
+from parley.adapters.passages import DynamoPassages
 from parley.adapters.sqs import SqsChanges
 from parley.documents_door import DocumentsDoor
+from parley.ingest import Memory
 from parley.logs import log_as_json
 from parley.nlu.encoder import OnnxEncoder
 from parley.settings import read_ingest_settings
 
 log_as_json("ingest")
 settings = read_ingest_settings(os.environ)
+beyond = DynamoPassages(settings.passages_table) if settings.passages_table else None
 handler = DocumentsDoor(
     S3Documents(settings.documents_bucket),
     S3Libraries(settings.documents_bucket),
@@ -20,4 +23,5 @@ handler = DocumentsDoor(
     OnnxEncoder(Path(settings.encoder_dir)),
     frozenset(settings.bots),
     SqsChanges(settings.changes_queue_url).send,
+    Memory(settings.passages_in_memory, beyond) if beyond else None,
 )

@@ -82,7 +82,7 @@ def tables(aws: dict[str, str]) -> Tables:
     """The tables as `infra/state_stack.py` declares them: the same keys."""
     client = _client("dynamodb", aws)
     _create(client, "conversations", pk="HASH", sk="RANGE")
-    _create(client, "replies", pk="HASH")
+    _create(client, "replies", {"by_bot": ("bot", "changed_at")}, pk="HASH")
     _create(client, "connections", pk="HASH", sk="RANGE")
     return Tables("conversations", "replies", "connections")
 
@@ -110,12 +110,25 @@ def _client(service: str, aws: dict[str, str]) -> Any:
     )
 
 
-def _create(client: Any, name: str, **keys: str) -> None:
+def _create(client: Any, name: str, indexes: dict[str, tuple[str, str]] | None = None, **keys: str) -> None:
+    kinds = dict.fromkeys(keys, "S")
+    more: dict[str, Any] = {}
+    if indexes:
+        kinds |= {key: kind for both in indexes.values() for key, kind in zip(both, "SN", strict=True)}
+        more["GlobalSecondaryIndexes"] = [
+            {
+                "IndexName": index,
+                "KeySchema": [{"AttributeName": of, "KeyType": "HASH"}, {"AttributeName": by, "KeyType": "RANGE"}],
+                "Projection": {"ProjectionType": "ALL"},
+            }
+            for index, (of, by) in indexes.items()
+        ]
     client.create_table(
         TableName=name,
         KeySchema=[{"AttributeName": key, "KeyType": kind} for key, kind in keys.items()],
-        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
+        AttributeDefinitions=[{"AttributeName": key, "AttributeType": kind} for key, kind in kinds.items()],
         BillingMode="PAY_PER_REQUEST",
+        **more,
     )
 
 

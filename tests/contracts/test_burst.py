@@ -14,10 +14,10 @@ import msgspec
 import pytest
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
+from parley.act import Actor
 from parley.adapters.dynamodb import DynamoConversations
 from parley.adapters.memory import MemorySockets, memory_lines
 from parley.adapters.sagemaker import SageMakerGenerator
-from parley.caching.recall import ReplyCache
 from parley.conversation import Turn
 from parley.generation.persistence import Persistent
 from parley.ports import Patience
@@ -56,7 +56,7 @@ def services(
     """The worker's services: a real table, and the endpoint behind SageMaker's protocol."""
     for name, value in {**aws, "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": endpoint.url}.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(ReplyCache, "recall", lambda *_: None)  # or one reply would do for all
+    monkeypatch.setattr(Actor, "_asking", lambda *_: None)  # or one reply would do for all
     generator = Persistent(
         SageMakerGenerator(ENDPOINT, silence_seconds=5),
         sleep=time.sleep,

@@ -1,10 +1,16 @@
 """What the stack of documents means: who may do what, what is told of a change, what outlives a mistake."""
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from parley.adapters.passages import INDEX
 from tests.infra.conftest import Synthesize
+from tests.infra.template import Template
+
+ROOT = Path(__file__).parents[2]
 
 STAGES = ("local", "dev", "prod")
 
@@ -66,3 +72,46 @@ def test_a_batch_of_changes_is_hidden_longer_than_ingest_may_take(stack_of: Synt
     (changes,) = [queue for queue in queues if queue.get("RedrivePolicy", {}).get("maxReceiveCount") == 5]
 
     assert changes["VisibilityTimeout"] > template.functions()["ingest"]["Timeout"]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_there_is_no_table_of_passages_unless_the_stage_has_a_limit_to_memory(stack_of: Synthesize, stage: str) -> None:
+    template = stack_of(stage)
+
+    assert not any("VectorIndexes" in table for table in template.of_type("AWS::DynamoDB::Table").values())
+    assert not any("PASSAGES_TABLE" in each["Environment"]["Variables"] for each in template.functions().values())
+    assert not any("dynamodb:SearchVectors" in each.actions for each in template.statements())
+
+
+def passages_table(template: Template) -> dict[str, Any]:
+    (table,) = [each for each in template.of_type("AWS::DynamoDB::Table").values() if "VectorIndexes" in each]
+    return table
+
+
+@pytest.mark.parametrize("stage", ["dev", "prod"])
+def test_the_index_of_passages_is_what_the_adapter_searches(stack_of: Synthesize, stage: str) -> None:
+    table = passages_table(stack_of(stage, passages_in_memory="50000"))
+
+    (index,) = table["VectorIndexes"]
+
+    assert index["IndexName"] == INDEX
+    assert index["Dimensions"] == json.loads((ROOT / "models/encoder/config.json").read_text())["dimensions"]
+    assert index["SearchSchema"] == [{"AttributeName": "pk", "SearchSchemaElementType": "HASH"}]
+    assert table["BillingMode"] == "PAY_PER_REQUEST"  # the only mode in which DynamoDB has vector indexes
+    assert {each["AttributeName"] for each in table["KeySchema"]} == {"pk", "sk"}
+
+
+@pytest.mark.parametrize("stage", ["dev", "prod"])
+def test_only_ingest_writes_passages_and_only_those_who_answer_search_them(stack_of: Synthesize, stage: str) -> None:
+    template = stack_of(stage, passages_in_memory="50000")
+
+    searching = {name for name in template.functions() if "dynamodb:SearchVectors" in template.actions_of(name)}
+    written = [each.actions for each in template.statements() if "Passages" in json.dumps(each.resources)]
+
+    assert searching == {"chat", "worker"}
+    assert sorted(sorted(actions) for actions in map(set, written)) == sorted(
+        [["dynamodb:BatchWriteItem"], *[["dynamodb:Query"], ["dynamodb:SearchVectors"]] * 2]
+    )
+    for name in ("chat", "worker", "ingest"):
+        assert "PASSAGES_TABLE" in template.functions()[name]["Environment"]["Variables"]
+    assert template.functions()["ingest"]["Environment"]["Variables"]["PASSAGES_IN_MEMORY"] == "50000"

@@ -68,6 +68,10 @@ def test_what_only_some_generators_need_is_in_a_layer_of_its_own(layers: Path, l
     assert with_it == ""
 
 
+def test_the_cache_servers_client_is_where_every_function_has_it(layers: Path) -> None:
+    assert _import("parley.adapters.valkey", layers / "dependencies" / "python") == ""
+
+
 def _import(module: str, *layers: Path) -> str:
     """What Python complains of when it imports `module` with nothing but some layers."""
     paths = [str(path) for path in (*layers, ROOT / "layers" / "parley" / "python")]

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import pytest
 
-from parley.act import narrowed
 from parley.bots.bot import KnowledgeSettings
 from parley.knowledge.follow_up import is_follow_up, standalone
 from parley.loaded import LoadedBot
@@ -81,4 +80,4 @@ def test_an_answer_to_a_follow_up_is_nobody_elses(make_services: Callable[..., S
 def test_what_is_in_the_slots_narrows_the_search(support: LoadedBot) -> None:
     bot = replace(support.bot, knowledge=KnowledgeSettings(filters={"shop": "branch", "product": "tool"}))
 
-    assert narrowed(bot, {"branch": "Linz", "tool": None, "other": "x"}) == {"shop": "Linz"}
+    assert bot.knowledge.narrowed({"branch": "Linz", "tool": None, "other": "x"}) == {"shop": "Linz"}

@@ -35,6 +35,10 @@ class CountingEncoder:
         self.asked += texts
         return self._real.embed(texts)
 
+    def read(self, text: str, parts: Sequence[tuple[int, int]]) -> NDArray[np.float32]:
+        self.asked.append(text)
+        return self._real.read(text, parts)
+
 
 class Shop:
     """Documents of one bot, and what is made of them."""

@@ -92,6 +92,35 @@ def test_a_complaint_about_the_address_does_not_tell_the_key_in_it() -> None:
     assert "sk-123" not in str(raised.value)
 
 
+CACHE = {
+    "CACHE_SERVER": "replies.serverless.cache.example:6379",
+    "CACHE_SERVER_NAME": "parley-dev-replies",
+    "CACHE_SERVER_USER": "parley-dev-turns",
+}
+
+
+def test_without_a_word_there_is_no_cache_server_and_with_three_there_is() -> None:
+    settings = read(**CACHE)
+
+    assert read().cache_server == ""
+    assert settings.cache_server == "replies.serverless.cache.example:6379"
+    assert (settings.cache_server_name, settings.cache_server_user) == ("parley-dev-replies", "parley-dev-turns")
+
+
+@pytest.mark.parametrize("name", [*CACHE])
+def test_half_a_cache_server_is_none(name: str) -> None:
+    with pytest.raises(BadSettings, match="CACHE_SERVER, CACHE_SERVER_NAME and CACHE_SERVER_USER are needed together"):
+        read(**{**CACHE, name: None})
+
+
+@pytest.mark.parametrize("address", ["replies", "replies:", "valkeys://replies:6379", "user:s3cr3t@replies:6379"])
+def test_a_cache_server_is_a_host_and_a_port_and_nothing_secret(address: str) -> None:
+    with pytest.raises(BadSettings, match="CACHE_SERVER must be host:port") as raised:
+        read(**{**CACHE, "CACHE_SERVER": address})
+
+    assert "s3cr3t" not in str(raised.value)
+
+
 INGEST = {"DOCUMENTS_BUCKET": "documents", "CHANGES_QUEUE_URL": "https://queue", "BOTS": '["support", "clinic"]'}
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from parley.actions import CustomActions, HttpCall
 from parley.bots.bot import (
     Bot,
     Form,
@@ -611,7 +612,41 @@ def test_the_ways_of_a_bot_that_is_unsure_are_tried_in_order() -> None:
 
     assert isinstance(need, FirstOf)
     assert need.ways == ((Answer(),), (Generate(),), (HandOff(),), (Say("utter_default", as_fallback=True),))
-    assert need.may_generate
+
+
+def a_searching_bot() -> Bot:
+    """A bot that looks outside for what its documents do not hold."""
+    return an_acting_bot("action_search", unsure=("answer", "action_search", "utter_default"), rules={})
+
+
+def test_what_the_documents_do_not_hold_is_looked_up() -> None:
+    search = {"action_search": does(*sets(name="Ada"), say="found elsewhere")}
+    talk, knowing = Talk(a_searching_bot(), search), Talk(a_searching_bot(), search, known="within 14 days")
+
+    assert texts(talk.hears(None, nearest="nix")) == ["found elsewhere"]
+    assert texts(knowing.hears(None, nearest="nix")) == ["within 14 days"]
+    assert "name" not in talk.slots
+
+
+@pytest.mark.parametrize("outside", [does(), ActionFailed("away")])
+def test_where_nothing_is_found_outside_the_next_way_is_tried(outside: Any) -> None:
+    talk = Talk(a_searching_bot(), {"action_search": outside})
+
+    [said] = talk.hears(None, nearest="nix").said
+
+    assert (said.message.text, said.source) == ("what?", "fallback")
+
+
+def test_a_declared_call_says_what_it_found() -> None:
+    call = HttpCall("GET", "https://api.example/who?q={message}", slots={"name": "a.0"}, say="utter_found")
+    bot = an_acting_bot(
+        "action_who",
+        custom=CustomActions(calls={"action_who": call}),
+        responses=wordings(found="it is {name}", default="what?", sorry="sorry"),
+    )
+    answer = {"events": sets(name="Ada"), "responses": [{"response": "utter_found"}], "rejected": False}
+
+    assert texts(Talk(bot, {"action_who": answer}).hears("who")) == ["it is Ada"]
 
 
 def test_the_generator_speaks_only_when_small_talk_is_nearest() -> None:

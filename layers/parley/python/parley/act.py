@@ -1,7 +1,7 @@
 """Giving the dialogue what it needs: answers from the documents, completions, custom actions, a person.
 
 Knows no policy: what is needed has been decided. What cannot be had, such as a generator that is away, is replaced by
-what the dialogue names next; replies that may be shared are recalled and kept.
+what the dialogue names next; what the generator said to somebody else who asked the same is said again.
 """
 
 import logging
@@ -11,9 +11,9 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from parley.bots.bot import Bot
-from parley.caching.eligibility import is_shareable
-from parley.caching.recall import CACHEABLE_SOURCES
+from parley.caching.eligibility import Refusal
+from parley.caching.key import passage_id
+from parley.caching.recall import Asking, Made
 from parley.conversation import Citation, Message, RecordedTurn, Reply, Session, Source, Turn, Understanding
 from parley.dialogue import protocol
 from parley.dialogue.actions import Answer, Call, FirstOf, Generate, HandOff, Need, Said, Say, Step
@@ -28,6 +28,7 @@ from parley.knowledge.follow_up import is_follow_up, standalone
 from parley.loaded import LoadedBot
 from parley.ports import ActionAnswer, Audience, Encoded, Patience, Prompt
 from parley.services import Services
+from parley.sharing import asking_of
 
 ACTIONS_BUDGET_SECONDS = 12.0  # of a turn, however many custom actions it runs; API Gateway waits 30
 
@@ -75,7 +76,7 @@ class Actor:
             case Call():
                 return self._run(need)
             case FirstOf():
-                return self._recalled(need)
+                return self._first(need)
 
     def _run(self, call: Call) -> ActionAnswer:
         request = protocol.request(
@@ -105,40 +106,9 @@ class Actor:
             logger.warning("custom action sent what is not acted on", extra={**about, "kinds": sorted(ignored)})
         return answer
 
-    def _recalled(self, need: FirstOf) -> list[Said]:
-        """What the first way says that has something to say, from the reply cache where that may be shared."""
-        cache, key = self.services.cache, self._key(need)
-        if key is not None and (recalled := cache.recall(key)) is not None:
-            return [Said(message, recalled.source) for message in recalled.messages]
-        said = next(filter(None, (self._try(way, need) for way in need.ways)), [])
-        if (
-            key is not None
-            and said
-            and said[0].source in CACHEABLE_SOURCES
-            and all(each.may_be_shared for each in said)
-        ):
-            cache.keep(key, Reply(tuple(each.message for each in said), said[0].source))
-        return said
-
-    def _key(self, need: FirstOf) -> str | None:
-        """The key under which the reply may be shared; None if it may not."""
-        bot, text = self.loaded.bot, self.turn.text
-        begun = self.session.dialogue or self.loaded.policy.tracker.begin()
-        if self._is_follow_up() or narrowed(bot, need.dialogue.now.slots):
-            return None
-        if not is_shareable(
-            bot, self.session, begun.now.slots, need.dialogue.now.slots, text, may_generate=need.may_generate
-        ):
-            return None
-        if need.may_generate and notes_of(bot, need.dialogue.now.slots):
-            return None
-        return self.services.cache.key(
-            bot,
-            decided=repr(need.ways),
-            library=self.loaded.library,
-            model=self.services.generator.model,
-            text=text,
-        )
+    def _first(self, need: FirstOf) -> list[Said]:
+        """What the first way says that has something to say."""
+        return next(filter(None, (self._try(way, need) for way in need.ways)), [])
 
     def _try(self, way: tuple[Step, ...], need: FirstOf) -> list[Said]:
         """What the steps of one way say; nothing if the first has nothing to say."""
@@ -168,8 +138,8 @@ class Actor:
         if asked is None:
             return None
         bot = self.loaded.bot
-        found = self.loaded.knowledge.answer(
-            asked.text, asked.vector, about=narrowed(bot, slots), threshold=bot.knowledge.threshold
+        found = self.loaded.knowledge_near(asked.vector).answer(
+            asked.text, asked.vector, about=bot.knowledge.narrowed(slots), threshold=bot.knowledge.threshold
         )
         return Said(Message(found.text, citations=(found.passage,)), "knowledge") if found else None
 
@@ -191,6 +161,37 @@ class Actor:
         return Said(message, source, response) if message else None
 
     def _generate(self, slots: Mapping[str, Any]) -> Said | None:
+        """What the generator says, or said to somebody else who asked; None when it has nothing to say."""
+        asking = self._asking(slots)
+        if asking is None:
+            made = self._made(slots)
+            return Said(made.reply.messages[0], "generated") if made else None
+        reply = self.services.cache.reply(asking, lambda: self._made(slots))
+        if reply is None:
+            return None
+        message = reply.messages[0]
+        if reply.source == "cached":
+            self.audience.write(message.text, at=0)
+            for citation in message.citations:
+                self.audience.cite(citation)
+        return Said(message, reply.source)
+
+    def _asking(self, slots: Mapping[str, Any]) -> Asking | None:
+        if self.heard is None:
+            return None
+        return asking_of(
+            self.turn,
+            self.session,
+            self.understanding,
+            self.heard,
+            self.loaded,
+            self.services,
+            slots=slots,
+            leans_on_the_last=self._is_follow_up(),
+            passages=lambda: self._passages(slots, before=None),
+        )
+
+    def _made(self, slots: Mapping[str, Any]) -> Made | None:
         """What the generator says; None when it cannot be reached or says nothing fit to be said."""
         try:
             return self.generated(slots)
@@ -200,7 +201,7 @@ class Actor:
             logger.warning("the generator gave no reply", extra={"turn_id": self.turn.id, **reason})
             return None
 
-    def generated(self, slots: Mapping[str, Any], *, before: int | None = None) -> Said:
+    def generated(self, slots: Mapping[str, Any], *, before: int | None = None) -> Made:
         """What the generator says, with the turns up to number `before`, or all, as history.
 
         Raises:
@@ -216,14 +217,21 @@ class Actor:
             text=self.turn.text,
             window=self.services.window,
         )
-        completion, may_be_shared = self._completion(prompt, passages)
+        completion, is_whole = self._completion(prompt, passages)
         text, citations = cited(completion, passages)
         for citation in citations:
             self.audience.cite(citation)
-        return Said(Message(text, citations=citations), "generated", may_be_shared=may_be_shared)
+        grounded = None if citations or not passages else Refusal.UNGROUNDED
+        count = self.services.window.count
+        return Made(
+            Reply((Message(text, citations=citations),), "generated"),
+            cited=tuple(map(passage_id, citations)),
+            tokens=sum(count(content) for _, content in prompt.messages) + count(completion),
+            refusal=grounded if is_whole else Refusal.SUBSTITUTE,
+        )
 
     def _completion(self, prompt: Prompt, passages: tuple[Citation, ...], *, again: bool = True) -> tuple[str, bool]:
-        """The completion, guarded, and shown to the audience as it comes; and whether it may be shared.
+        """The completion, guarded, and shown to the audience as it comes; and whether it is whole and no substitute.
 
         A stream that breaks off in the middle is begun once more; where nothing had come yet, the generator itself has
         tried what it could.
@@ -258,16 +266,10 @@ class Actor:
         limit = bot.generation.passages
         if not limit or (asked := self._asked(before=before)) is None:
             return ()
-        return self.loaded.knowledge.related(asked.text, asked.vector, limit=limit, about=narrowed(bot, slots))
+        near = self.loaded.knowledge_near(asked.vector)
+        return near.related(asked.text, asked.vector, limit=limit, about=bot.knowledge.narrowed(slots))
 
     def _history(self, limit: int, *, before: int | None = None) -> tuple[RecordedTurn, ...]:
         if not limit or not self.session.version:
             return ()
         return self.services.conversations.history(self.session.conversation_id, limit=limit, before=before)
-
-
-def narrowed(bot: Bot, slots: Mapping[str, Any]) -> dict[str, str]:
-    """What the passages must not say otherwise, by the bot's filters and what is in the slots."""
-    return {
-        known: str(slots[slot]) for known, slot in bot.knowledge.filters.items() if slots.get(slot) not in (None, "")
-    }

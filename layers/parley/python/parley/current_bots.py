@@ -9,9 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from parley.errors import BadLibrary, NotFound, Unavailable
+from parley.knowledge.beyond import Beyond, shelf_of
 from parley.knowledge.library import unpack
 from parley.loaded import LoadedBot
-from parley.ports import Clock, Libraries
+from parley.ports import Catalogue, Clock, Libraries, PassageStore
 
 LOOK_AGAIN_SECONDS = 15.0  # a document is found within half a minute, and a look costs one small read
 
@@ -32,6 +33,7 @@ class CurrentBots:
     bundled: Callable[[str], LoadedBot]  # by name; raises NotFound
     libraries: Libraries
     clock: Clock
+    passages: PassageStore | None = None  # where libraries are searched that are too large for memory
     _known: dict[str, _Known] = field(default_factory=dict)
 
     def __call__(self, name: str) -> LoadedBot:
@@ -59,10 +61,17 @@ class CurrentBots:
             if catalogue.encoder != known.bundled.encoder:
                 logger.warning("a library of another encoder is not used", extra={"bot": name})
                 return known.current
-            library = unpack(catalogue, self.libraries.read(name, catalogue.file))
+            newest = self._with(name, known.bundled, catalogue)
         except (Unavailable, BadLibrary, NotFound) as error:
             logger.warning("the newest library could not be had", extra={"bot": name, "reason": str(error)})
             return known.current
         logger.info("a newer library is used", extra={"bot": name, "library": catalogue.file})
-        knowledge = known.bundled.knowledge.joined(library.snapshot)
-        return replace(known.bundled, knowledge=knowledge, library=catalogue.file)
+        return newest
+
+    def _with(self, name: str, bundled: LoadedBot, catalogue: Catalogue) -> LoadedBot:
+        if catalogue.is_beyond_memory and self.passages is not None:
+            beyond = Beyond(self.passages, shelf_of(name, catalogue.encoder), catalogue.documents)
+            own = bundled.knowledge.without(beyond.counts())  # as far as a document put in does not replace it
+            return replace(bundled, knowledge=own, library=catalogue.file, beyond=beyond)
+        library = unpack(catalogue, self.libraries.read(name, catalogue.file))
+        return replace(bundled, knowledge=bundled.knowledge.joined(library.snapshot), library=catalogue.file)

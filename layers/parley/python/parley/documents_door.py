@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus
 
-from parley.ingest import Ingested, ingest
+from parley.ingest import Ingested, Memory, ingest
 from parley.ports import Documents, Encoder, Libraries, Pages
 
 KEPT_FREE_SECONDS = 60  # of the function's time, to publish in and for the documents that are being read
@@ -31,6 +31,7 @@ class DocumentsDoor:
     encoder: Encoder
     bots: frozenset[str]
     again: Callable[[str], None]  # asks for another run for a bot
+    memory: Memory | None = None  # None: whatever there is, is searched in memory
 
     def __call__(self, event: Mapping[str, Any], context: Any) -> None:
         """Brings every library concerned up to date; raises where the queue shall deliver the batch again."""
@@ -43,7 +44,15 @@ class DocumentsDoor:
 
     def _ingest(self, bot: str, deadline: float) -> None:
         while True:
-            done = ingest(bot, self.documents, self.libraries, self.pages, self.encoder, deadline=deadline)
+            done = ingest(
+                bot,
+                self.documents,
+                self.libraries,
+                self.pages,
+                self.encoder,
+                deadline=deadline,
+                memory=self.memory,
+            )
             if not (done.read or done.removed):
                 return
             _log(bot, done)

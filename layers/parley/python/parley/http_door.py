@@ -114,7 +114,8 @@ class HttpDoor:
 
     def erase(self, conversation_id: str, authorization: str | None) -> Response[Any]:
         """Forgets a conversation."""
-        self._own(conversation_id, authorization, also_half_erased=True)
+        session, _ = self._own(conversation_id, authorization, also_half_erased=True)
+        self.services.cache.erase(session.bot, conversation_id)
         self.services.conversations.erase(conversation_id)
         return Response(status_code=204, body="")
 

@@ -21,10 +21,11 @@ from parley.documents.links import is_list
 from parley.documents.reading import read_document
 from parley.errors import BadLibrary, NotFound, TooLarge, Unreadable
 from parley.following import begun, follow
+from parley.knowledge.beyond import places_by_id, shelf_of, stored
 from parley.knowledge.chunks import passages_of
 from parley.knowledge.library import Library, pack, unpack
-from parley.knowledge.snapshot import Passage, Snapshot, texts_of
-from parley.ports import Documents, Encoder, Libraries, Pages, Shelved, StoredDocument
+from parley.knowledge.snapshot import Passage, Snapshot, readings_of, texts_of
+from parley.ports import Documents, Encoder, Libraries, Pages, PassageStore, Shelved, StoredDocument
 
 FloatArray = NDArray[np.float32]
 Tell = Callable[[str], None]
@@ -33,6 +34,14 @@ logger = logging.getLogger(__name__)
 
 ROUND_DOCUMENTS = 64  # are read before the clock is looked at
 ROUND_PAGES = 16  # of a list are fetched, the clock in sight, before they are embedded
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """How many passages of a bot are searched in memory, and where they are if there are more."""
+
+    passages: int
+    beyond: PassageStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +64,7 @@ def ingest(
     encoder: Encoder,
     *,
     deadline: float,
+    memory: Memory | None = None,
     clock: Callable[[], float] = time.monotonic,
     tell: Tell = lambda _: None,
 ) -> Ingested:
@@ -92,9 +102,28 @@ def ingest(
         tell(f"{name} followed, {len(library.snapshot.passages)} passages")
     is_complete = len(read) == len(to_read) and not any(shelved.links for shelved in library.documents.values())
     if read or removed:
-        libraries.publish(bot, *pack(library))
+        _publish(bot, before, library, libraries, memory)
     faults = {name: fault for name in read if name in library.documents and (fault := library.documents[name].fault)}
     return Ingested(len(library.snapshot.passages), embedded, tuple(read), removed, faults, is_complete)
+
+
+def _publish(bot: str, before: Library, library: Library, libraries: Libraries, memory: Memory | None) -> None:
+    """Brings the passages to where they are searched, then publishes. What is beyond memory must be there first, and
+    what is gone be gone, since a reply that was made of it is cached under the new library's name."""
+    if memory is None:
+        libraries.publish(bot, *pack(library))
+        return
+    library = replace(library, is_beyond_memory=len(library.snapshot.passages) > memory.passages)
+    shelf = shelf_of(bot, library.encoder)
+    old = places_by_id(before.snapshot) if before.is_beyond_memory else {}
+    new = places_by_id(library.snapshot) if library.is_beyond_memory else {}
+    memory.beyond.put(shelf, stored(library.snapshot, {id_: new[id_] for id_ in new if id_ not in old}))
+    gone = [id_ for id_ in old if id_ not in new]
+    if library.is_beyond_memory:
+        memory.beyond.delete(shelf, gone)
+    libraries.publish(bot, *pack(library))
+    if not library.is_beyond_memory:  # until now it was searched where it is taken away
+        memory.beyond.delete(shelf, gone)
 
 
 def _library(bot: str, libraries: Libraries, encoder: Encoder) -> Library:
@@ -194,7 +223,7 @@ def _readings(passages: Sequence[Passage], before: Snapshot, encoder: Encoder) -
         if passage.citation.document in documents
     }
     texts = [texts_of(passage.citation) for passage in passages]
-    new = [each for each in dict.fromkeys(texts) if each not in known]
+    new = {each: at.citation for each, at in zip(texts, passages, strict=True) if each not in known}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        embedded = dict(zip(new, pool.map(encoder.embed, new), strict=True))
+        embedded = dict(zip(new, pool.map(lambda each: readings_of(each, encoder), new.values()), strict=True))
     return [embedded[each] if each in embedded else before.readings(known[each]) for each in texts], len(new)

@@ -60,12 +60,12 @@ class KnowledgeDoor:
         loaded = self.bots(bot)
         shelved = self.libraries.catalogue(bot).documents
         stored = {each.name: each.version for each in self.documents.list(bot)}
-        told = pages.render_list(stored, shelved, loaded.knowledge.counts())
+        told = pages.render_list(stored, shelved, loaded.passages_by_document())
         return json_response(200, {"bot": bot, "documents": told})
 
     def read(self, bot: str, name: str) -> Response[Any]:
         """A document as the bot knows it, for whoever follows a citation."""
-        passages = self.bots(bot).knowledge.of_document(name)
+        passages = self.bots(bot).of_document(name)
         if not passages:
             raise NotFound(f"the bot {bot!r} knows no document {name!r}")
         headers = {"Content-Security-Policy": pages.POLICY, "X-Content-Type-Options": "nosniff"}

@@ -41,8 +41,7 @@ def answer_late(late: LateTurn, services: Services) -> RecordedTurn:
             nothing = Understanding(None, 0.0, (), (), loaded.bot.language)
             deadline = time.monotonic() + services.patience.whole_seconds
             actor = Actor(turn, session, nothing, heard, loaded, services, NOBODY, deadline)
-            said = actor.generated(session.slots, before=late.before)
-            reply = Reply((said.message,), said.source)
+            reply = actor.generated(session.slots, before=late.before).reply
         after = replace(session, version=session.version + 1)
         recorded = RecordedTurn(turn.id, after.version, "", turn.channel, services.clock(), reply, nothing)
         try:

@@ -6,10 +6,11 @@ import msgspec
 
 from parley.bots.bot import DEFAULT_INTENTS, Bot
 from parley.bots.bundle import Bundle
-from parley.conversation import IntentScore, Understanding, read_command
+from parley.conversation import Citation, IntentScore, Understanding, read_command
 from parley.dialogue.policy import Policy
 from parley.errors import BadBot
-from parley.knowledge.snapshot import Snapshot
+from parley.knowledge.beyond import Beyond
+from parley.knowledge.snapshot import FloatArray, Snapshot
 from parley.nlu.entities import EntityFinder
 from parley.nlu.intents import IntentHead
 from parley.nlu.patterns import Patterns
@@ -27,10 +28,34 @@ class LoadedBot:
 
     bot: Bot
     nlu: Understander
-    knowledge: Snapshot
+    knowledge: Snapshot  # what of it is in memory
     policy: Policy
     encoder: str  # the version that made all vectors
     library: str = ""  # which of the documents that were put in since; "" is none
+    beyond: Beyond | None = None  # the documents that were put in, if they are too many for memory
+
+    def knowledge_near(self, embedding: FloatArray) -> Snapshot:
+        """The knowledge that comes into question for a question: all of it, unless some lies beyond memory.
+
+        Shapes:
+            embedding: (D,) float32, unit length
+
+        Raises:
+            Unavailable: what is beyond memory could not be had.
+        """
+        return self.knowledge.joined(self.beyond.near(embedding)) if self.beyond else self.knowledge
+
+    def of_document(self, name: str) -> tuple[Citation, ...]:
+        """The passages of one document, in its order.
+
+        Raises:
+            Unavailable: what is beyond memory could not be had.
+        """
+        return self.knowledge.of_document(name) or (self.beyond.of_document(name) if self.beyond else ())
+
+    def passages_by_document(self) -> dict[str, int]:
+        """How many passages each document has."""
+        return self.knowledge.counts() | (self.beyond.counts() if self.beyond else {})
 
     def hear(self, text: str, encoder: Encoder) -> Encoded:
         """What somebody typed, as the encoder reads what was meant."""

@@ -7,7 +7,7 @@ Knows what is needed, not who gives it: `adapters/` has the real ones and, in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -52,6 +52,15 @@ class Encoder(Protocol):
 
         Shapes:
             returns: (N, D) float32, rows of unit length
+        """
+
+    def read(self, text: str, parts: Sequence[tuple[int, int]]) -> NDArray[np.float32]:
+        """The meaning of a text and of parts of it, spans of its characters, for little more than `embed` of the text.
+
+        A part is read in its place, so that it is near to what `embed` makes of it, and not the same.
+
+        Shapes:
+            returns: (1 + P, D) float32, rows of unit length: the text, then its parts
         """
 
 
@@ -110,14 +119,101 @@ class Conversations(Protocol):
         """Notes that an accepted turn will get no reply. A turn that is done stays done."""
 
 
+@dataclass(frozen=True, slots=True)
+class SharedReply:
+    """A reply that others may get, and what it was made from."""
+
+    reply: Reply
+    scope: str  # a keyed hash of all but the words of the question: bot, model, what was decided
+    question: bytes  # as `caching.packing` writes it
+    support: str  # a hash of the passages that stood in the prompt
+    cited: tuple[str, ...]  # a hash of each passage that is cited
+    library: str  # which of the documents that were put in
+    origin: str  # a keyed hash of the conversation in which it was made, for the erasure
+    tokens: int  # of prompt and completion
+    made_at: float  # seconds since the Unix epoch, UTC
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is known of a question."""
+
+    shared: SharedReply | None = None
+    times: int = 0  # that it was asked while nothing was shared
+    claimed_until: float = 0.0  # somebody is answering it until then, at most
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A shared reply that came, or went."""
+
+    key: str
+    changed_at: float
+    shared: SharedReply | None  # None: it was dropped
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How often a reply shared for another wording was made afresh to compare, and how often it was wrong."""
+
+    checked: int = 0
+    wrong: int = 0
+
+
 class Replies(Protocol):
-    """The shared store behind the reply cache."""
+    """The shared store behind the reply cache. Every method raises Unavailable when it does not answer."""
 
-    def get(self, key: str) -> Reply | None:
-        """What is kept under `key`, unless its time is over."""
+    def get(self, key: str) -> Asked:
+        """What is known under `key`; nothing once its time is over."""
 
-    def put(self, key: str, reply: Reply, *, expires_at: float) -> None:
-        """Keeps `reply` until `expires_at` (seconds since the Unix epoch, UTC), absolutely."""
+    def claim(self, key: str, *, until: float, expires_at: float) -> bool:
+        """Counts the question as asked. Whether it is now the caller's to answer: until `until`, nobody else's."""
+
+    def settle(self, key: str) -> None:
+        """Gives a claim back."""
+
+    def put(self, key: str, bot: str, shared: SharedReply, *, expires_at: float, asked: int = 0) -> bool:
+        """Keeps a reply of a bot until `expires_at` (seconds since the Unix epoch, UTC), absolutely.
+
+        Not, and False, if its question was asked less than `asked` times. Either way a claim is given back.
+        """
+
+    def drop(self, key: str, bot: str, *, expires_at: float) -> None:
+        """Forgets a reply; that it went is told by `changes` until `expires_at`."""
+
+    def made_in(self, origin: str) -> Collection[str]:
+        """The keys of what was made in a conversation, by its keyed hash."""
+
+    def changes(self, bot: str, *, since: float, limit: int) -> Sequence[Change]:
+        """What came and went after `since`, the newest first, `limit` at most."""
+
+    def tally(self, bot: str, day: str, *, wrong: bool | None = None) -> Tally:
+        """The tally of a day, with one more comparison if `wrong` says how it went."""
+
+
+class HotReplies(Protocol):
+    """A cache server in front of the shared store. What it has lost is asked of the store again."""
+
+    def get(self, key: str) -> bytes | None:
+        """What was put under `key`, unless its time is over or the server needed the room.
+
+        Raises:
+            Unavailable: the server did not answer in time.
+        """
+
+    def put(self, key: str, content: bytes, *, seconds: int) -> None:
+        """Keeps `content` for `seconds`.
+
+        Raises:
+            Unavailable: the server did not answer in time.
+        """
+
+    def drop(self, key: str) -> None:
+        """Forgets what is under `key`.
+
+        Raises:
+            Unavailable: the server did not answer in time.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +300,7 @@ class Catalogue:
     file: str = ""  # "" while there is none
     encoder: str = ""  # the version that made the vectors
     documents: Mapping[str, Shelved] = field(default_factory=dict)  # by name
+    is_beyond_memory: bool = False  # its passages are searched in a `PassageStore`; the file has them all the same
 
 
 class Libraries(Protocol):
@@ -232,6 +329,57 @@ class Libraries(Protocol):
 
         Raises:
             Unavailable: the store did not take it; what was there before still counts.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPassage:
+    """A passage as it is kept outside of a function's memory.
+
+    Shapes:
+        vector: (D,) float32, unit length: of the whole passage
+    """
+
+    id: str  # passages of one document begin alike; another one when anything of the passage is
+    vector: NDArray[np.float32]
+    content: bytes
+
+
+MOST_NEAREST = 100  # as many as DynamoDB gives of a search
+
+
+class PassageStore(Protocol):
+    """The passages of bots that have more of them than a function's memory holds, by meaning.
+
+    A shelf is a bot's, for one encoder. What is put or deleted shows in searches within seconds, not at once.
+    """
+
+    def put(self, shelf: str, passages: Iterable[StoredPassage]) -> None:
+        """Keeps passages, each in place of one with its id.
+
+        Raises:
+            Unavailable: the store did not take them all.
+        """
+
+    def delete(self, shelf: str, ids: Iterable[str]) -> None:
+        """Takes passages away; one that is not there is no error.
+
+        Raises:
+            Unavailable: the store did not take them all away.
+        """
+
+    def nearest(self, shelf: str, vector: NDArray[np.float32], *, limit: int) -> tuple[bytes, ...]:
+        """What the passages hold that are nearest to a vector, the nearest first, MOST_NEAREST at most.
+
+        Raises:
+            Unavailable: the store did not answer.
+        """
+
+    def beginning(self, shelf: str, prefix: str) -> tuple[bytes, ...]:
+        """What the passages hold whose ids begin so, in the order of their ids.
+
+        Raises:
+            Unavailable: the store did not answer.
         """
 
 
@@ -407,6 +555,13 @@ class Actions(Protocol):
         Raises:
             ActionFailed: it gave no usable answer within the budget.
         """
+
+
+class Metrics(Protocol):
+    """Where what happens is counted."""
+
+    def count(self, name: str, value: float = 1, **dimensions: str) -> None:
+        """Counts `value` of `name`."""
 
 
 class Announcements(Protocol):

@@ -22,6 +22,7 @@ _GENERATORS: Mapping[Backend, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 _OF_BACKENDS = ("component", "url", "model", "key_secret", "template", "body", "input", "output")
 _URL = re.compile(r"[!-~]+")
+_HOST_AND_PORT = re.compile(r"[A-Za-z0-9.-]+:[0-9]{1,5}")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -32,11 +33,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     conversations_table: str
     replies_table: str
     cache_key_secret: str  # an ARN
+    cache_server: str = ""  # host:port of a Valkey server in front of that table; "": there is none
+    cache_server_name: str = ""  # under which IAM knows it, and
+    cache_server_user: str = ""  # as whom functions come to it: there is no password
     bots: dict[str, str]  # name -> s3://bucket/key of its bundle
     documents_bucket: str  # what was made of the documents that were put in
     event_bus: str  # where hand-offs are announced
     operator_key_secret: str  # an ARN; its bearer takes conversations over and sees why the bot did what
     action_secrets: str  # what the names of custom actions' secrets begin with
+    passages_table: str = ""  # where libraries are searched that are too large for memory; "": there are none
     explains: bool = False  # to everybody, not only to operators
     encoder_dir: str = "/opt/encoder"
     turns_queue_url: str = ""  # only the doors that hand turns over have it
@@ -60,6 +65,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     generator_context_tokens: int = 4096
     retention_days: int = 30
     cache_ttl_seconds: int = 86_400
+    dollars_per_million_tokens: float = 0.0  # of the generator, to tell what the reply cache saves; 0: not known
 
     @property
     def default_bot(self) -> str:
@@ -89,6 +95,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     if not settings.bots:
         raise BadSettings('BOTS names no bot; give it as JSON, such as {"support": "s3://bucket/key"}')
     _check_generator(settings)
+    _check_cache_server(settings)
     return settings
 
 
@@ -131,12 +138,22 @@ def _check_url(settings: Settings) -> None:
         raise BadSettings(f"GENERATOR_URL must be {url.scheme}://host:port")
 
 
+def _check_cache_server(settings: Settings) -> None:
+    told = (settings.cache_server, settings.cache_server_name, settings.cache_server_user)
+    if any(told) and not all(told):
+        raise BadSettings("CACHE_SERVER, CACHE_SERVER_NAME and CACHE_SERVER_USER are needed together")
+    if settings.cache_server and not _HOST_AND_PORT.fullmatch(settings.cache_server):
+        raise BadSettings("CACHE_SERVER must be host:port")
+
+
 class IngestSettings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     """What `infra/knowledge_stack.py` puts into the environment of `ingest`."""
 
     documents_bucket: str
     changes_queue_url: str
     bots: tuple[str, ...]  # names
+    passages_table: str = ""  # where a bot's passages are searched that has more than `passages_in_memory`
+    passages_in_memory: int = 0
     encoder_dir: str = "/opt/encoder"
 
 

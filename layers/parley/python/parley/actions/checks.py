@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from parley.actions.custom_actions import MAX_TIMEOUT_SECONDS, ActionServer, HttpCall, LambdaCall
-from parley.actions.template import pieces, secrets_in, slots_in
+from parley.actions.template import MESSAGE, pieces, secrets_in, slots_in
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
@@ -67,7 +67,7 @@ def check_http_call(call: HttpCall) -> Iterator[str]:
 def slots_used(call: HttpCall) -> frozenset[str]:
     """The slots whose values a call sends. Wants one that `check_http_call` found nothing wrong with."""
     templates = (call.url, *call.headers.values(), *texts_in(call.body))
-    return frozenset().union(*map(slots_in, templates))
+    return frozenset().union(*map(slots_in, templates)) - {MESSAGE}
 
 
 def texts_in(body: Any) -> Iterator[str]:

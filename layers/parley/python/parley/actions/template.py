@@ -6,6 +6,8 @@ Knows the syntax only. What is put in is never read as a template again.
 from dataclasses import dataclass
 from string import Formatter
 
+MESSAGE = "message"  # stands for what the person said, unless the bot has a slot of that name
+
 
 @dataclass(frozen=True, slots=True)
 class Placeholder:

@@ -1,4 +1,4 @@
-"""Conversations and shared replies in DynamoDB.
+"""Conversations in DynamoDB.
 
 `conversations` holds, for each conversation, one `state` item, one item per turn and
 one small `request#` item per turn id. No item grows, so a conversation of thousands of
@@ -17,7 +17,7 @@ from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
 
 from parley.adapters.tables import LOST, PATIENCE, SINGLE_RACES, bind, translated
-from parley.conversation import RecordedTurn, Reply, Session, Turn, TurnProgress
+from parley.conversation import RecordedTurn, Session, Turn, TurnProgress
 from parley.conversation.session import GIVEN_UP_SECONDS
 from parley.errors import NotFound, SessionConflict, Unavailable
 from parley.ports import Clock, Opened
@@ -40,14 +40,6 @@ class _Item(Model):
     status = UnicodeAttribute(null=True)  # request
     reason = UnicodeAttribute(null=True)
     number = NumberAttribute(null=True)
-
-
-class _SharedReply(Model):
-    """One item of `replies`."""
-
-    pk = UnicodeAttribute(hash_key=True)
-    expires_at = NumberAttribute()
-    body = UnicodeAttribute()
 
 
 class DynamoConversations:
@@ -196,33 +188,6 @@ class DynamoConversations:
                 return _decode_turn(self._item.get(pk, _turn(int(request.number)), consistent_read=True))
             except DoesNotExist:  # expired, or being erased, a moment before its request
                 return None
-
-
-class DynamoReplies:
-    """`ports.Replies` in the table `replies`. DynamoDB deletes late, so the expiry is checked here too."""
-
-    def __init__(self, table: str, *, clock: Clock) -> None:
-        self._item = bind(_SharedReply, table)
-        self._clock = clock
-
-    def get(self, key: str) -> Reply | None:
-        """See `ports.Replies.get`."""
-        with translated():
-            try:
-                item = self._item.get(key)
-            except DoesNotExist:
-                return None
-        if item.expires_at <= self._clock():
-            return None
-        try:
-            return msgspec.json.decode(item.body, type=Reply)
-        except msgspec.MsgspecError:  # kept by another version of Parley
-            return None
-
-    def put(self, key: str, reply: Reply, *, expires_at: float) -> None:
-        """See `ports.Replies.put`."""
-        with translated():
-            self._item(key, expires_at=int(expires_at), body=_json(reply)).save()  # TTL takes whole seconds only
 
 
 def _json(value: Any) -> str:

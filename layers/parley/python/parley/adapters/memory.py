@@ -3,22 +3,28 @@
 Held to the same contract suite as the real adapters, so that it cannot drift.
 """
 
+from __future__ import annotations
+
 import hashlib
 import time
+from collections import defaultdict
 from collections.abc import Generator as Yields
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from parley.actions import CustomActions
-from parley.conversation import RecordedTurn, Reply, Session, Turn, TurnProgress
-from parley.errors import ActionFailed, NotFound, ParleyError, SessionConflict, Unreadable
+from parley.conversation import RecordedTurn, Session, Turn, TurnProgress
+from parley.errors import ActionFailed, NotFound, ParleyError, SessionConflict, Unavailable, Unreadable
 from parley.lines import Lines
 from parley.ports import (
     LIFETIME_SECONDS,
+    MOST_NEAREST,
     ActionAnswer,
     ActionRequest,
+    Asked,
     Catalogue,
+    Change,
     Clock,
     LateTurn,
     Listener,
@@ -27,8 +33,15 @@ from parley.ports import (
     Page,
     Patience,
     Prompt,
+    SharedReply,
     StoredDocument,
+    StoredPassage,
+    Tally,
 )
+
+if TYPE_CHECKING:  # a fake of one port needs no vectors for the others
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(slots=True)
@@ -111,21 +124,120 @@ class MemoryConversations:
             stored.progress[turn.id] = progress
 
 
+@dataclass(slots=True)
+class _Question:
+    asked: Asked = field(default_factory=Asked)
+    expires_at: float = 0.0
+    bot: str = ""
+    changed_at: float = 0.0  # 0: nothing was ever shared
+
+
 class MemoryReplies:
     """`ports.Replies` in a dictionary."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._kept: dict[str, tuple[Reply, float]] = {}
+        self._questions: dict[str, _Question] = {}
+        self._tallies: dict[tuple[str, str], Tally] = defaultdict(Tally)
 
-    def get(self, key: str) -> Reply | None:
+    def get(self, key: str) -> Asked:
         """See `ports.Replies.get`."""
-        reply, expires_at = self._kept.get(key, (None, 0.0))
-        return reply if expires_at > self._clock() else None
+        return self._known(key).asked
 
-    def put(self, key: str, reply: Reply, *, expires_at: float) -> None:
+    def claim(self, key: str, *, until: float, expires_at: float) -> bool:
+        """See `ports.Replies.claim`."""
+        known = self._known(key).asked
+        is_free = known.claimed_until <= self._clock()
+        claimed = Asked(None, known.times + 1, until if is_free else known.claimed_until)
+        self._questions[key] = _Question(claimed, expires_at)
+        return is_free
+
+    def settle(self, key: str) -> None:
+        """See `ports.Replies.settle`."""
+        known = self._known(key)
+        known.asked = replace(known.asked, claimed_until=0.0)
+
+    def put(self, key: str, bot: str, shared: SharedReply, *, expires_at: float, asked: int = 0) -> bool:
         """See `ports.Replies.put`."""
-        self._kept[key] = (reply, expires_at)
+        if self._known(key).asked.times < asked:
+            self.settle(key)
+            return False
+        self._questions[key] = _Question(Asked(shared), expires_at, bot, self._clock())
+        return True
+
+    def drop(self, key: str, bot: str, *, expires_at: float) -> None:
+        """See `ports.Replies.drop`."""
+        self._questions[key] = _Question(Asked(), expires_at, bot, self._clock())
+
+    def made_in(self, origin: str) -> list[str]:
+        """See `ports.Replies.made_in`."""
+        known = {key: self._known(key).asked.shared for key in self._questions}
+        return [key for key, shared in known.items() if shared is not None and shared.origin == origin]
+
+    def changes(self, bot: str, *, since: float, limit: int) -> list[Change]:
+        """See `ports.Replies.changes`."""
+        known = [(key, self._known(key)) for key in self._questions]
+        changes = [
+            Change(key, question.changed_at, question.asked.shared)
+            for key, question in known
+            if question.bot == bot and question.changed_at > since
+        ]
+        return sorted(changes, key=lambda change: -change.changed_at)[:limit]
+
+    def tally(self, bot: str, day: str, *, wrong: bool | None = None) -> Tally:
+        """See `ports.Replies.tally`."""
+        if wrong is not None:
+            known = self._tallies[bot, day]
+            self._tallies[bot, day] = Tally(known.checked + 1, known.wrong + wrong)
+        return self._tallies[bot, day]
+
+    def _known(self, key: str) -> _Question:
+        known = self._questions.get(key)
+        return known if known is not None and known.expires_at > self._clock() else _Question()
+
+
+class MemoryHotReplies:
+    """`ports.HotReplies` in a dictionary."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._kept: dict[str, tuple[bytes, float]] = {}
+        self.fails_with: Unavailable | None = None  # what every call raises, while it is set
+
+    def get(self, key: str) -> bytes | None:
+        """See `ports.HotReplies.get`."""
+        self._check()
+        content, expires_at = self._kept.get(key, (None, 0.0))
+        return content if expires_at > self._clock() else None
+
+    def put(self, key: str, content: bytes, *, seconds: int) -> None:
+        """See `ports.HotReplies.put`."""
+        self._check()
+        self._kept[key] = (content, self._clock() + seconds)
+
+    def drop(self, key: str) -> None:
+        """See `ports.HotReplies.drop`."""
+        self._check()
+        self._kept.pop(key, None)
+
+    def _check(self) -> None:
+        if self.fails_with is not None:
+            raise self.fails_with
+
+
+class MemoryMetrics:
+    """`ports.Metrics` in a list."""
+
+    def __init__(self) -> None:
+        self.counted: list[tuple[str, float, dict[str, str]]] = []
+
+    def count(self, name: str, value: float = 1, **dimensions: str) -> None:
+        """See `ports.Metrics.count`."""
+        self.counted.append((name, value, dimensions))
+
+    def total(self, name: str, **dimensions: str) -> float:
+        """The sum of what was counted under a name."""
+        return sum(value for each, value, about in self.counted if each == name and dimensions.items() <= about.items())
 
 
 class MemoryGenerator:
@@ -328,3 +440,29 @@ class MemoryLibraries:
         """See `ports.Libraries.publish`."""
         self._files[bot, catalogue.file] = content
         self._catalogues[bot] = catalogue
+
+
+class MemoryPassages:
+    """`ports.PassageStore` in dictionaries."""
+
+    def __init__(self) -> None:
+        self._shelves: dict[str, dict[str, StoredPassage]] = defaultdict(dict)
+
+    def put(self, shelf: str, passages: Iterable[StoredPassage]) -> None:
+        """See `ports.PassageStore.put`."""
+        self._shelves[shelf] |= {each.id: each for each in passages}
+
+    def delete(self, shelf: str, ids: Iterable[str]) -> None:
+        """See `ports.PassageStore.delete`."""
+        for id_ in ids:
+            self._shelves[shelf].pop(id_, None)
+
+    def nearest(self, shelf: str, vector: NDArray[np.float32], *, limit: int) -> tuple[bytes, ...]:
+        """See `ports.PassageStore.nearest`."""
+        ranked = sorted(self._shelves[shelf].values(), key=lambda each: -float(each.vector @ vector))
+        return tuple(each.content for each in ranked[: min(limit, MOST_NEAREST)])
+
+    def beginning(self, shelf: str, prefix: str) -> tuple[bytes, ...]:
+        """See `ports.PassageStore.beginning`."""
+        found = self._shelves[shelf]
+        return tuple(found[id_].content for id_ in sorted(found) if id_.startswith(prefix))

@@ -202,6 +202,10 @@ class KnowledgeSettings:
     filters: Mapping[str, str] = field(default_factory=dict)  # what is known of a document -> the slot that must agree
     threshold: float | None = None  # what a passage must score to be an answer; None: the search's own
 
+    def narrowed(self, slots: Mapping[str, Any]) -> dict[str, str]:
+        """What the passages must not say otherwise, by the filters and what is in the slots."""
+        return {known: str(slots[slot]) for known, slot in self.filters.items() if slots.get(slot) not in (None, "")}
+
 
 @dataclass(frozen=True, slots=True)
 class Bot:

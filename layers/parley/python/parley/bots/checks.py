@@ -225,10 +225,10 @@ def _check_actions(bot: Bot, places: Places, faults: Faults) -> None:
 
 def _check_settings(bot: Bot, places: Places, faults: Faults) -> None:
     for response in bot.unsure:
-        if response not in UNSURE_WAYS:
+        if response not in UNSURE_WAYS and not (response in bot.actions and bot.custom.serves(response)):
             _check_response(response, bot, places.setting("unsure"), faults)
-    if bot.unsure and bot.unsure[-1] in UNSURE_WAYS - {"handoff"}:
-        message = "`unsure` must end with a response or handoff, because answer and generate may both decline"
+    if bot.unsure and bot.unsure[-1] != "handoff" and not bot.can_say(bot.unsure[-1]):
+        message = "`unsure` must end with a response or handoff, because everything else may have nothing to say"
         faults.add(places.setting("unsure"), message)
     for name, said in (
         ("answered", bot.answered),

@@ -1,21 +1,45 @@
-"""The key of a shared reply: a keyed hash over everything that the reply depends on."""
+"""The keys of shared replies: keyed hashes over everything that a reply depends on.
+
+Without the secret nobody can test which questions were asked, or by whom.
+"""
 
 import hashlib
 import hmac
 import json
 import unicodedata
+from collections.abc import Iterable
 
 from parley.bots.bot import Bot
+from parley.conversation import Citation
 
 
-def cache_key(secret: bytes, bot: Bot, *, decided: str, library: str, model: str, language: str, text: str) -> str:
-    """The key for a question, 64 hexadecimal digits; `decided` is what the policy made of it.
+def scope_of(secret: bytes, bot: Bot, *, model: str, language: str) -> str:
+    """All but the words of the question.
 
-    A new version of the bot or of its library makes what was kept before unreachable. Without the secret nobody can
-    test which questions were asked.
+    A new version of the bot makes what was kept before unreachable. What the documents say is not in the scope: a reply
+    remembers the passages that it was made from, and is given only while they are found for the question.
     """
-    parts = [bot.name, bot.version, library, decided, model, language, normalise(text)]
+    return keyed_hash(secret, bot.name, bot.version, model, language)
+
+
+def key_of(secret: bytes, scope: str, text: str) -> str:
+    """The key of a question, 64 hexadecimal digits."""
+    return keyed_hash(secret, scope, normalise(text))
+
+
+def keyed_hash(secret: bytes, *parts: str) -> str:
+    """A hash that nobody can make who has not the secret."""
     return hmac.new(secret, json.dumps(parts).encode(), hashlib.sha256).hexdigest()
+
+
+def passage_id(passage: Citation) -> str:
+    """Which passage it is, and what it says: another one as soon as a letter of it changes."""
+    return hashlib.sha256(json.dumps([passage.document, passage.section, passage.text]).encode()).hexdigest()[:32]
+
+
+def support_of(passages: Iterable[Citation]) -> str:
+    """What a reply is made from; another one as soon as other passages are found, or one says something else."""
+    return hashlib.sha256("".join(map(passage_id, passages)).encode()).hexdigest()[:32]
 
 
 def normalise(text: str) -> str:

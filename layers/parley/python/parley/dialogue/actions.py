@@ -38,11 +38,6 @@ class FirstOf:
     ways: tuple[tuple[Step, ...], ...]
     dialogue: Dialogue  # as it stands
 
-    @property
-    def may_generate(self) -> bool:
-        """Whether the generator may be asked."""
-        return any(isinstance(step, Generate) for way in self.ways for step in way)
-
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -64,4 +59,3 @@ class Said:
     source: Source
     response: str | None = None
     hands_off: bool = False  # with it a person takes over
-    may_be_shared: bool = True  # False for what was cut short, or made by a lesser model than the cache's

@@ -83,6 +83,8 @@ class Doing:
         if answer.rejected:
             raise Rejected
         events = protocol.events_of(answer.events)
+        if action in self.bot.custom.calls:  # what a declared call says, it says of what it has found
+            seen = self.policy.tracker.after_all(seen, [event for event in events if event.kind == "slot"])
         spoken: list[Happening] = []
         for response in answer.responses:
             spoken += self._spoken(response, seen)

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from parley.actions.template import MESSAGE
 from parley.bots.bot import RASAS_ACTIONS, Bot, Slot, SlotMapping, Variation
 from parley.conversation import FALLBACK_INTENT, Button, Dialogue, Entity, Event, EventKind, Message, Understanding
 from parley.errors import ActionFailed
@@ -64,7 +65,9 @@ def request(
         "domain": domain_json(bot),
         "version": RASA_VERSION,
     }
-    return ActionRequest(action, body, dialogue.now.slots)
+    heard = dialogue.now.heard
+    said = {MESSAGE: heard.text or ""} if heard is not None else {}
+    return ActionRequest(action, body, {**said, **dialogue.now.slots})
 
 
 def tracker_json(

@@ -16,6 +16,7 @@ from parley.bots.bot import (
     UNSURE_ANSWER,
     UNSURE_GENERATE,
     UNSURE_HANDOFF,
+    UNSURE_WAYS,
     Bot,
 )
 from parley.conversation import FALLBACK_INTENT, LISTEN, REQUESTED_SLOT, Button, Dialogue, Event, Message
@@ -149,7 +150,13 @@ class Repertoire:
             return [*(yield from self._aside(form.name, dialogue)), Event("rewind")]
         ways: list[tuple[Step, ...]] = []
         for choice in self._bot.unsure:
-            if choice == UNSURE_ANSWER:
+            if self._bot.custom.serves(choice) and not self._bot.can_say(choice) and choice not in UNSURE_WAYS:
+                said = (yield from self.doing.first_of(*ways)) if ways else []
+                said = said or (yield from self._looked_up(choice, dialogue))
+                if said:
+                    return [*said, Event("rewind")]
+                ways = []
+            elif choice == UNSURE_ANSWER:
                 ways.append(self._answering())
             elif choice == UNSURE_GENERATE:
                 if self.doing.understanding.nearest_intent in self._bot.small_talk:
@@ -160,6 +167,14 @@ class Repertoire:
                 ways.append((Say(choice, as_fallback=True),))
         said = yield from self.doing.first_of(*ways)
         return [*said, Event("rewind")]
+
+    def _looked_up(self, action: str, dialogue: Dialogue) -> Happenings:
+        """What a custom action says to the question; nothing where it fails, so that the next way is tried."""
+        try:
+            happened = yield from self.doing.call(action, dialogue)
+        except (Rejected, ActionFailed):
+            return []
+        return [each for each in happened if isinstance(each, Said)]
 
     def _aside(self, form: str, dialogue: Dialogue) -> Happenings:
         slot = dialogue.now.requested_slot

@@ -26,6 +26,7 @@ class Library:
     encoder: str
     snapshot: Snapshot
     documents: Mapping[str, Shelved] = field(default_factory=dict)
+    is_beyond_memory: bool = False
 
 
 def pack(library: Library) -> tuple[Catalogue, bytes]:
@@ -38,7 +39,7 @@ def pack(library: Library) -> tuple[Catalogue, bytes]:
         archive.writestr(zipfile.ZipInfo("arrays.npz", _EPOCH), arrays.getvalue())
     content = buffer.getvalue()
     name = hashlib.sha256(content).hexdigest()[:16]
-    return Catalogue(name, library.encoder, library.documents), content
+    return Catalogue(name, library.encoder, library.documents, library.is_beyond_memory), content
 
 
 def unpack(catalogue: Catalogue, content: bytes) -> Library:
@@ -54,4 +55,4 @@ def unpack(catalogue: Catalogue, content: bytes) -> Library:
                 snapshot = Snapshot.from_arrays(about, dict(arrays))
     except (zipfile.BadZipFile, KeyError, ValueError, msgspec.MsgspecError) as error:
         raise BadLibrary(f"{catalogue.file} is no library that this version can read: {error}") from error
-    return Library(catalogue.encoder, snapshot, catalogue.documents)
+    return Library(catalogue.encoder, snapshot, catalogue.documents, catalogue.is_beyond_memory)

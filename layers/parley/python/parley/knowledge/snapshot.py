@@ -7,7 +7,7 @@ may ask what the text does not answer, decides whether anything was found.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import msgspec
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from parley.conversation import Citation
 from parley.knowledge.extract import SENTENCE_END, excerpt
 from parley.knowledge.index import WordIndex, terms_of
+from parley.ports import Encoder
 
 FloatArray = NDArray[np.float32]
 
@@ -27,6 +28,7 @@ RELATED_SCORE = 0.40
 ENOUGH_WORDS = 4
 CANDIDATES = 64  # whose sentences are looked at
 INT8 = 127.0
+MOST_RECENT = 256  # questions whose passages are remembered
 
 _SHORTEST_SENTENCE = 4  # words; a shorter one says nothing by itself
 
@@ -72,6 +74,7 @@ class Snapshot:
     sentences: NDArray[np.int8]
     firsts: NDArray[np.int64]
     index: WordIndex
+    _recent: dict[tuple[object, ...], list[tuple[int, float]]] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def of(cls, passages: Sequence[Passage], readings: Sequence[FloatArray]) -> Self:
@@ -219,6 +222,15 @@ class Snapshot:
         self, text: str, embedding: FloatArray, limit: int, about: Mapping[str, str] | None
     ) -> list[tuple[int, float]]:
         """The best passages' places, the best first, each with its score."""
+        key = (text, embedding.tobytes(), *sorted((about or {}).items()))
+        ranked = self._recent.get(key)
+        if ranked is None:
+            if len(self._recent) >= MOST_RECENT:
+                self._recent.pop(next(iter(self._recent)), None)
+            ranked = self._recent[key] = self._rank(text, embedding, about)
+        return ranked[:limit]
+
+    def _rank(self, text: str, embedding: FloatArray, about: Mapping[str, str] | None) -> list[tuple[int, float]]:
         if not self.passages:
             return []
         nearness, words = self.vectors @ embedding, WORDS_WEIGHT * self._words(text)
@@ -231,7 +243,7 @@ class Snapshot:
         sentence = np.array([self._to_sentences(place, embedding).max() for place in candidates], np.float32)
         heading = self.headings[candidates].astype(np.float32) @ embedding / np.float32(INT8)
         whole, said = nearness[candidates], words[candidates]
-        order = np.lexsort((candidates, -((whole + np.maximum(sentence, heading)) / 2 + said)))[:limit]
+        order = np.lexsort((candidates, -((whole + np.maximum(sentence, heading)) / 2 + said)))
         scores = (whole + sentence) / 2 + said
         return [(int(candidates[at]), float(scores[at])) for at in order]
 
@@ -269,6 +281,23 @@ def texts_of(citation: Citation) -> tuple[str, ...]:
     sentences = sentences_of(citation.text)
     heading = (citation.section,) if citation.section else ()
     return (_indexed(citation), *heading, *(sentences if len(sentences) > 1 or heading else ()))
+
+
+def readings_of(citation: Citation, encoder: Encoder) -> FloatArray:
+    """What the encoder makes of `texts_of` a passage: of the whole and its sentences in one reading.
+
+    Shapes:
+        returns: (R, D) float32, rows of unit length
+    """
+    whole, *rest = texts_of(citation)
+    heading, sentences = (rest[:1], rest[1:]) if citation.section else ([], rest)
+    spans, at = [], len(whole) - len(citation.text)
+    for sentence in sentences:
+        begin = whole.index(sentence, at)
+        at = begin + len(sentence)
+        spans.append((begin, at))
+    first, *others = np.split(encoder.read(whole, spans), [1])
+    return np.concatenate([first, *([encoder.embed(heading)] if heading else []), *others])
 
 
 def sentences_of(text: str) -> tuple[str, ...]:

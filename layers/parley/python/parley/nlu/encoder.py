@@ -7,6 +7,7 @@ second thread only spins.
 
 import json
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from parley.errors import ModelUnavailable
+from parley.nlu.parts import APART_TOKENS, Span, vectors_of, with_last_layer
 from parley.ports import Encoded
 
 
@@ -27,20 +29,16 @@ class OnnxEncoder:
         Raises:
             ModelUnavailable: a file is missing or cannot be read.
         """
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self.folder = folder
         try:
             config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
             self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-            self._session = onnxruntime.InferenceSession(
-                str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"]
-            )
+            self._session = _session(str(folder / "model.onnx"))
         except Exception as error:  # tokenizers and onnxruntime raise bare Exception
             raise ModelUnavailable(f"the encoder in {folder} cannot be loaded: {error}") from error
         self.version: str = config["version"]
-        self._tokenizer.enable_truncation(int(config["max_tokens"]))
+        self._max_tokens = int(config["max_tokens"])
+        self._tokenizer.enable_truncation(self._max_tokens)
         self._tokenizer.no_padding()
 
     def encode(self, text: str) -> Encoded:
@@ -67,3 +65,41 @@ class OnnxEncoder:
             returns: (N, 384) float32, rows of unit length
         """
         return np.stack([self.encode(text).vector for text in texts])
+
+    def read(self, text: str, parts: Sequence[Span]) -> NDArray[np.float32]:
+        """The meaning of a text, all of it, and of parts of it, which are given as spans of characters.
+
+        A long text takes hardly longer than `embed` of it alone; of a short one each part is read by itself.
+
+        Shapes:
+            returns: (1 + P, 384) float32, rows of unit length: the text, then its parts
+        """
+        session, last_layer = self._reading
+        encoding = self._tokenizer.encode(text)
+        if len(encoding.ids) <= APART_TOKENS or not last_layer:  # "": another architecture's graph
+            return self.embed([text, *(text[begin:end] for begin, end in parts)])
+        pieces = (encoding, *encoding.overflowing)
+        ids = [token for piece in pieces for token in piece.ids[1:-1]]
+        begins = [begin for piece in pieces for begin, _ in piece.offsets[1:-1]]
+
+        def hidden(first: int, last: int) -> NDArray[np.float32]:
+            window = np.array([[encoding.ids[0], *ids[first:last], encoding.ids[-1]]], dtype=np.int64)
+            feed = {"input_ids": window, "attention_mask": np.ones_like(window)}
+            return np.asarray(session.run([last_layer], feed)[0][0])
+
+        spans = [tuple(np.searchsorted(begins, part)) for part in parts]
+        return vectors_of(len(ids), spans, hidden, most=self._max_tokens - 2)
+
+    @cached_property
+    def _reading(self) -> tuple[onnxruntime.InferenceSession, str]:
+        """A session of its own, so that a turn, which reads no passages, has no room for it."""
+        model, last_layer = with_last_layer((self.folder / "model.onnx").read_bytes())
+        return _session(model), last_layer
+
+
+def _session(model: str | bytes) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
