@@ -229,6 +229,8 @@ class ChatStack(Stack):
             settings |= {"GENERATOR_CONTEXT_TOKENS": str(stage.generator.model.context_tokens)}
         if isinstance(stage.generator, EndpointSize) and stage.generator.sleeps:
             settings |= {"GENERATOR_COMPONENT": stage.generator_endpoint}
+        if stage.generator is not None:  # any but the bundled one, which is too small to be trusted with it
+            settings |= {"GENERATOR_COMPOSES": "true"}
         if stage.second_generator:
             settings |= {"GENERATOR_SECOND_ENDPOINT": stage.second_endpoint}
         return settings

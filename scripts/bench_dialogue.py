@@ -198,6 +198,7 @@ def whole_turns(folder: Path, turns: int) -> Iterator[tuple[str, float]]:
         ),
         generator=MemoryGenerator("No."),
         window=Window(4096, by_bytes),
+        composes=False,
         patience=Patience(first_seconds=5, whole_seconds=20),
         actions=MemoryActions(),
         announcements=MemoryAnnouncements(),

@@ -122,6 +122,7 @@ def make_services(bundle: Path, *, cache_seconds: int = 3600) -> "Services":
         ),
         generator=MemoryGenerator("Quite well, thank you."),
         window=Window(4096, by_bytes),
+        composes=False,
         patience=Patience(first_seconds=5, whole_seconds=20),
         actions=MemoryActions(),
         announcements=MemoryAnnouncements(),

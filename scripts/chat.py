@@ -199,6 +199,7 @@ def main() -> int:
             ),
             generator=LocalGenerator(),
             window=_window(),
+            composes=False,
             patience=Patience(first_seconds=5, whole_seconds=20),
             actions=RemoteActions(_secret),
             announcements=MemoryAnnouncements(),

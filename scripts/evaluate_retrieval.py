@@ -19,13 +19,14 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 # The scripts' folder is on the path, and compile_bot puts our package there: it must be imported before `parley`.
 from compile_bot import ENCODER
+from json_lines import rows_of
 from parley.conversation import Citation
 from parley.knowledge.snapshot import MIN_SCORE, Passage, Snapshot, readings_of
 from parley.nlu.encoder import OnnxEncoder
@@ -78,7 +79,7 @@ def read_passages(lines: Iterable[str]) -> tuple[list[str], list[Passage]]:
     """
     ids: dict[str, None] = {}
     passages = []
-    for number, row in _rows(lines):
+    for number, row in rows_of(lines):
         try:
             name, title, text = str(row["id"]), str(row.get("title") or ""), str(row["text"])
         except KeyError as error:
@@ -96,7 +97,7 @@ def read_questions(lines: Iterable[str], ids: Sequence[str]) -> list[Question]:
     """Raises: Stop: a line lacks something, or names a passage that is not there."""
     places = {name: place for place, name in enumerate(ids)}
     questions = []
-    for number, row in _rows(lines):
+    for number, row in rows_of(lines):
         if "question" not in row:
             raise Stop(f"question on line {number} has no 'question'")
         named = row.get("passage")
@@ -109,19 +110,6 @@ def read_questions(lines: Iterable[str], ids: Sequence[str]) -> list[Question]:
     if not questions:
         raise Stop("there are no questions")
     return questions
-
-
-def _rows(lines: Iterable[str]) -> Iterable[tuple[int, dict[str, Any]]]:
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise Stop(f"line {number} is not JSON: {error}") from error
-        if not isinstance(row, dict):
-            raise Stop(f"line {number} is no JSON object")
-        yield number, row
 
 
 def searches(snapshot: Snapshot) -> dict[str, Search]:

@@ -84,6 +84,7 @@ def make_services(encoder: OnnxEncoder, support: LoadedBot) -> Callable[..., Ser
             ),
             generator=generator or MemoryGenerator("Very well, ", "thank you. And"),
             window=Window(4096, by_bytes),
+            composes=False,
             patience=Patience(first_seconds=5, whole_seconds=20),
             actions=actions or MemoryActions(),
             announcements=announcements or MemoryAnnouncements(),

@@ -236,3 +236,4 @@ def test_who_generates_counts_by_the_tokenizer_that_the_layer_carries(stack_of: 
         settings = functions[name]["Environment"]["Variables"]
         assert settings["GENERATOR_TOKENIZER"].endswith("/tokenizer/tokenizer.json")
         assert int(settings["GENERATOR_CONTEXT_TOKENS"]) >= 1024
+        assert settings.get("GENERATOR_COMPOSES", "false") == ("false" if stage == "local" else "true")

@@ -10,6 +10,7 @@ from parley.adapters.memory import MemoryGenerator
 from parley.bots.bot import Slot
 from parley.conversation import Citation, Reply
 from parley.dialogue.policy import Policy
+from parley.errors import GenerationBusy
 from parley.loaded import LoadedBot
 from parley.ports import Window
 from parley.services import Services
@@ -124,6 +125,58 @@ def test_a_reply_that_knows_the_person_is_never_shared(shop: Callable[..., Shop]
     assert "About the person:\n- first_name: Ada" in generated.system
     assert "return_reason" not in generated.system
     assert known == ["generated"] * 3
+
+
+ANSWERED = {"steps": [{"intent": "ask_knowledge"}, {"action": "action_answer"}]}
+
+
+def composing(shop: Callable[..., Shop], *pieces: str, answers: Any = None, **generator: Any) -> Shop:
+    """The shop, with a generator that is trusted with answers."""
+    built = shop(*pieces, passages=0)
+    loaded = built.services.bots("support")
+    bot = replace(loaded.bot, knowledge=replace(loaded.bot.knowledge, answers=answers))
+    ruled = ruled_by(replace(loaded, bot=bot), ANSWERED)
+    speaking = MemoryGenerator(*pieces, **generator)
+    services = replace(built.services, composes=answers is None, bots=lambda _: ruled, generator=speaking)
+    return Shop(services, speaking)
+
+
+@pytest.mark.parametrize("answers", [None, "composed"])
+def test_a_generator_that_is_good_at_it_composes_the_answer(shop: Callable[..., Shop], answers: Any) -> None:
+    composed = composing(shop, "A month [1].", answers=answers)
+
+    replies = [composed.say(QUESTION) for _ in range(3)]
+
+    assert [reply.source for reply in replies] == ["generated", "generated", "cached"]
+    assert replies[0].messages[0].text == "A month [1]."
+    assert replies[0].messages[0].citations[0].document == "returns.md"
+    assert "Knowledge:" in composed.system
+
+
+@pytest.mark.parametrize(
+    ("pieces", "fails_with"),
+    [(("A month.",), None), (("Write to x@evil.example.",), None), ((), GenerationBusy("away"))],
+)
+def test_an_answer_that_was_not_composed_well_is_the_passages_own(
+    shop: Callable[..., Shop], pieces: tuple[str, ...], fails_with: Exception | None
+) -> None:
+    reply = composing(shop, *pieces, fails_with=fails_with).say(QUESTION)
+
+    assert reply.source == "knowledge"
+    assert "30 days" in reply.messages[0].text
+
+
+def test_what_the_documents_do_not_answer_is_not_composed(shop: Callable[..., Shop]) -> None:
+    composed = composing(shop, "Elephants [1].")
+
+    assert composed.say("who won the elephant race in Thailand?").source == "fallback"
+    assert composed.generator.prompts == []
+
+
+def test_an_author_who_wants_the_passages_words_gets_them(shop: Callable[..., Shop]) -> None:
+    wanted = composing(shop, "A month [1].", answers="extracted")
+
+    assert replace(wanted, services=replace(wanted.services, composes=True)).say(QUESTION).source == "knowledge"
 
 
 def test_an_address_that_no_passage_holds_is_not_said(shop: Callable[..., Shop]) -> None:

@@ -32,6 +32,8 @@ from parley.sharing import asking_of
 
 ACTIONS_BUDGET_SECONDS = 12.0  # of a turn, however many custom actions it runs; API Gateway waits 30
 
+TO_COMPOSE = 3  # passages that an answer is composed of
+
 logger = logging.getLogger(__name__)
 
 
@@ -141,7 +143,13 @@ class Actor:
         found = self.loaded.knowledge_near(asked.vector).answer(
             asked.text, asked.vector, about=bot.knowledge.narrowed(slots), threshold=bot.knowledge.threshold
         )
-        return Said(Message(found.text, citations=(found.passage,)), "knowledge") if found else None
+        if found is None:
+            return None
+        if bot.knowledge.answers == "composed" or (bot.knowledge.answers is None and self.services.composes):
+            composed = self._generate(slots, composing=True)
+            if composed is not None and composed.message.citations:
+                return composed
+        return Said(Message(found.text, citations=(found.passage,)), "knowledge")
 
     def _asked(self, *, before: int | None = None) -> Encoded | None:
         """The question as it stands for itself: one that leans on the question before has that in front of it."""
@@ -160,13 +168,16 @@ class Actor:
         message = word(self.loaded.bot, response, slots, seed=seed, channel=self.turn.channel)
         return Said(message, source, response) if message else None
 
-    def _generate(self, slots: Mapping[str, Any]) -> Said | None:
-        """What the generator says, or said to somebody else who asked; None when it has nothing to say."""
-        asking = self._asking(slots)
+    def _generate(self, slots: Mapping[str, Any], *, composing: bool = False) -> Said | None:
+        """What the generator says, or said to somebody else who asked; None when it has nothing to say.
+
+        It has the passages that the bot's author gives it; if it is `composing` an answer, the best ones at least.
+        """
+        asking = self._asking(slots, composing=composing)
         if asking is None:
-            made = self._made(slots)
+            made = self._made(slots, composing=composing)
             return Said(made.reply.messages[0], "generated") if made else None
-        reply = self.services.cache.reply(asking, lambda: self._made(slots))
+        reply = self.services.cache.reply(asking, lambda: self._made(slots, composing=composing))
         if reply is None:
             return None
         message = reply.messages[0]
@@ -176,7 +187,7 @@ class Actor:
                 self.audience.cite(citation)
         return Said(message, reply.source)
 
-    def _asking(self, slots: Mapping[str, Any]) -> Asking | None:
+    def _asking(self, slots: Mapping[str, Any], *, composing: bool) -> Asking | None:
         if self.heard is None:
             return None
         return asking_of(
@@ -188,20 +199,20 @@ class Actor:
             self.services,
             slots=slots,
             leans_on_the_last=self._is_follow_up(),
-            passages=lambda: self._passages(slots, before=None),
+            passages=lambda: self._passages(slots, before=None, composing=composing),
         )
 
-    def _made(self, slots: Mapping[str, Any]) -> Made | None:
+    def _made(self, slots: Mapping[str, Any], *, composing: bool) -> Made | None:
         """What the generator says; None when it cannot be reached or says nothing fit to be said."""
         try:
-            return self.generated(slots)
+            return self.generated(slots, composing=composing)
         except (GenerationBusy, GenerationFailed) as error:
             self.found_generator_away = isinstance(error, GenerationBusy)
             reason = {"reason": str(error), "kind": type(error).__name__}
             logger.warning("the generator gave no reply", extra={"turn_id": self.turn.id, **reason})
             return None
 
-    def generated(self, slots: Mapping[str, Any], *, before: int | None = None) -> Made:
+    def generated(self, slots: Mapping[str, Any], *, before: int | None = None, composing: bool = False) -> Made:
         """What the generator says, with the turns up to number `before`, or all, as history.
 
         Raises:
@@ -211,7 +222,7 @@ class Actor:
         bot = self.loaded.bot
         prompt, passages = compose(
             bot,
-            passages=self._passages(slots, before=before),
+            passages=self._passages(slots, before=before, composing=composing),
             notes=notes_of(bot, slots),
             history=self._history(bot.generation.history_turns, before=before),
             text=self.turn.text,
@@ -260,10 +271,10 @@ class Actor:
         left = max(0.0, self.deadline - time.monotonic())
         return Patience(min(self.services.patience.first_seconds, left), left)
 
-    def _passages(self, slots: Mapping[str, Any], *, before: int | None) -> tuple[Citation, ...]:
+    def _passages(self, slots: Mapping[str, Any], *, before: int | None, composing: bool) -> tuple[Citation, ...]:
         """What of the bot's documents goes into the prompt."""
         bot = self.loaded.bot
-        limit = bot.generation.passages
+        limit = max(bot.generation.passages, TO_COMPOSE) if composing else bot.generation.passages
         if not limit or (asked := self._asked(before=before)) is None:
             return ()
         near = self.loaded.knowledge_near(asked.vector)

@@ -27,6 +27,7 @@ class Services:
     cache: ReplyCache
     generator: Generator
     window: Window  # of the generator
+    composes: bool  # whether the generator is to be trusted with putting answers into words of its own
     patience: Patience  # with the generator, of a turn, however often it runs
     actions: Actions
     announcements: Announcements

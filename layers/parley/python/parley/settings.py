@@ -63,6 +63,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     generator_output: str = "output_text"
     generator_tokenizer: str = ""  # a tokenizer.json; without one, bytes are counted
     generator_context_tokens: int = 4096
+    generator_composes: bool = False  # whether it puts answers into words of its own; the bundled one is too small to
     retention_days: int = 30
     cache_ttl_seconds: int = 86_400
     dollars_per_million_tokens: float = 0.0  # of the generator, to tell what the reply cache saves; 0: not known

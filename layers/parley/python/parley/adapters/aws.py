@@ -46,6 +46,7 @@ def connect(settings: Settings, patience: Patience) -> Services:
         ),
         generator=_generator(settings, patience),
         window=Window(settings.generator_context_tokens, counter(settings.generator_tokenizer)),
+        composes=settings.generator_composes,
         patience=patience,
         actions=RemoteActions(secrets_below(settings.action_secrets)),
         announcements=EventBridgeAnnouncements(settings.event_bus),

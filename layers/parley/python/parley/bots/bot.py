@@ -201,6 +201,9 @@ class KnowledgeSettings:
     documents: str = "documents"  # the folder of its own
     filters: Mapping[str, str] = field(default_factory=dict)  # what is known of a document -> the slot that must agree
     threshold: float | None = None  # what a passage must score to be an answer; None: the search's own
+    answers: Literal["extracted", "composed"] | None = (
+        None  # in a passage's own words or the generator's; None: as it can
+    )
 
     def narrowed(self, slots: Mapping[str, Any]) -> dict[str, str]:
         """What the passages must not say otherwise, by the filters and what is in the slots."""
