@@ -32,10 +32,10 @@ bench-nlu: setup ## time, memory and, with DATA=folder of labelled utterances, q
 	@$(VENV)/python scripts/bench_nlu.py $(if $(DATA),--data $(DATA))
 
 bench-knowledge: setup ## a search, loading a library, taking documents in
-	@$(VENV)/python scripts/bench_knowledge.py
+	@OMP_NUM_THREADS=1 $(VENV)/python scripts/bench_knowledge.py
 
 bench-cache: setup ## a lookup in the reply cache, with 5,000 questions in memory
-	@$(VENV)/python scripts/bench_cache.py
+	@OMP_NUM_THREADS=1 $(VENV)/python scripts/bench_cache.py
 
 bench-generator: setup ## speed of the generator's endpoint with 1 to 16 people at once, beside transformers
 	@$(VENV)/python scripts/bench_generator.py

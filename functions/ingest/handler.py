@@ -11,6 +11,7 @@ from parley.documents_door import DocumentsDoor
 from parley.ingest import Memory
 from parley.logs import log_as_json
 from parley.nlu.encoder import OnnxEncoder
+from parley.nlu.remembering import RememberingEncoder
 from parley.settings import read_ingest_settings
 
 log_as_json("ingest")
@@ -20,7 +21,7 @@ handler = DocumentsDoor(
     S3Documents(settings.documents_bucket),
     S3Libraries(settings.documents_bucket),
     HttpPages(),
-    OnnxEncoder(Path(settings.encoder_dir)),
+    RememberingEncoder(OnnxEncoder(Path(settings.encoder_dir))),  # pages of a site have headings in common
     frozenset(settings.bots),
     SqsChanges(settings.changes_queue_url).send,
     Memory(settings.passages_in_memory, beyond) if beyond else None,

@@ -140,6 +140,14 @@ _OPPOSED = [
         from|to
         on|off
         in|out
+        fast faster fastest quick quicker quickest quickly|slow slower slowest slowly
+        early earlier|late later
+        majority|minority
+        win won|lose lost
+        learn|teach
+        bought|sold
+        sent paid|received earned
+        opened|closed
         weekday weekdays|weekend weekends
         domestic|international
         """.strip().splitlines()

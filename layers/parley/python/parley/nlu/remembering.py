@@ -36,7 +36,7 @@ class RememberingEncoder:
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """See `ports.Encoder.embed`."""
-        return self._encoder.embed(texts)
+        return np.stack([self.encode(text).vector for text in texts])
 
     def read(self, text: str, parts: Sequence[tuple[int, int]]) -> NDArray[np.float32]:
         """See `ports.Encoder.read`."""
