@@ -210,6 +210,7 @@ class ChatStack(Stack):
             "EXPLAINS": str(self._stage.explains).lower(),
             "RETENTION_DAYS": str(self._stage.retention_days),
             "CACHE_TTL_SECONDS": str(self._stage.cache_ttl_seconds),
+            "DOLLARS_PER_MILLION_TOKENS": str(self._stage.dollars_per_million_tokens),
             # One utterance is a dozen tokens: a second thread costs more than it brings, and Lambda has no core for it.
             "OMP_NUM_THREADS": "1",
         }

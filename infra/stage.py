@@ -59,6 +59,7 @@ class Stage:
     log_retention_days: int  # one of the lengths that CloudWatch Logs offers
     retention_days: int  # of conversations
     cache_ttl_seconds: int  # of shared replies
+    dollars_per_million_tokens: float = 0.0  # of the generator, for the metric of what the reply cache saves; 0: none
     cache: CacheSize | None = None  # the server in front of shared replies; None: there is none
     passages_in_memory: int | None = None  # of a bot; more are searched in DynamoDB. None: all are in memory
 
