@@ -149,7 +149,7 @@ def test_a_reply_is_read_out_once_and_when_it_is_finished(chat, doors):
 
 
 def test_what_a_reply_stands_on_comes_with_it(chat, doors, monkeypatch):
-    def two(actor: Actor, _slots: object, *, before: int | None) -> tuple[Citation, ...]:
+    def two(actor: Actor, *_: object, **__: object) -> tuple[Citation, ...]:
         return tuple(passage.citation for passage in actor.loaded.knowledge.passages[:2])
 
     monkeypatch.setattr(Actor, "_passages", two)  # the bot gives it none

@@ -56,7 +56,7 @@ def services(
     """The worker's services: a real table, and the endpoint behind SageMaker's protocol."""
     for name, value in {**aws, "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": endpoint.url}.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(Actor, "_asking", lambda *_: None)  # or one reply would do for all
+    monkeypatch.setattr(Actor, "_asking", lambda *_, **__: None)  # or one reply would do for all
     generator = Persistent(
         SageMakerGenerator(ENDPOINT, silence_seconds=5),
         sleep=time.sleep,
