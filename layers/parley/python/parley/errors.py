@@ -5,7 +5,8 @@
     │   ├── MalformedRequest     the request is not of the documented form
     │   ├── TooLarge             more bytes than we read
     │   ├── Unreadable           a document that gives no text
-    │   ├── NotYours             the conversation's token is missing or wrong
+    │   ├── NotKnown             no API key, or one that opens nothing (any more)
+    │   ├── NotYours             the conversation's token is missing or wrong; the API key is not for this
     │   └── NotFound             no such bot, conversation, turn or route
     ├── Busy        try again, the queue will
     │   ├── GenerationBusy       the endpoint takes no request at this moment; it will in seconds
@@ -51,8 +52,12 @@ class Unreadable(Rejected):
         self.line = line
 
 
+class NotKnown(Rejected):
+    """The API key is missing, wrong, expired or revoked."""
+
+
 class NotYours(Rejected):
-    """The conversation's token is missing or wrong."""
+    """The conversation's token is missing or wrong, or the API key is not for this."""
 
 
 class NotFound(Rejected):

@@ -17,6 +17,7 @@ from parley.channels import http, rendering, socket, token
 from parley.channels.operator import is_operator
 from parley.conversation import RecordedTurn, Session, Turn
 from parley.errors import MalformedRequest, NotFound, NotYours, Unavailable
+from parley.http_app import json_response
 from parley.lines import Lines
 from parley.live import tell
 from parley.ports import Opened, TurnQueue
@@ -222,8 +223,3 @@ def log_turn(turn: Turn, answered: Answered) -> None:
             "timings_ms": answered.timings_ms,
         },
     )
-
-
-def json_response(status: int, body: Any, *, headers: dict[str, str] | None = None) -> Response[Any]:
-    """A response with a JSON body."""
-    return Response(status, "application/json", body, headers=headers)

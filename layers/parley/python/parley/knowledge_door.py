@@ -16,7 +16,7 @@ from parley.channels import documents as pages
 from parley.channels.operator import is_operator
 from parley.documents.document import ENDINGS
 from parley.errors import MalformedRequest, NotFound, NotYours
-from parley.http_door import json_response
+from parley.http_app import json_response
 from parley.loaded import LoadedBot
 from parley.ports import Documents, Libraries
 
