@@ -68,7 +68,7 @@ def test_a_key_is_shown_once_and_opens_chat(operator: Operator) -> None:
 
 
 def test_neither_the_store_nor_the_log_knows_a_secret(operator: Operator, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.DEBUG):
+    with caplog.at_level(logging.DEBUG, "parley"):
         made = operator.make()
         rotated = operator.call("POST", f"/v1/keys/{made['id']}/rotate", {}).content
 

@@ -1,6 +1,7 @@
 """OpenAI's API, called with API Gateway's events: keys, conversations by name and by messages, streams, errors."""
 
 import json
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from types import SimpleNamespace
@@ -18,7 +19,7 @@ from parley.adapters.memory import (
     memory_lines,
 )
 from parley.channels import api_key
-from parley.errors import Unavailable
+from parley.errors import GenerationAsleep, Unavailable
 from parley.http_api import HttpApi
 from parley.http_door import HttpDoor
 from parley.keys_door import KeysDoor
@@ -470,6 +471,28 @@ def test_a_person_cannot_be_heard_without_a_named_conversation_so_the_bot_goes_o
     assert goes_on["choices"][0]["message"]["content"]
     assert silent["choices"][0]["message"]["content"] == ""
     assert silent["parley"]["handed_off"] is True
+
+
+def test_the_log_names_the_key_and_neither_its_secret_nor_what_was_said(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG, "parley"):
+        server.text("where is my order?", **named("the-name"))
+        server.complete("hello", key=server.key[:-2])
+
+    logged = str([record.__dict__ for record in caplog.records])
+    _, key_id, secret = server.key.split("_", 2)
+    assert key_id in logged
+    assert not [words for words in (secret[:-2], "where is my order", "the-name") if words in logged]
+
+
+def test_who_cannot_wait_is_not_asked_to(make_services: Callable[..., Services]) -> None:
+    generator = MemoryGenerator(fails_with=GenerationAsleep("no instance is up"))
+
+    body = Server(make_services(generator), generator).complete("how are you today?").body
+
+    assert body["parley"]["source"] == "fallback"
+    assert "may_wait" not in body["parley"]
 
 
 def test_the_routes_are_in_the_openapi_document(server: Server) -> None:

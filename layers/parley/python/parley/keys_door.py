@@ -12,8 +12,8 @@ from aws_lambda_powertools.event_handler import Response
 
 from parley.channels import api_key
 from parley.channels.keys import NewKey, Rotation, render_key
-from parley.channels.operator import is_operator
-from parley.errors import MalformedRequest, NotFound, NotYours
+from parley.channels.operator import check_operator
+from parley.errors import MalformedRequest, NotFound
 from parley.http_app import json_response
 from parley.ports import ApiKey, Clock, Keys
 
@@ -31,7 +31,7 @@ class KeysDoor:
 
     def create(self, request: NewKey, authorization: str | None) -> Response[Any]:
         """Makes a key, and shows it this once."""
-        self._operate(authorization)
+        check_operator(authorization, self.operator_key)
         now = self.clock()
         unknown = [bot for bot in request.bots if bot not in self.bots]
         if unknown:
@@ -45,13 +45,13 @@ class KeysDoor:
 
     def list(self, authorization: str | None) -> Response[Any]:
         """All keys, without their secrets."""
-        self._operate(authorization)
+        check_operator(authorization, self.operator_key)
         now = self.clock()
         return json_response(200, {"keys": [render_key(key, now=now) for key in self.keys.list()]})
 
     def rotate(self, key_id: str, request: Rotation, authorization: str | None) -> Response[Any]:
         """Gives a key a new secret and shows it this once, or ends the one before the last rotation."""
-        self._operate(authorization)
+        check_operator(authorization, self.operator_key)
         now, key = self.clock(), self.keys.get(key_id)
         if key is None:
             raise _no_key(key_id)
@@ -65,15 +65,11 @@ class KeysDoor:
 
     def revoke(self, key_id: str, authorization: str | None) -> Response[Any]:
         """Takes a key away; it opens nothing from now on."""
-        self._operate(authorization)
+        check_operator(authorization, self.operator_key)
         if not self.keys.delete(key_id):
             raise _no_key(key_id)
         logger.info("API key revoked", extra={"key": key_id})
         return Response(status_code=204, body="")
-
-    def _operate(self, authorization: str | None) -> None:
-        if not is_operator(authorization, self.operator_key()):
-            raise NotYours("this is for the bearer of the operator key")
 
 
 def _showing(status: int, key: ApiKey, shown: str | None, now: float) -> Response[Any]:

@@ -55,7 +55,7 @@ class OpenAiDoor:
         now, bot = self.services.clock(), request.model
         turn = Turn(turn_id, found.conversation_id, bot, openai.CHANNEL, request.text, now)
         answered = answer(turn, self.services, opened=found.opened, earlier=found.earlier)
-        log_turn(turn, answered)
+        log_turn(turn, answered, key=key.id)
         if answered.turn.message != request.text:
             raise MalformedRequest("this Idempotency-Key was used for another message")
         if found.earlier is not None:

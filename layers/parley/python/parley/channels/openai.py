@@ -144,7 +144,6 @@ class ParleyBody(BaseModel):
     replies: list[MessageBody]
     source: Source
     understanding: UnderstandingBody
-    may_wait: bool | None = None
     handed_off: bool | None = Field(None, description="True while a person has the conversation.")
 
 
@@ -387,8 +386,9 @@ def _head(request: CompletionRequest, recorded: RecordedTurn, kind: str) -> dict
 
 
 def _parley(recorded: RecordedTurn, after: Session) -> dict[str, Any]:
+    """The reply without what its reader cannot act on: an answer that comes later would reach nobody here."""
     handed_off = True if after.handed_off_at is not None else None
-    return without_nothing({**render_reply(recorded), "handed_off": handed_off})
+    return without_nothing({**render_reply(recorded), "may_wait": None, "handed_off": handed_off})
 
 
 def _digest(*parts: str | None) -> str:
