@@ -151,8 +151,8 @@ class StateStack(Stack):
         return self._secret_arn(
             "CacheKey",
             "Keys the hashes that replies are shared under, so that the table tells nobody what was asked.",
-            "It opens nothing: it only salts the names of cache entries. A new one empties the cache, which is done "
-            "by hand when the old one may be known.",
+            "It opens nothing: it only salts the names of cache entries and of exchanges. A new one empties the cache "
+            "and lets exchanges begin anew, which is done by hand when the old one may be known.",
         )
 
     def _operator_key_arn(self) -> str:

@@ -119,4 +119,6 @@ def test_an_error_has_openais_status_and_shape() -> None:
 
     assert (status, headers) == (400, {})
     assert body == {"error": {"message": "no", "type": "invalid_request_error", "param": "n", "code": None}}
+    assert openai.render_error({"status": 404, "detail": "no"}, param="model")[1]["error"]["code"] == "model_not_found"
+    assert openai.render_error({"status": 404, "detail": "no"})[1]["error"]["code"] == "not_found"
     assert (busy[0], busy[1]["error"]["code"], busy[2]) == (429, "rate_limit_exceeded", {"Retry-After": "2"})

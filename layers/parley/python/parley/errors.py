@@ -7,7 +7,8 @@
     │   ├── Unreadable           a document that gives no text
     │   ├── NotKnown             no API key, or one that opens nothing (any more)
     │   ├── NotYours             the conversation's token is missing or wrong; the API key is not for this
-    │   └── NotFound             no such bot, conversation, turn or route
+    │   └── NotFound             no such conversation, turn or route
+    │       └── NoBot                no such bot
     ├── Busy        try again, the queue will
     │   ├── GenerationBusy       the endpoint takes no request at this moment; it will in seconds
     │   │   ├── GenerationAsleep     it has no instance up, and needs minutes for one
@@ -62,6 +63,10 @@ class NotYours(Rejected):
 
 class NotFound(Rejected):
     """No such bot, conversation, turn or route."""
+
+
+class NoBot(NotFound):
+    """No such bot is deployed."""
 
 
 class Busy(ParleyError):

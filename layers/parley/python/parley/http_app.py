@@ -16,7 +16,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Header, Path
 
 from parley import __version__
 from parley.channels import http, openai, problems
-from parley.errors import ParleyError, Rejected
+from parley.errors import NoBot, ParleyError, Rejected
 
 REFUSALS = {
     status: {"description": what, "content": {http.PROBLEM_JSON: {"model": http.Problem}}}
@@ -85,7 +85,7 @@ def _add_errors(app: APIGatewayHttpResolver) -> None:
     def failed(error: ParleyError) -> Response[Any]:
         if not isinstance(error, Rejected):
             logger.error("request failed", exc_info=error)
-        return _told(app, problems.told(error))
+        return _told(app, problems.told(error), param="model" if isinstance(error, NoBot) else None)
 
     def broken(error: Exception) -> Response[Any]:
         logger.error("request failed", exc_info=error)

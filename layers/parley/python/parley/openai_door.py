@@ -18,7 +18,7 @@ from parley.caching.key import keyed_hash
 from parley.channels import openai
 from parley.channels.api_key import CHAT
 from parley.conversation import RecordedTurn, Session, Turn
-from parley.errors import Busy, MalformedRequest, NotFound, SessionConflict
+from parley.errors import Busy, MalformedRequest, NoBot, SessionConflict
 from parley.http_app import json_response
 from parley.http_door import log_turn
 from parley.ports import ApiKey, Keys, Opened
@@ -81,37 +81,48 @@ class OpenAiDoor:
 
     def _check(self, key: ApiKey, bot: str) -> None:
         if bot not in self.bots:
-            raise NotFound(f"there is no bot {bot!r} here; GET /v1/models lists them")
+            raise NoBot(f"there is no bot {bot!r} here; GET /v1/models lists them")
         check_bot(key, bot)
 
     def _find(
         self, request: openai.CompletionRequest, key: ApiKey, turn_id: str, idempotency_key: str | None
     ) -> _Found:
         """The conversation that the client names, or a new one that goes on where its messages end."""
-        conversations, bot = self.services.conversations, request.model
-        if (name := request.conversation_name) is not None:
-            named = openai.conversation_of(key.id, request.user, bot, name)
-            opened = conversations.open(named, turn_id)
-            if opened.session is None:
-                opened = Opened(self._begun(named, request, key), is_new=True)
-            return _Found(opened, named)
-        once = uuid.uuid4().hex
-        if idempotency_key is not None:
-            once = openai.conversation_of_once(key.id, request.user, bot, idempotency_key)
-        language = self.services.bots(bot).bot.language
+        name, user, bot = request.conversation_name, request.user, request.model
+        if name is not None:
+            named = openai.conversation_of(key.id, user, bot, name)
+            return _Found(self._opened(named, turn_id) or self._new(named, request, key), named)
         told = openai.said(request.messages[:-1])
-        earlier = openai.earlier_turns(told, language=language, at=self.services.clock())
-        if idempotency_key is not None and (known := conversations.open(once, turn_id)).session is not None:
-            return _Found(known, once, earlier)
-        begun = replace(self._begun(once, request, key), version=len(earlier))
-        if told and (state := self._state_after(told, request, key)) is not None:
-            begun = replace(begun, dialogue=state.dialogue)
-        return _Found(Opened(begun, is_new=True), once, earlier)
+        language, now = self.services.bots(bot).bot.language, self.services.clock()
+        earlier = openai.earlier_turns(told, language=language, at=now)
+        if idempotency_key is None:
+            once, known = uuid.uuid4().hex, None
+        else:
+            once = openai.conversation_of_once(key.id, user, bot, idempotency_key)
+            known = self._opened(once, turn_id)
+        return _Found(known or self._gone_on(once, told, len(earlier), request, key), once, earlier)
 
-    def _begun(self, conversation_id: str, request: openai.CompletionRequest, key: ApiKey) -> Session:
+    def _opened(self, conversation_id: str, turn_id: str) -> Opened | None:
+        opened = self.services.conversations.open(conversation_id, turn_id)
+        return opened if opened.session else None
+
+    def _gone_on(
+        self,
+        conversation_id: str,
+        told: tuple[tuple[str, str], ...],
+        turns: int,
+        request: openai.CompletionRequest,
+        key: ApiKey,
+    ) -> Opened:
+        """A new conversation with the state that this exchange left, and so many turns behind it."""
+        state = self._state_after(told, request, key) if told else None
+        return self._new(conversation_id, request, key, version=turns, dialogue=state.dialogue if state else None)
+
+    def _new(self, conversation_id: str, request: openai.CompletionRequest, key: ApiKey, **more: Any) -> Opened:
         # No token opens it: who has no API key comes to no conversation of this channel. Users are the key's own.
         user_id = f"{key.id}:{request.user}" if request.user is not None else None
-        return Session(conversation_id, request.model, "", self.services.clock(), user_id=user_id)
+        now = self.services.clock()
+        return Opened(Session(conversation_id, request.model, "", now, user_id=user_id, **more), is_new=True)
 
     def _state_after(
         self, messages: tuple[tuple[str, str], ...], request: openai.CompletionRequest, key: ApiKey
@@ -124,8 +135,9 @@ class OpenAiDoor:
 
         Nobody is refused a reply because it cannot be kept: then the next turn has the messages only.
         """
-        replied = ("assistant", openai.text_of(answered.turn.reply.messages))
-        state_id = self._state_id((*openai.said(request.messages), replied), request, key)
+        reply = openai.text_of(answered.turn.reply.messages)
+        exchange = (*openai.said(request.messages), *([("assistant", reply)] if reply else []))
+        state_id = self._state_id(exchange, request, key)
         dialogue = answered.after.dialogue
         if state_id is None or dialogue is None:
             return
@@ -142,8 +154,8 @@ class OpenAiDoor:
         except SessionConflict:
             return  # the same was said before, and left the same
         except Busy as error:
-            logger.warning("the state of an exchange is not kept", extra={"turn_id": answered.turn.turn_id})
-            logger.debug("because", exc_info=error)
+            about = {"turn_id": answered.turn.turn_id, "reason": str(error)}
+            logger.warning("the state of an exchange is not kept", extra=about)
 
     def _state_id(
         self, messages: tuple[tuple[str, str], ...], request: openai.CompletionRequest, key: ApiKey

@@ -80,7 +80,7 @@ class Conversations(Protocol):
         """The latest session, and what was recorded under `turn_id`, read consistently."""
 
     def start(self, session: Session) -> None:
-        """Keeps a conversation that has no turn yet, so that its first turn may wait in the queue.
+        """Keeps a session by itself: its first turn may wait in the queue, or others go on from what it holds.
 
         Raises:
             SessionConflict: the conversation exists.

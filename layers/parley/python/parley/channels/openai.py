@@ -351,7 +351,7 @@ def render_models(bots: Iterable[str]) -> dict[str, Any]:
 _KINDS: Mapping[int, tuple[str, str | None]] = {
     401: ("invalid_request_error", "invalid_api_key"),
     403: ("invalid_request_error", "insufficient_permissions"),
-    404: ("invalid_request_error", "model_not_found"),
+    404: ("invalid_request_error", "not_found"),
     429: ("rate_limit_error", "rate_limit_exceeded"),
     500: ("server_error", None),
     503: ("server_error", "service_unavailable"),
@@ -362,7 +362,7 @@ def render_error(problem: Mapping[str, Any], *, param: str | None = None) -> tup
     """A problem (RFC 9457) as OpenAI has it: the status, the body, and headers. What we call 422 is 400 there."""
     status = 400 if problem["status"] == 422 else int(problem["status"])
     kind, code = _KINDS.get(status, ("invalid_request_error", None))
-    param = "model" if status == 404 else param
+    code = "model_not_found" if (status, param) == (404, "model") else code
     body = {"error": {"message": problem["detail"], "type": kind, "param": param, "code": code}}
     headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
     if status in (429, 503):
