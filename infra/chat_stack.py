@@ -1,6 +1,7 @@
 """The conversation itself: two APIs, the functions behind them, and the queues between those.
 
 GET / and /assets ─▶ web      the chat page
+/v1/keys ──────────▶ keys     API keys, for operators
 everything else ───▶ chat ─┬─ the turn, answered at once
 WebSocket ─────────▶ socket ┴▶ turns.fifo ─▶ worker   the same turn, later; pushed to whoever listens
                      │           pace ──▶ how many at once
@@ -40,7 +41,7 @@ _WAITING_TOO_LONG_SECONDS = 120
 
 
 class ChatStack(Stack):
-    """The HTTP API and the WebSocket API, the functions chat, socket, worker and web, and the queues of turns."""
+    """The HTTP API and the WebSocket API, the functions chat, socket, worker, keys and web, and the queues of turns."""
 
     def __init__(
         self,
@@ -97,6 +98,7 @@ class ChatStack(Stack):
             network=network,
         )
         socket = function_of(self, "Socket", stage.socket, stage=stage, layers=light, environment=settings)
+        keys = function_of(self, "Keys", stage.keys, stage=stage, layers=light, environment=settings)
         web = function_of(self, "Web", stage.web, stage=stage, environment={"SOCKET_ADDRESS": live.address})
 
         for answering in (chat, worker):
@@ -107,7 +109,10 @@ class ChatStack(Stack):
             self._grant_custom_actions(build, answering)
             if cache:
                 cache.grant_asking(answering)
-        state.grant_knowing_operators(chat)
+        for operated in (chat, keys):
+            state.grant_knowing_operators(operated)
+        state.grant_knowing_keys(chat)
+        state.grant_keeping_keys(keys)
         knowledge.grant_putting_in(chat)
         state.grant_keeping_conversations(socket)
         for pushing in (chat, worker, socket):
@@ -122,14 +127,14 @@ class ChatStack(Stack):
         pacing = {}
         if isinstance(stage.generator, EndpointSize):
             pacing["pace"] = Pace(self, "Pacing", stage=stage, generator=stage.generator, turns=in_order).function
-        http = HttpDoor(self, "Http", stage=stage, chat=self._entry(chat), web=web)
+        http = HttpDoor(self, "Http", stage=stage, chat=self._entry(chat), web=web, keys=keys)
         live.lead_to(socket)
 
         alarms = Alarms(self, "Watch", topic=state.alarms)
         alarms.on_dead_letters("Turns", turns.dead_letters)
         alarms.on_dead_letters("Waiting", waiting.dead_letters)
         alarms.on_waiting(turns.turns, seconds=_WAITING_TOO_LONG_SECONDS)
-        for name, function in {"chat": chat, "worker": worker, "socket": socket, **pacing}.items():
+        for name, function in {"chat": chat, "worker": worker, "socket": socket, "keys": keys, **pacing}.items():
             alarms.on_failures(name, function)
         alarms.on_wrong_replies(stage.name)
         alarms.on_server_errors(http.api)
@@ -142,11 +147,13 @@ class ChatStack(Stack):
             "ChatFunction": chat.function_name,
             "WorkerFunction": worker.function_name,
             "SocketFunction": socket.function_name,
+            "KeysFunction": keys.function_name,
             "OperatorKeySecret": state.operator_key_arn,
             "AnnouncementsBus": state.bus.event_bus_name,
             "ConversationsTable": state.conversations.table_name,
             "RepliesTable": state.replies.table_name,
             "ConnectionsTable": state.connections.table_name,
+            "KeysTable": state.keys.table_name,
             "TurnsQueue": turns.turns.queue_url,
             "DeadLettersQueue": turns.dead_letters.queue_url,
             "WaitingQueue": waiting.turns.queue_url,
@@ -197,6 +204,7 @@ class ChatStack(Stack):
             "CONVERSATIONS_TABLE": state.conversations.table_name,
             "REPLIES_TABLE": state.replies.table_name,
             "CONNECTIONS_TABLE": state.connections.table_name,
+            "KEYS_TABLE": state.keys.table_name,
             "BOTS": json.dumps({name: bundle.s3_object_url for name, bundle in bundles.items()}),
             "ENCODER_DIR": "/opt/encoder",
             "GENERATOR_TOKENIZER": "/opt/tokenizer/tokenizer.json",

@@ -34,12 +34,25 @@ _TOLD_OF_A_SOCKET = {
     "latency_ms": "$context.integrationLatency",
 }
 
+_ROUTES_OF_KEYS = {
+    "/v1/keys": (apigw.HttpMethod.GET, apigw.HttpMethod.POST),
+    "/v1/keys/{id}": (apigw.HttpMethod.DELETE,),
+    "/v1/keys/{id}/rotate": (apigw.HttpMethod.POST,),
+}
+
 
 class HttpDoor(Construct):
-    """The HTTP API: the chat page from one function, everything else from another."""
+    """The HTTP API: the chat page from one function, API keys from another, everything else from a third."""
 
     def __init__(
-        self, scope: Construct, id: str, *, stage: Stage, chat: lambda_.IFunction, web: lambda_.IFunction
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        stage: Stage,
+        chat: lambda_.IFunction,
+        web: lambda_.IFunction,
+        keys: lambda_.IFunction,
     ) -> None:
         super().__init__(scope, id)
         self.api = apigw.HttpApi(
@@ -51,6 +64,9 @@ class HttpDoor(Construct):
         page = integrations.HttpLambdaIntegration("ToWeb", web)
         for path in ("/", "/assets/{proxy+}"):
             self.api.add_routes(path=path, methods=[apigw.HttpMethod.GET], integration=page)
+        of_keys = integrations.HttpLambdaIntegration("ToKeys", keys)
+        for path, methods in _ROUTES_OF_KEYS.items():
+            self.api.add_routes(path=path, methods=list(methods), integration=of_keys)
         live = apigw.HttpStage(
             self, "Live", http_api=self.api, stage_name="$default", auto_deploy=True, throttle=_throttle(stage)
         )
@@ -59,7 +75,7 @@ class HttpDoor(Construct):
             self.api,
             "AwsSolutions-APIG4",
             "Anybody may begin to talk. What was said is open only to the bearer of the conversation's own token, "
-            "which chat checks; the stage is throttled.",
+            "which chat checks, as it does API keys and the operator key, and keys the latter; the stage is throttled.",
         )
 
 

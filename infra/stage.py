@@ -45,6 +45,7 @@ class Stage:
     web: FunctionSize
     socket: FunctionSize
     ingest: FunctionSize
+    keys: FunctionSize
     generator: EndpointSize | ClusterSize | Elsewhere | None  # None: a server on this machine stands in, outside of CDK
     second_generator: EndpointSize | None  # a smaller one, asked while the first is asleep, slow or broken
     waiting_turns_at_once: int  # of those whose person agreed to wait for the generator
@@ -115,6 +116,9 @@ _SOCKET = FunctionSize(memory_mb=512, timeout_seconds=10)
 # Two cores, which is two passages embedded at once. What does not fit in the time goes on in another run.
 _INGEST = FunctionSize(memory_mb=3008, timeout_seconds=15 * _MINUTE)
 
+# Operators wait for it now and then; half a GB for the third of a core that importing pydantic wants.
+_KEYS = FunctionSize(memory_mb=512, timeout_seconds=10)
+
 STAGES = {
     stage.name: stage
     for stage in (
@@ -125,6 +129,7 @@ STAGES = {
             web=_WEB,
             socket=_SOCKET,
             ingest=_INGEST,
+            keys=_KEYS,
             generator=None,
             second_generator=None,
             waiting_turns_at_once=LEAST_TURNS_AT_ONCE,
@@ -147,6 +152,7 @@ STAGES = {
             web=_WEB,
             socket=_SOCKET,
             ingest=_INGEST,
+            keys=_KEYS,
             generator=GENERATORS["small"],
             second_generator=None,
             waiting_turns_at_once=LEAST_TURNS_AT_ONCE,
@@ -169,6 +175,7 @@ STAGES = {
             web=_WEB,
             socket=_SOCKET,
             ingest=_INGEST,
+            keys=_KEYS,
             generator=GENERATORS["medium"],
             second_generator=None,
             waiting_turns_at_once=16,  # one instance's room; the rest is for those who did not agree to wait

@@ -31,6 +31,7 @@ _KEEPING = (
     "dynamodb:BatchWriteItem",
     "dynamodb:ConditionCheckItem",
 )
+_KEEPING_KEYS = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem")
 _CONNECTING = ("dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:DeleteItem")
 
 # What DynamoDB and Secrets Manager do with the key in the name of a function.
@@ -52,8 +53,9 @@ class StateStack(Stack):
         conversations: an item for each turn, one `state` item for each conversation
         replies: the reply cache
         connections: who is listening to which conversation on an open WebSocket
+        keys: API keys, of whose secrets it has digests only
         cache_key_arn: the secret that keys the hashes in `replies`
-        operator_key_arn: the secret whose bearer takes conversations over
+        operator_key_arn: the secret whose bearer takes conversations over and makes API keys
         bus: where hand-offs are announced
         alarms: the topic that every alarm is told to
         key: what data is encrypted under; None: a key of AWS's own
@@ -79,6 +81,13 @@ class StateStack(Stack):
             projection_type=dynamodb.ProjectionType.ALL,
         )
         self.connections = self._table("Connections", sort_key="sk")
+        self.keys = self._table("Keys")
+        self.keys.add_global_secondary_index(
+            index_name="by_kind",  # the list that operators see
+            partition_key=dynamodb.Attribute(name="kind", type=_TEXT),
+            sort_key=dynamodb.Attribute(name="created_at", type=_NUMBER),
+            projection_type=dynamodb.ProjectionType.ALL,
+        )
         self.cache_key_arn = self._cache_key_arn()
         self.operator_key_arn = self._operator_key_arn()
         self.bus = events.EventBus(self, "Announcements", description="What happens in conversations: hand-offs.")
@@ -100,6 +109,17 @@ class StateStack(Stack):
     def grant_connecting(self, grantee: iam.IGrantable) -> None:
         """Know who is listening to a conversation, and note who comes and goes."""
         _allow(grantee, self.connections.table_arn, *_CONNECTING)
+        self.grant_key(grantee)
+
+    def grant_knowing_keys(self, grantee: iam.IGrantable) -> None:
+        """Look one API key up."""
+        _allow(grantee, self.keys.table_arn, "dynamodb:GetItem")
+        self.grant_key(grantee)
+
+    def grant_keeping_keys(self, grantee: iam.IGrantable) -> None:
+        """Make API keys, list, change and revoke them."""
+        _allow(grantee, self.keys.table_arn, *_KEEPING_KEYS)
+        _allow(grantee, f"{self.keys.table_arn}/index/by_kind", "dynamodb:Query")
         self.grant_key(grantee)
 
     def grant_knowing_operators(self, grantee: iam.IGrantable) -> None:
@@ -131,8 +151,8 @@ class StateStack(Stack):
         return self._secret_arn(
             "CacheKey",
             "Keys the hashes that replies are shared under, so that the table tells nobody what was asked.",
-            "It opens nothing: it only salts the names of cache entries. A new one empties the cache, which is done "
-            "by hand when the old one may be known.",
+            "It opens nothing: it only salts the names of cache entries and of exchanges. A new one empties the cache "
+            "and lets exchanges begin anew, which is done by hand when the old one may be known.",
         )
 
     def _operator_key_arn(self) -> str:

@@ -1,16 +1,20 @@
 """chat: the HTTP door. A person is waiting, so the turn runs in this process."""
 
 import os
+import time
 
 from parley.adapters.aws import connect
 from parley.adapters.documents import S3Documents, S3Libraries
+from parley.adapters.keys import DynamoKeys
 from parley.adapters.lines import lines_of
 from parley.adapters.secrets import secret_from
 from parley.adapters.sqs import SqsTurns
 from parley.http_api import HttpApi
 from parley.http_door import HttpDoor
+from parley.keys_door import KeysDoor
 from parley.knowledge_door import KnowledgeDoor
 from parley.logs import log_as_json
+from parley.openai_door import OpenAiDoor
 from parley.ports import Patience
 from parley.rasa_door import RasaDoor
 from parley.settings import read_settings
@@ -34,4 +38,11 @@ door = HttpDoor(
 documents = KnowledgeDoor(
     services.bots, S3Documents(settings.documents_bucket), S3Libraries(settings.documents_bucket), operator_key
 )
-handler = HttpApi(door, RasaDoor(services, operator_key, settings.default_bot), documents)
+keys = DynamoKeys(settings.keys_table)
+handler = HttpApi(
+    door,
+    RasaDoor(services, operator_key, settings.default_bot),
+    documents,
+    openai_door=OpenAiDoor(services, keys, settings.bots),
+    keys_door=KeysDoor(keys, operator_key, settings.bots, time.time),  # told of here, answered by `keys`
+)

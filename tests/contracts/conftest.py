@@ -24,6 +24,7 @@ class Tables:
     conversations: str
     replies: str
     connections: str
+    keys: str
 
 
 @pytest.fixture(scope="session")
@@ -84,7 +85,8 @@ def tables(aws: dict[str, str]) -> Tables:
     _create(client, "conversations", pk="HASH", sk="RANGE")
     _create(client, "replies", {"by_bot": ("bot", "changed_at")}, pk="HASH")
     _create(client, "connections", pk="HASH", sk="RANGE")
-    return Tables("conversations", "replies", "connections")
+    _create(client, "keys", {"by_kind": ("kind", "created_at")}, pk="HASH")
+    return Tables("conversations", "replies", "connections", "keys")
 
 
 @pytest.fixture(scope="session")

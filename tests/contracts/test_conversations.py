@@ -105,6 +105,17 @@ def test_a_turn_that_nobody_recorded_is_not_found(conversations: Conversations) 
     assert conversations.open(session.conversation_id, "another").recorded is None
 
 
+def test_a_session_that_was_kept_by_itself_is_found_as_it_is_and_kept_once(conversations: Conversations) -> None:
+    session = a_session(version=3, user_id="u1", dialogue=Dialogue(now=Situation({"size": "xl"})))
+
+    conversations.start(session)
+
+    assert conversations.open(session.conversation_id).session == session
+    with pytest.raises(SessionConflict):
+        conversations.start(replace(session, version=4))
+    assert conversations.open(session.conversation_id).session == session
+
+
 def test_a_conversation_begins_once(conversations: Conversations) -> None:
     session = a_session(version=1)
     conversations.record(session, a_recorded_turn(), begins=True)

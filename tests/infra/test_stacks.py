@@ -31,7 +31,7 @@ StackOf = Callable[[str], Template]
 def test_cdk_nag_has_nothing_to_say(stack_of: StackOf, stage: str) -> None:
     template = stack_of(stage)  # to synthesize with a finding raises
 
-    assert template.functions().keys() >= {"chat", "socket", "worker", "web"}
+    assert template.functions().keys() >= {"chat", "socket", "worker", "web", "keys"}
 
 
 def test_cdk_nag_would_have_something_to_say(tmp_path: object) -> None:
@@ -109,13 +109,57 @@ def test_custom_actions_may_use_the_secrets_and_functions_that_bots_name_and_no_
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_hand_offs_are_announced_by_who_answers_and_only_chat_knows_operators(stack_of: StackOf, stage: str) -> None:
+def test_hand_offs_are_announced_by_who_answers_and_only_the_doors_of_operators_know_them(
+    stack_of: StackOf, stage: str
+) -> None:
     template = stack_of(stage)
     announcing = {name for name in template.functions() if "events:PutEvents" in template.actions_of(name)}
     secret_readers = [each for each in template.statements() if "OperatorKey" in json.dumps(each.resources)]
 
     assert announcing == {"chat", "worker"}
-    assert {each.role for each in secret_readers} == {template.role_of("chat")}
+    assert {each.role for each in secret_readers} == {template.role_of("chat"), template.role_of("keys")}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_chat_looks_api_keys_up_and_only_the_function_of_operators_changes_them(stack_of: StackOf, stage: str) -> None:
+    template = stack_of(stage)
+    of_keys = [each for each in template.statements() if "GetAttKeys" in json.dumps(each.resources)]
+    by_chat = [each for each in of_keys if each.role == template.role_of("chat")]
+
+    assert {each.role for each in of_keys} == {template.role_of("chat"), template.role_of("keys")}
+    assert {action for each in by_chat for action in each.actions} == {"dynamodb:GetItem"}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_function_of_keys_touches_nothing_but_keys(stack_of: StackOf, stage: str) -> None:
+    template = stack_of(stage)
+    data = [
+        each
+        for each in template.statements()
+        if each.role == template.role_of("keys") and any(action.startswith(DATA) for action in each.actions)
+    ]
+
+    assert data
+    for each in data:
+        is_kms = all(action.startswith("kms:") for action in each.actions)
+        assert is_kms or any(name in json.dumps(each.resources) for name in ("GetAttKeys", "OperatorKey"))
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_whatever_changes_keys_goes_to_their_function(stack_of: StackOf, stage: str) -> None:
+    template = stack_of(stage)
+    routes = template.of_type("AWS::ApiGatewayV2::Route").values()
+    targets = {each["RouteKey"]: json.dumps(each["Target"]) for each in routes}
+    of_keys = {route: target for route, target in targets.items() if "/v1/keys" in route}
+
+    assert of_keys.keys() == {
+        "GET /v1/keys",
+        "POST /v1/keys",
+        "DELETE /v1/keys/{id}",
+        "POST /v1/keys/{id}/rotate",
+    }
+    assert len(set(of_keys.values())) == 1
+    assert not set(of_keys.values()) & {targets["$default"], targets["GET /"]}
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -144,7 +188,7 @@ def test_no_permission_is_wider_than_its_reason(stack_of: StackOf, stage: str) -
 def test_every_table_expires_its_items_and_can_be_brought_back(stack_of: StackOf, stage: str) -> None:
     tables = stack_of(stage).of_type("AWS::DynamoDB::Table").values()
 
-    assert len(tables) == 3
+    assert len(tables) == 4
     for table in tables:
         assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
         assert table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True

@@ -16,13 +16,14 @@ LAYERS = [
     {"nlu", "dialogue", "knowledge", "caching", "generation"},
     {"channels"},
     {"loaded"},
-    {"services", "handoff", "lines", "live", "waiting", "current_bots", "following"},
+    {"services", "handoff", "lines", "live", "waiting", "current_bots", "following", "admission", "http_app"},
     {"sharing", "compile", "ingest"},
     {"act"},
     {"turn"},
     {"adapters", "desk", "late"},
     {"http_door", "queue_door", "socket_door", "documents_door"},
-    {"rasa_door", "knowledge_door"},
+    {"rasa_door", "knowledge_door", "openai_door", "keys_door"},
+    {"openai_api", "keys_api"},
     {"http_api"},
 ]
 RANK = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}

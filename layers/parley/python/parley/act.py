@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from parley.caching.eligibility import Refusal
 from parley.caching.key import passage_id
@@ -52,6 +52,13 @@ class Nobody:
 NOBODY = Nobody()
 
 
+class Tokens(NamedTuple):
+    """What the generator read and wrote."""
+
+    prompt: int
+    completion: int
+
+
 @dataclass(slots=True)
 class Actor:
     """Does for one turn what needs a network, a model or the clock."""
@@ -66,6 +73,8 @@ class Actor:
     deadline: float  # of the generator, on the monotonic clock
     spent_seconds: float = field(default=0.0)  # on custom actions
     found_generator_away: bool = field(default=False)  # later it may have something to say
+    earlier: tuple[RecordedTurn, ...] | None = None  # what was said before; None: what the conversation remembers
+    tokens: Tokens | None = None  # of the generator, if it spoke
 
     def perform(self, need: Need) -> Any:
         """What the dialogue needs.
@@ -234,10 +243,11 @@ class Actor:
             self.audience.cite(citation)
         grounded = None if citations or not passages else Refusal.UNGROUNDED
         count = self.services.window.count
+        self.tokens = Tokens(sum(count(content) for _, content in prompt.messages), count(completion))
         return Made(
             Reply((Message(text, citations=citations),), "generated"),
             cited=tuple(map(passage_id, citations)),
-            tokens=sum(count(content) for _, content in prompt.messages) + count(completion),
+            tokens=sum(self.tokens),
             refusal=grounded if is_whole else Refusal.SUBSTITUTE,
         )
 
@@ -283,4 +293,6 @@ class Actor:
     def _history(self, limit: int, *, before: int | None = None) -> tuple[RecordedTurn, ...]:
         if not limit or not self.session.version:
             return ()
+        if self.earlier is not None:
+            return self.earlier[-limit:]
         return self.services.conversations.history(self.session.conversation_id, limit=limit, before=before)

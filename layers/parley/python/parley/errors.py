@@ -5,8 +5,10 @@
     │   ├── MalformedRequest     the request is not of the documented form
     │   ├── TooLarge             more bytes than we read
     │   ├── Unreadable           a document that gives no text
-    │   ├── NotYours             the conversation's token is missing or wrong
-    │   └── NotFound             no such bot, conversation, turn or route
+    │   ├── NotKnown             no API key, or one that opens nothing (any more)
+    │   ├── NotYours             the conversation's token is missing or wrong; the API key is not for this
+    │   └── NotFound             no such conversation, turn or route
+    │       └── NoBot                no such bot
     ├── Busy        try again, the queue will
     │   ├── GenerationBusy       the endpoint takes no request at this moment; it will in seconds
     │   │   ├── GenerationAsleep     it has no instance up, and needs minutes for one
@@ -51,12 +53,20 @@ class Unreadable(Rejected):
         self.line = line
 
 
+class NotKnown(Rejected):
+    """The API key is missing, wrong, expired or revoked."""
+
+
 class NotYours(Rejected):
-    """The conversation's token is missing or wrong."""
+    """The conversation's token is missing or wrong, or the API key is not for this."""
 
 
 class NotFound(Rejected):
     """No such bot, conversation, turn or route."""
+
+
+class NoBot(NotFound):
+    """No such bot is deployed."""
 
 
 class Busy(ParleyError):

@@ -1,84 +1,60 @@
-"""The HTTP API: paths, methods, the contract of each, and what an error looks like.
+"""The HTTP API: paths, methods, and the contract of each.
 
 `HttpApi` is called with API Gateway's event and gives API Gateway's response. What a
-route does is `http_door`'s.
+route does is the doors'; what all routes share is `http_app`'s.
 """
 
-import json
-import logging
 import uuid
 from typing import Annotated, Any
 from urllib.parse import unquote
 
-from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, CORSConfig, Response
-from aws_lambda_powertools.event_handler.exceptions import NotFoundError
-from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
-from aws_lambda_powertools.event_handler.openapi.models import Server
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
 
-from parley import __version__
-from parley.channels import http, problems, rasa
-from parley.errors import ParleyError, Rejected
+from parley import keys_api, openai_api
+from parley.channels import http, rasa
+from parley.http_app import Authorization, PathId, answers, new_app, resolve
 from parley.http_door import HttpDoor
+from parley.keys_door import KeysDoor
 from parley.knowledge_door import KnowledgeDoor
+from parley.openai_door import OpenAiDoor
 from parley.rasa_door import RasaDoor
 
 HISTORY_PAGE = 50
 MAX_TURNS = 999_999  # of a conversation; the sort keys of DynamoDB have six digits
 
-_REFUSALS = {
-    status: {"description": what, "content": {http.PROBLEM_JSON: {"model": http.Problem}}}
-    for status, what in (
-        (400, "The body is not JSON."),
-        (403, "The conversation's token is missing or wrong."),
-        (404, "There is no such bot, conversation or turn."),
-        (413, "The body is too large."),
-        (422, "The request is not of the documented form."),
-        (500, "Something broke on our side."),
-        (503, "Try again a little later."),
-    )
-}
-
-logger = logging.getLogger(__name__)
-
-Authorization = Annotated[str | None, Header(alias="Authorization")]
 Prefer = Annotated[str | None, Header(alias="Prefer")]
-PathId = Annotated[http.Id, Path()]
 
 
 class HttpApi:
     """The HTTP API of a deployment."""
 
-    def __init__(self, door: HttpDoor, rasa_door: RasaDoor, knowledge_door: KnowledgeDoor) -> None:
-        self._app = APIGatewayHttpResolver(
-            enable_validation=True,
-            cors=CORSConfig(
-                allow_origin="*",  # a token opens a conversation, never a cookie, so any page may ask
-                allow_headers=["Authorization", "Content-Type", "Prefer"],
-                expose_headers=["Location"],
-                max_age=3600,
-            ),
-        )
-        self._app.configure_openapi(title="Parley", version=__version__, servers=[Server(url=".")])
+    def __init__(
+        self,
+        door: HttpDoor,
+        rasa_door: RasaDoor,
+        knowledge_door: KnowledgeDoor,
+        *,
+        openai_door: OpenAiDoor | None = None,  # None: without its routes
+        keys_door: KeysDoor | None = None,
+    ) -> None:
+        self._app = new_app()
         self._app.enable_swagger(path="/docs")
         _add_routes(self._app, door)
         _add_knowledge_routes(self._app, knowledge_door)
         _add_rasas_routes(self._app, rasa_door)
-        _add_errors(self._app)
+        if openai_door:
+            openai_api.add_routes(self._app, openai_door)
+        if keys_door:
+            keys_api.add_routes(self._app, keys_door)
 
     def __call__(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         """API Gateway's response to API Gateway's event (payload format 2.0)."""
-        if http.is_document(event):
-            return self._app.resolve(event, context)
-        try:
-            body = http.read_body(event)
-        except Rejected as error:
-            return _refused(problems.status_of(error), str(error))
-        return self._app.resolve(_as_json(event, body), context)
+        return resolve(self._app, event, context)
 
 
 def _add_routes(app: APIGatewayHttpResolver, door: HttpDoor) -> None:
-    @app.post("/v1/chat", summary="Say something", responses=_answers(http.ChatReply, more={202: http.Accepted}))
+    @app.post("/v1/chat", summary="Say something", responses=answers(http.ChatReply, more={202: http.Accepted}))
     def chat(
         request: http.ChatRequest,
         authorization: Authorization = None,
@@ -86,11 +62,11 @@ def _add_routes(app: APIGatewayHttpResolver, door: HttpDoor) -> None:
     ) -> Response[Any]:
         return door.chat(request, authorization, prefer)
 
-    @app.post("/v1/understand", summary="Understand an utterance", responses=_answers(http.FullUnderstandingBody))
+    @app.post("/v1/understand", summary="Understand an utterance", responses=answers(http.FullUnderstandingBody))
     def understand(request: http.UnderstandRequest) -> Response[Any]:
         return door.understand(request)
 
-    @app.get("/v1/conversations/<conversation_id>", summary="Read it back", responses=_answers(http.HistoryBody))
+    @app.get("/v1/conversations/<conversation_id>", summary="Read it back", responses=answers(http.HistoryBody))
     def history(
         conversation_id: PathId,
         authorization: Authorization = None,
@@ -99,14 +75,14 @@ def _add_routes(app: APIGatewayHttpResolver, door: HttpDoor) -> None:
     ) -> Response[Any]:
         return door.history(conversation_id, authorization, limit, before)
 
-    @app.delete("/v1/conversations/<conversation_id>", summary="Erase it", responses=_answers(None, status=204))
+    @app.delete("/v1/conversations/<conversation_id>", summary="Erase it", responses=answers(None, status=204))
     def erase(conversation_id: PathId, authorization: Authorization = None) -> Response[Any]:
         return door.erase(conversation_id, authorization)
 
     @app.get(
         "/v1/conversations/<conversation_id>/turns/<turn_id>",
         summary="How far a message has come",
-        responses=_answers(http.TurnStatusBody),
+        responses=answers(http.TurnStatusBody),
     )
     def progress(
         conversation_id: PathId,
@@ -118,7 +94,7 @@ def _add_routes(app: APIGatewayHttpResolver, door: HttpDoor) -> None:
     @app.post(
         "/v1/conversations/<conversation_id>/turns/<turn_id>/wait",
         summary="Wait for an answer that could not be generated",
-        responses=_answers(http.Accepted, status=202),
+        responses=answers(http.Accepted, status=202),
     )
     def wait(conversation_id: PathId, turn_id: PathId, authorization: Authorization = None) -> Response[Any]:
         return door.wait(conversation_id, turn_id, authorization)
@@ -126,7 +102,7 @@ def _add_routes(app: APIGatewayHttpResolver, door: HttpDoor) -> None:
     @app.post(
         "/v1/conversations/<conversation_id>/person",
         summary="Say something as the person who has taken it over",
-        responses=_answers(http.TurnBody, status=201),
+        responses=answers(http.TurnBody, status=201),
     )
     def write(
         conversation_id: PathId, request: http.PersonMessage, authorization: Authorization = None
@@ -136,7 +112,7 @@ def _add_routes(app: APIGatewayHttpResolver, door: HttpDoor) -> None:
     @app.post(
         "/v1/conversations/<conversation_id>/handback",
         summary="Give it back to the bot",
-        responses=_answers(http.TurnBody),
+        responses=answers(http.TurnBody),
     )
     def hand_back(conversation_id: PathId, authorization: Authorization = None) -> Response[Any]:
         return door.hand_back(conversation_id, authorization)
@@ -154,7 +130,7 @@ def _add_knowledge_routes(app: APIGatewayHttpResolver, door: KnowledgeDoor) -> N
     """A document's name may have folders, whose slashes are sent as %2F."""
 
     @app.put(
-        "/v1/knowledge/<bot>/<name>", summary="Put a document in", responses=_answers(http.DocumentAccepted, status=202)
+        "/v1/knowledge/<bot>/<name>", summary="Put a document in", responses=answers(http.DocumentAccepted, status=202)
     )
     def put(bot: PathId, name: str, authorization: Authorization = None) -> Response[Any]:
         content = http.read_document_body(app.current_event.raw_event)
@@ -163,12 +139,12 @@ def _add_knowledge_routes(app: APIGatewayHttpResolver, door: KnowledgeDoor) -> N
     @app.delete(
         "/v1/knowledge/<bot>/<name>",
         summary="Take a document away",
-        responses=_answers(http.DocumentAccepted, status=202),
+        responses=answers(http.DocumentAccepted, status=202),
     )
     def delete(bot: PathId, name: str, authorization: Authorization = None) -> Response[Any]:
         return door.delete(bot, unquote(name), authorization)
 
-    @app.get("/v1/knowledge/<bot>", summary="What became of the documents", responses=_answers(http.DocumentsBody))
+    @app.get("/v1/knowledge/<bot>", summary="What became of the documents", responses=answers(http.DocumentsBody))
     def documents(bot: PathId, authorization: Authorization = None) -> Response[Any]:
         return door.list(bot, authorization)
 
@@ -203,54 +179,3 @@ def _add_rasas_routes(app: APIGatewayHttpResolver, door: RasaDoor) -> None:
     @app.get("/version", summary="Whose protocol this is", tags=["Rasa"])
     def version() -> Response[Any]:
         return door.version()
-
-
-def _add_errors(app: APIGatewayHttpResolver) -> None:
-    def failed(error: ParleyError) -> Response[Any]:
-        if not isinstance(error, Rejected):
-            logger.error("request failed", exc_info=error)
-        return _problem_response(problems.told(error))
-
-    def broken(error: Exception) -> Response[Any]:
-        logger.error("request failed", exc_info=error)
-        return _problem_response(problems.told(error))
-
-    def invalid(error: RequestValidationError) -> Response[Any]:
-        return _problem_response(problems.problem(422, http.explain_validation(list(error.errors()))))
-
-    def unknown_route(_: NotFoundError) -> Response[Any]:
-        return _problem_response(problems.problem(404, "there is no such route; /openapi.json lists them"))
-
-    handlers = {
-        ParleyError: failed,
-        RequestValidationError: invalid,
-        NotFoundError: unknown_route,
-        Exception: broken,
-    }
-    for kind, handler in handlers.items():
-        app.exception_handler(kind)(handler)
-
-
-def _answers(model: Any, *, status: int = 200, more: dict[int, Any] | None = None) -> dict[int, Any]:
-    """The responses of a route, for the OpenAPI document."""
-    good = {status: model, **(more or {})}
-    described = {
-        code: {"description": "Done.", "content": {"application/json": {"model": body}} if body else {}}
-        for code, body in good.items()
-    }
-    return {**described, **_REFUSALS}
-
-
-def _as_json(event: dict[str, Any], body: str | None) -> dict[str, Any]:
-    """The event with its body declared as JSON: we read nothing else, and `curl -d` declares a form."""
-    headers = {**(event.get("headers") or {}), "content-type": "application/json"}
-    return {**event, "headers": headers, "body": body, "isBase64Encoded": False}
-
-
-def _problem_response(problem: dict[str, Any]) -> Response[Any]:
-    return Response(problem["status"], http.PROBLEM_JSON, json.dumps(problem))
-
-
-def _refused(status: int, detail: str) -> dict[str, Any]:
-    headers = {"Content-Type": http.PROBLEM_JSON, "Access-Control-Allow-Origin": "*"}
-    return {"statusCode": status, "headers": headers, "body": json.dumps(problems.problem(status, detail))}

@@ -14,9 +14,10 @@ from aws_lambda_powertools.event_handler import Response
 
 from parley import __version__, desk
 from parley.channels import http, rendering, socket, token
-from parley.channels.operator import is_operator
+from parley.channels.operator import check_operator, is_operator
 from parley.conversation import RecordedTurn, Session, Turn
 from parley.errors import MalformedRequest, NotFound, NotYours, Unavailable
+from parley.http_app import json_response
 from parley.lines import Lines
 from parley.live import tell
 from parley.ports import Opened, TurnQueue
@@ -83,7 +84,7 @@ class HttpDoor:
 
     def write(self, conversation_id: str, message: str, authorization: str | None) -> Response[Any]:
         """What a person says who has taken the conversation over."""
-        self._operate(authorization)
+        check_operator(authorization, self.operator_key)
         turn = desk.write(conversation_id, message, self.services)
         self._tell(conversation_id, turn)
         logger.info("a person wrote", extra={"turn_id": turn.turn_id, "conversation_id": conversation_id})
@@ -91,7 +92,7 @@ class HttpDoor:
 
     def hand_back(self, conversation_id: str, authorization: str | None) -> Response[Any]:
         """Gives a conversation back to the bot."""
-        self._operate(authorization)
+        check_operator(authorization, self.operator_key)
         turn = desk.hand_back(conversation_id, self.services)
         self._tell(conversation_id, turn)
         logger.info("handed back", extra={"turn_id": turn.turn_id, "conversation_id": conversation_id})
@@ -177,10 +178,6 @@ class HttpDoor:
     def _is_operator(self, authorization: str | None) -> bool:
         return token.bearer(authorization) is not None and is_operator(authorization, self.operator_key())
 
-    def _operate(self, authorization: str | None) -> None:
-        if not self._is_operator(authorization):
-            raise NotYours("this is for the bearer of the operator key")
-
     def _may_explain(self, authorization: str | None) -> None:
         if not self.explains and not self._is_operator(authorization):
             raise NotYours("`explain` is for the bearer of the operator key at this stage")
@@ -209,7 +206,7 @@ class HttpDoor:
         tell(conversation_id, socket.turn(turn), self.lines.connections, self.lines.sockets)
 
 
-def log_turn(turn: Turn, answered: Answered) -> None:
+def log_turn(turn: Turn, answered: Answered, **more: str) -> None:
     """One line about an answered turn, without a word of what was said."""
     logger.info(
         "turn answered",
@@ -220,10 +217,6 @@ def log_turn(turn: Turn, answered: Answered) -> None:
             "source": answered.turn.reply.source,
             "because": answered.because,
             "timings_ms": answered.timings_ms,
+            **more,
         },
     )
-
-
-def json_response(status: int, body: Any, *, headers: dict[str, str] | None = None) -> Response[Any]:
-    """A response with a JSON body."""
-    return Response(status, "application/json", body, headers=headers)

@@ -13,10 +13,10 @@ from typing import Any
 from aws_lambda_powertools.event_handler import Response
 
 from parley.channels import documents as pages
-from parley.channels.operator import is_operator
+from parley.channels.operator import check_operator
 from parley.documents.document import ENDINGS
-from parley.errors import MalformedRequest, NotFound, NotYours
-from parley.http_door import json_response
+from parley.errors import MalformedRequest, NotFound
+from parley.http_app import json_response
 from parley.loaded import LoadedBot
 from parley.ports import Documents, Libraries
 
@@ -37,7 +37,7 @@ class KnowledgeDoor:
 
     def put(self, bot: str, name: str, content: bytes, authorization: str | None) -> Response[Any]:
         """Takes a document; ingest reads it."""
-        self._operate(authorization)
+        check_operator(authorization, self.operator_key)
         self.bots(bot)
         _check(name)
         if not content:
@@ -48,7 +48,7 @@ class KnowledgeDoor:
 
     def delete(self, bot: str, name: str, authorization: str | None) -> Response[Any]:
         """Takes a document away; its answers go with it."""
-        self._operate(authorization)
+        check_operator(authorization, self.operator_key)
         self.bots(bot)
         self.documents.delete(bot, name)
         logger.info("document taken away", extra={"bot": bot, "document": name})
@@ -56,7 +56,7 @@ class KnowledgeDoor:
 
     def list(self, bot: str, authorization: str | None) -> Response[Any]:
         """What was put in, and what became of it."""
-        self._operate(authorization)
+        check_operator(authorization, self.operator_key)
         loaded = self.bots(bot)
         shelved = self.libraries.catalogue(bot).documents
         stored = {each.name: each.version for each in self.documents.list(bot)}
@@ -70,10 +70,6 @@ class KnowledgeDoor:
             raise NotFound(f"the bot {bot!r} knows no document {name!r}")
         headers = {"Content-Security-Policy": pages.POLICY, "X-Content-Type-Options": "nosniff"}
         return Response(200, "text/html; charset=utf-8", pages.render_page(passages), headers=headers)
-
-    def _operate(self, authorization: str | None) -> None:
-        if not is_operator(authorization, self.operator_key()):
-            raise NotYours("this is for the bearer of the operator key")
 
 
 def _check(name: str) -> None:

@@ -12,3 +12,6 @@ def log_as_json(service: str) -> None:
     package.handlers = [handler]
     package.setLevel(logging.INFO)
     package.propagate = False
+    # At DEBUG it writes the arguments of routes, which are what people said and the secrets that they showed; so not
+    # even if somebody sets the function's log level to DEBUG.
+    logging.getLogger("aws_lambda_powertools").setLevel(logging.INFO)

@@ -80,7 +80,7 @@ class Conversations(Protocol):
         """The latest session, and what was recorded under `turn_id`, read consistently."""
 
     def start(self, session: Session) -> None:
-        """Keeps a conversation that has no turn yet, so that its first turn may wait in the queue.
+        """Keeps a session by itself: its first turn may wait in the queue, or others go on from what it holds.
 
         Raises:
             SessionConflict: the conversation exists.
@@ -476,6 +476,48 @@ class Audience(Protocol):
 
     def cite(self, citation: Citation) -> None:
         """The reply stands on this."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeySecret:
+    """A secret of an API key, as it is stored."""
+
+    digest: str  # its SHA-256, hexadecimal; the secret itself is shown once and never stored
+    ends_at: float | None = None  # seconds since the Unix epoch, UTC; None: with its key
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """By what a server is known that talks for others."""
+
+    id: str  # no secret: it stands in lists and logs
+    name: str  # for people
+    scopes: tuple[str, ...]  # what it opens
+    bots: tuple[str, ...]  # the only ones that it opens; none named: all of them
+    secrets: tuple[KeySecret, ...]  # the newest first, and the one before it while that is valid
+    created_at: float  # seconds since the Unix epoch, UTC
+    expires_at: float | None = None
+    version: int = 1  # of this record; it grows by one with each change
+
+
+class Keys(Protocol):
+    """API keys. Every method raises Unavailable when the store does not answer."""
+
+    def get(self, key_id: str) -> ApiKey | None:
+        """The key as it is at this moment, read consistently, so that what is revoked opens nothing from then on."""
+
+    def list(self) -> Sequence[ApiKey]:
+        """All keys, the oldest first; what was changed in the last moments may be told as it was."""
+
+    def save(self, key: ApiKey) -> None:
+        """Keeps a new key, or one that has changed.
+
+        Raises:
+            SessionConflict: `key.version` does not follow the stored version by one. A new one has version 1.
+        """
+
+    def delete(self, key_id: str) -> bool:
+        """Forgets a key; False if there is none."""
 
 
 LIFETIME_SECONDS = 2 * 3600  # of a connection: API Gateway closes it then

@@ -14,7 +14,8 @@ from parley.channels.operator import is_operator
 from parley.conversation import Session, Turn
 from parley.dialogue import protocol
 from parley.errors import NotFound, NotYours
-from parley.http_door import json_response, log_turn
+from parley.http_app import json_response
+from parley.http_door import log_turn
 from parley.loaded import LoadedBot
 from parley.ports import Opened
 from parley.services import Services

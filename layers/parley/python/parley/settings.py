@@ -47,6 +47,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     turns_queue_url: str = ""  # only the doors that hand turns over have it
     waiting_queue_url: str = ""
     connections_table: str = ""
+    keys_table: str = ""  # of API keys
     socket_url: str = ""  # where frames are posted to open connections
     socket_address: str = ""  # where clients connect to
     generator_backend: Backend = "sagemaker"

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from parley.act import NOBODY, Actor
+from parley.act import NOBODY, Actor, Tokens
 from parley.conversation import Event, Message, RecordedTurn, Reply, Session, Source, Turn, Understanding
 from parley.dialogue.course import Outcome, converse, drive
 from parley.errors import NotFound, SessionConflict
@@ -30,6 +30,7 @@ class Answered:
     timings_ms: Mapping[str, float]
     before: Session  # as it was found
     after: Session
+    tokens: Tokens | None = None  # of the generator, if it spoke
 
     @property
     def is_handed_off(self) -> bool:
@@ -54,11 +55,19 @@ class _Stopwatch:
         return {step: round(spent, 2) for step, spent in {**self._steps, "total": total}.items()}
 
 
-def answer(turn: Turn, services: Services, *, opened: Opened | None = None, audience: Audience = NOBODY) -> Answered:
+def answer(
+    turn: Turn,
+    services: Services,
+    *,
+    opened: Opened | None = None,
+    audience: Audience = NOBODY,
+    earlier: tuple[RecordedTurn, ...] | None = None,
+) -> Answered:
     """The reply to a turn; the very same one if the turn was answered before.
 
     `opened` is the conversation as the door found it, if the door had to look. `audience` follows what is generated
-    as it comes; only the reply that is returned has been kept.
+    as it comes; only the reply that is returned has been kept. `earlier` is what was said before, where the client and
+    not the conversation remembers it.
 
     Raises:
         NotFound: there is no such bot or conversation.
@@ -81,12 +90,13 @@ def answer(turn: Turn, services: Services, *, opened: Opened | None = None, audi
         if session.handed_off_at is not None:
             after, reply, because = _passed_on(session, turn, services)
             events: tuple[Event, ...] = ()
+            tokens = None
         else:
-            actor = Actor(turn, session, understanding, heard, loaded, services, audience, deadline)
+            actor = Actor(turn, session, understanding, heard, loaded, services, audience, deadline, earlier=earlier)
             outcome = drive(converse(loaded.policy, session, turn, understanding), actor.perform)
             after, because = _led_to(session, turn, outcome), outcome.because
             reply = _reply(outcome, may_wait=actor.found_generator_away)
-            events = outcome.events
+            events, tokens = outcome.events, actor.tokens
         watch.lap("converse")
         recorded = RecordedTurn(
             turn.id, after.version, turn.text, turn.channel, turn.sent_at, reply, understanding, events
@@ -99,7 +109,7 @@ def answer(turn: Turn, services: Services, *, opened: Opened | None = None, audi
                 return Answered(found.recorded, "answered before", watch.timings_ms(), found.session, found.session)
             continue
         watch.lap("save")
-        return Answered(recorded, because, watch.timings_ms(), session, after)
+        return Answered(recorded, because, watch.timings_ms(), session, after, tokens)
     raise SessionConflict("other messages of this conversation were being answered at the same time; send it again")
 
 

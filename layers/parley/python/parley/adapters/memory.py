@@ -22,6 +22,7 @@ from parley.ports import (
     MOST_NEAREST,
     ActionAnswer,
     ActionRequest,
+    ApiKey,
     Asked,
     Catalogue,
     Change,
@@ -318,6 +319,32 @@ class MemoryConnections:
     def close(self, connection_id: str) -> None:
         """See `ports.Connections.close`."""
         self._listening.pop(connection_id, None)
+
+
+class MemoryKeys:
+    """`ports.Keys` in a dictionary."""
+
+    def __init__(self) -> None:
+        self._keys: dict[str, ApiKey] = {}
+
+    def get(self, key_id: str) -> ApiKey | None:
+        """See `ports.Keys.get`."""
+        return self._keys.get(key_id)
+
+    def list(self) -> tuple[ApiKey, ...]:
+        """See `ports.Keys.list`."""
+        return tuple(sorted(self._keys.values(), key=lambda key: key.created_at))
+
+    def save(self, key: ApiKey) -> None:
+        """See `ports.Keys.save`."""
+        stored = self._keys.get(key.id)
+        if (stored.version if stored else 0) != key.version - 1:
+            raise SessionConflict("somebody else changed this first")
+        self._keys[key.id] = key
+
+    def delete(self, key_id: str) -> bool:
+        """See `ports.Keys.delete`."""
+        return self._keys.pop(key_id, None) is not None
 
 
 class MemorySockets:

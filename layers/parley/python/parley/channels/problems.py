@@ -6,7 +6,7 @@ Pure. The only place where our errors become HTTP statuses, also for channels th
 from http import HTTPStatus
 from typing import Any
 
-from parley.errors import Busy, MalformedRequest, NotFound, NotYours, ParleyError, Rejected, TooLarge
+from parley.errors import Busy, MalformedRequest, NotFound, NotKnown, NotYours, ParleyError, Rejected, TooLarge
 
 BROKEN = "something broke on our side"
 
@@ -27,6 +27,8 @@ def status_of(error: ParleyError) -> int:
     match error:
         case MalformedRequest():
             return HTTPStatus.BAD_REQUEST
+        case NotKnown():
+            return HTTPStatus.UNAUTHORIZED
         case NotYours():
             return HTTPStatus.FORBIDDEN
         case NotFound():

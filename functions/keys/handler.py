@@ -1,0 +1,16 @@
+"""keys: API keys, for operators. The only function that may change them. Loads no model."""
+
+import os
+import time
+
+from parley.adapters.keys import DynamoKeys
+from parley.adapters.secrets import secret_from
+from parley.keys_api import KeysApi
+from parley.keys_door import KeysDoor
+from parley.logs import log_as_json
+from parley.settings import read_settings
+
+log_as_json("keys")
+settings = read_settings(os.environ)
+operator_key = secret_from(settings.operator_key_secret)
+handler = KeysApi(KeysDoor(DynamoKeys(settings.keys_table), operator_key, settings.bots, time.time))

@@ -1,0 +1,395 @@
+"""OpenAI's API: the JSON of chat completions and models in and out, and its errors.
+
+Pure conversions. What OpenAI's clients send beside what is documented here is passed over, as OpenAI's own API mostly
+does; what has the wrong type is refused. A reply of ours is several bubbles with buttons and citations: their text is
+one Markdown text there, and they stand as they are in the field `parley`.
+Source: https://platform.openai.com/docs/api-reference/chat
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
+
+from parley.channels.http import MessageBody, UnderstandingBody
+from parley.channels.limits import MAX_MESSAGE_CHARACTERS, says_something
+from parley.channels.rendering import render_reply, without_nothing
+from parley.conversation import Citation, Message, RecordedTurn, Reply, Session, Source, Understanding
+
+CHANNEL = "openai"
+COMPLETIONS_PATH, MODELS_PATH = "/v1/chat/completions", "/v1/models"
+EVENT_STREAM = "text/event-stream; charset=utf-8"
+LONGEST_NAME = 512  # of users and conversations, as OpenAI has it of metadata
+RETRY_AFTER_SECONDS = 2
+
+_MARK = re.compile(r"\[(?P<numbers>\d{1,3}(?:, ?\d{1,3})*)\](?!\()")  # as `generation.citing` writes them
+
+_Name = Annotated[StrictStr, Field(min_length=1, max_length=LONGEST_NAME)]
+_PositiveInt = Annotated[StrictInt, Field(ge=1)]
+
+
+def _only_text(kind: str) -> str:
+    if kind != "text":
+        raise ValueError(f"the bots here take text parts only, no {kind!r}")
+    return kind
+
+
+class Part(BaseModel):
+    """A part of a message's content."""
+
+    type: Annotated[StrictStr, AfterValidator(_only_text)] = Field(description="`text`: nothing else is taken.")
+    text: StrictStr
+
+
+class ChatMessage(BaseModel):
+    """One message. Those of users and assistants are the conversation; all others are taken and passed over."""
+
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
+    content: StrictStr | list[Part] | None = None
+
+    @property
+    def text(self) -> str:
+        """What it says."""
+        if isinstance(self.content, list):
+            return "\n".join(part.text for part in self.content)
+        return self.content or ""
+
+
+def _ends_with_the_user(messages: list[ChatMessage]) -> list[ChatMessage]:
+    if messages[-1].role != "user":
+        raise ValueError("the last message must be the user's; it is what the bot answers")
+    if len(messages[-1].text) > MAX_MESSAGE_CHARACTERS:
+        raise ValueError(f"the last message has more than {MAX_MESSAGE_CHARACTERS} characters")
+    says_something(messages[-1].text)
+    return messages
+
+
+def _names_a_conversation_or_none(metadata: dict[str, str] | None) -> dict[str, str] | None:
+    name = (metadata or {}).get("conversation_id")
+    if name is not None and not 1 <= len(name) <= LONGEST_NAME:
+        raise ValueError(f"conversation_id has 1 to {LONGEST_NAME} characters")
+    return metadata
+
+
+class StreamOptions(BaseModel):
+    """What a stream tells beside the reply."""
+
+    include_usage: StrictBool | None = None
+
+
+class CompletionRequest(BaseModel):
+    """What a client of OpenAI asks."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    model: Annotated[StrictStr, Field(min_length=1, max_length=LONGEST_NAME, description="A bot's name.")]
+    messages: Annotated[list[ChatMessage], Field(min_length=1), AfterValidator(_ends_with_the_user)]
+    stream: StrictBool | None = None
+    stream_options: StreamOptions | None = None
+    user: _Name | None = Field(None, description="Whom the key's bearer talks for.")
+    metadata: Annotated[dict[StrictStr, StrictStr] | None, AfterValidator(_names_a_conversation_or_none)] = Field(
+        None, description="`conversation_id`: a name of your own, under which the conversation is kept and goes on."
+    )
+    max_tokens: _PositiveInt | None = Field(None, description="Taken; how long a reply may be is the bot's to say.")
+    max_completion_tokens: _PositiveInt | None = Field(None, description="As `max_tokens`.")
+    temperature: Annotated[float | None, Field(strict=True, ge=0, le=2, description="Taken, and not used.")] = None
+    n: Literal[1] | None = Field(None, description="A bot gives one reply.")
+
+    @property
+    def text(self) -> str:
+        """What the bot answers."""
+        return self.messages[-1].text
+
+    @property
+    def conversation_name(self) -> str | None:
+        """How the client calls the conversation that it goes on with."""
+        return (self.metadata or {}).get("conversation_id")
+
+    @property
+    def wants_usage(self) -> bool:
+        """Whether a stream shall end with how many tokens there were."""
+        return bool(self.stream_options and self.stream_options.include_usage)
+
+
+class UsageBody(BaseModel):
+    """How many tokens there were, by the generator's own counter."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+
+
+class AssistantMessage(BaseModel):
+    """The reply as one text."""
+
+    role: Literal["assistant"]
+    content: str
+
+
+class Choice(BaseModel):
+    """The one reply that there is."""
+
+    index: int
+    message: AssistantMessage
+    finish_reason: Literal["stop"]
+
+
+class ParleyBody(BaseModel):
+    """The reply as Parley's own API gives it."""
+
+    turn_id: str
+    replies: list[MessageBody]
+    source: Source
+    understanding: UnderstandingBody
+    handed_off: bool | None = Field(None, description="True while a person has the conversation.")
+
+
+class Completion(BaseModel):
+    """A reply as OpenAI gives it; streamed, it comes as `chat.completion.chunk` events."""
+
+    id: str
+    object: Literal["chat.completion"]
+    created: int
+    model: str
+    choices: list[Choice]
+    usage: UsageBody
+    parley: ParleyBody
+
+
+class ModelBody(BaseModel):
+    """A bot."""
+
+    id: str
+    object: Literal["model"]
+    created: int
+    owned_by: str
+
+
+class ModelsBody(BaseModel):
+    """The bots that the key opens."""
+
+    object: Literal["list"]
+    data: list[ModelBody]
+
+
+class ErrorDetail(BaseModel):
+    """What went wrong."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class ErrorBody(BaseModel):
+    """An error as OpenAI gives it."""
+
+    error: ErrorDetail
+
+
+REFUSALS: dict[int, Any] = {
+    status: {"description": what, "content": {"application/json": {"model": ErrorBody}}}
+    for status, what in (
+        (400, "The request is not of the documented form."),
+        (401, "The API key is missing, wrong, expired or revoked."),
+        (403, "The API key is not for this."),
+        (404, "There is no such bot."),
+        (413, "The body is too large."),
+        (500, "Something broke on our side."),
+        (503, "Try again a little later."),
+    )
+}
+
+
+class Usage(NamedTuple):
+    """How many tokens there were."""
+
+    prompt: int
+    completion: int
+
+    @property
+    def body(self) -> dict[str, int]:
+        """As JSON."""
+        return {
+            "prompt_tokens": self.prompt,
+            "completion_tokens": self.completion,
+            "total_tokens": self.prompt + self.completion,
+        }
+
+
+def is_ours(path: str) -> bool:
+    """Whether a path belongs to OpenAI's API, so that its errors look as OpenAI's."""
+    return path in (COMPLETIONS_PATH, MODELS_PATH) or path.startswith(f"{MODELS_PATH}/")
+
+
+def conversation_of(key_id: str, user: str | None, bot: str, name: str) -> str:
+    """The id of the conversation that a key's bearer calls by a name: no other key, user or bot comes to the same."""
+    return f"{CHANNEL}-{_digest('named', key_id, user, bot, name)}"
+
+
+def conversation_of_once(key_id: str, user: str | None, bot: str, idempotency_key: str) -> str:
+    """The id of the conversation of a request that may be sent twice."""
+    return f"{CHANNEL}-{_digest('once', key_id, user, bot, idempotency_key)}"
+
+
+def turn_of_once(idempotency_key: str) -> str:
+    """The id of the turn of a request that may be sent twice."""
+    return f"once-{_digest(idempotency_key)}"
+
+
+def exchange(messages: Iterable[tuple[str, str]]) -> str:
+    """What users and the assistant said to each other, as one text: the same if each said the same."""
+    return json.dumps([(role, text.strip()) for role, text in messages])
+
+
+def said(messages: Iterable[ChatMessage]) -> tuple[tuple[str, str], ...]:
+    """Who said what, of users and the assistant. Instructions and tools are not part of a conversation with a bot."""
+    return tuple((each.role, each.text) for each in messages if each.role in ("user", "assistant") and each.text)
+
+
+def earlier_turns(messages: Sequence[tuple[str, str]], *, language: str, at: float) -> tuple[RecordedTurn, ...]:
+    """What was said, as turns: each begins with what a user said, unless the assistant spoke first."""
+    turns: list[tuple[str, list[str]]] = []
+    for role, text in messages:
+        if role == "user":
+            turns.append((text, []))
+        elif turns:
+            turns[-1][1].append(text)
+        else:
+            turns.append(("", [text]))
+    nothing = Understanding(None, 0.0, (), (), language)
+    return tuple(
+        RecordedTurn(
+            f"told-{number}",
+            number,
+            text,
+            CHANNEL,
+            at,
+            Reply(tuple(map(Message, replies)), "scripted"),
+            nothing,
+        )
+        for number, (text, replies) in enumerate(turns, 1)
+    )
+
+
+def text_of(messages: Sequence[Message]) -> str:
+    """A reply as one Markdown text: bubbles in paragraphs, buttons as a list, what was cited at the end."""
+    sources = list(dict.fromkeys(each for message in messages for each in message.citations))
+    bubbles = [_bubble(message, sources) for message in messages]
+    if sources:
+        lines = [f"[{number}] {_source(each)}" for number, each in enumerate(sources, 1)]
+        bubbles.append("\n".join(["Sources:", *lines]))
+    return "\n\n".join(filter(None, bubbles))
+
+
+def _bubble(message: Message, sources: Sequence[Citation]) -> str:
+    """A bubble as Markdown. Its marks count what it cites, and are numbered as the sources of the whole reply."""
+
+    def renumbered(mark: re.Match[str]) -> str:
+        numbers = [int(number) for number in mark["numbers"].split(",")]
+        if not all(1 <= number <= len(message.citations) for number in numbers):
+            return mark[0]
+        return f"[{', '.join(str(sources.index(message.citations[number - 1]) + 1) for number in numbers)}]"
+
+    image = f"![]({message.image})" if message.image else ""
+    buttons = "\n".join(f"- {button.title}" for button in message.buttons)
+    return "\n\n".join(filter(None, (_MARK.sub(renumbered, message.text), image, buttons)))
+
+
+def _source(citation: Citation) -> str:
+    names = dict.fromkeys((citation.title, citation.section))
+    return f"{' - '.join(filter(None, names))} ({citation.document})"
+
+
+def render_completion(
+    request: CompletionRequest, recorded: RecordedTurn, after: Session, usage: Usage
+) -> dict[str, Any]:
+    """A reply as a chat completion."""
+    message = {"role": "assistant", "content": text_of(recorded.reply.messages)}
+    return {
+        **_head(request, recorded, "chat.completion"),
+        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+        "usage": usage.body,
+        "parley": _parley(recorded, after),
+    }
+
+
+def render_stream(request: CompletionRequest, recorded: RecordedTurn, after: Session, usage: Usage) -> str:
+    """A reply as the event stream of a chat completion, whole."""
+    head = _head(request, recorded, "chat.completion.chunk")
+    pending: dict[str, Any] = {"usage": None} if request.wants_usage else {}
+
+    def chunk(delta: dict[str, Any], finish_reason: str | None = None, **more: Any) -> dict[str, Any]:
+        choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
+        return {**head, "choices": [choice], **pending, **more}
+
+    lines = text_of(recorded.reply.messages).splitlines(keepends=True)
+    chunks = [
+        chunk({"role": "assistant", "content": ""}),
+        *(chunk({"content": line}) for line in lines),
+        chunk({}, "stop", parley=_parley(recorded, after)),
+    ]
+    if request.wants_usage:
+        chunks.append({**head, "choices": [], "usage": usage.body})
+    events = [json.dumps(each, ensure_ascii=False, separators=(",", ":")) for each in chunks]
+    return "".join(f"data: {event}\n\n" for event in [*events, "[DONE]"])
+
+
+def render_model(bot: str) -> dict[str, Any]:
+    """A bot as a model. A bundle does not say when it was made."""
+    return {"id": bot, "object": "model", "created": 0, "owned_by": "parley"}
+
+
+def render_models(bots: Iterable[str]) -> dict[str, Any]:
+    """Bots as models."""
+    return {"object": "list", "data": list(map(render_model, bots))}
+
+
+_KINDS: Mapping[int, tuple[str, str | None]] = {
+    401: ("invalid_request_error", "invalid_api_key"),
+    403: ("invalid_request_error", "insufficient_permissions"),
+    404: ("invalid_request_error", "not_found"),
+    429: ("rate_limit_error", "rate_limit_exceeded"),
+    500: ("server_error", None),
+    503: ("server_error", "service_unavailable"),
+}
+
+
+def render_error(problem: Mapping[str, Any], *, param: str | None = None) -> tuple[int, dict[str, Any], dict[str, str]]:
+    """A problem (RFC 9457) as OpenAI has it: the status, the body, and headers. What we call 422 is 400 there."""
+    status = 400 if problem["status"] == 422 else int(problem["status"])
+    kind, code = _KINDS.get(status, ("invalid_request_error", None))
+    code = "model_not_found" if (status, param) == (404, "model") else code
+    body = {"error": {"message": problem["detail"], "type": kind, "param": param, "code": code}}
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
+    if status in (429, 503):
+        headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return status, body, headers
+
+
+def param_of(errors: Sequence[Any]) -> str | None:
+    """The field of the request in which a validator found something first."""
+    place = [str(part) for part in errors[0].get("loc", ()) if part != "body"] if errors else []
+    return place[0] if place else None
+
+
+def _head(request: CompletionRequest, recorded: RecordedTurn, kind: str) -> dict[str, Any]:
+    return {
+        "id": f"chatcmpl-{recorded.turn_id}",
+        "object": kind,
+        "created": int(recorded.sent_at),
+        "model": request.model,
+    }
+
+
+def _parley(recorded: RecordedTurn, after: Session) -> dict[str, Any]:
+    """The reply without what its reader cannot act on: an answer that comes later would reach nobody here."""
+    handed_off = True if after.handed_off_at is not None else None
+    return without_nothing({**render_reply(recorded), "may_wait": None, "handed_off": handed_off})
+
+
+def _digest(*parts: str | None) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:48]

@@ -1,0 +1,132 @@
+"""What every HTTP API of ours shares: how a body is read, what an error looks like, how a route is described.
+
+Knows no route. `http_api` has all of them, `keys_api` those of a function of its own.
+"""
+
+import json
+import logging
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, CORSConfig, Response
+from aws_lambda_powertools.event_handler.exceptions import NotFoundError
+from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
+from aws_lambda_powertools.event_handler.openapi.models import Server
+from aws_lambda_powertools.event_handler.openapi.params import Header, Path
+
+from parley import __version__
+from parley.channels import http, openai, problems
+from parley.errors import NoBot, ParleyError, Rejected
+
+REFUSALS = {
+    status: {"description": what, "content": {http.PROBLEM_JSON: {"model": http.Problem}}}
+    for status, what in (
+        (400, "The body is not JSON."),
+        (403, "The conversation's token is missing or wrong."),
+        (404, "There is no such bot, conversation or turn."),
+        (413, "The body is too large."),
+        (422, "The request is not of the documented form."),
+        (500, "Something broke on our side."),
+        (503, "Try again a little later."),
+    )
+}
+
+Authorization = Annotated[str | None, Header(alias="Authorization")]
+PathId = Annotated[http.Id, Path()]
+
+logger = logging.getLogger(__name__)
+
+
+def new_app() -> APIGatewayHttpResolver:
+    """An app without routes, whose errors look as they should."""
+    app = APIGatewayHttpResolver(
+        enable_validation=True,
+        cors=CORSConfig(
+            allow_origin="*",  # a token opens a conversation, never a cookie, so any page may ask
+            allow_headers=["Authorization", "Content-Type", "Prefer"],
+            expose_headers=["Location"],
+            max_age=3600,
+        ),
+    )
+    app.configure_openapi(title="Parley", version=__version__, servers=[Server(url=".")])
+    _add_errors(app)
+    return app
+
+
+def resolve(app: APIGatewayHttpResolver, event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """API Gateway's response to API Gateway's event (payload format 2.0)."""
+    if http.is_document(event):
+        return app.resolve(event, context)
+    try:
+        body = http.read_body(event)
+    except Rejected as error:
+        return _refused(event, error)
+    return app.resolve(_as_json(event, body), context)
+
+
+def answers(
+    model: Any, *, status: int = 200, more: dict[int, Any] | None = None, refusals: dict[int, Any] | None = None
+) -> dict[int, Any]:
+    """The responses of a route, for the OpenAPI document."""
+    good = {status: model, **(more or {})}
+    described = {
+        code: {"description": "Done.", "content": {"application/json": {"model": body}} if body else {}}
+        for code, body in good.items()
+    }
+    return {**described, **(REFUSALS if refusals is None else refusals)}
+
+
+def json_response(status: int, body: Any, *, headers: dict[str, str] | None = None) -> Response[Any]:
+    """A response with a JSON body."""
+    return Response(status, "application/json", body, headers=headers)
+
+
+def _add_errors(app: APIGatewayHttpResolver) -> None:
+    def failed(error: ParleyError) -> Response[Any]:
+        if not isinstance(error, Rejected):
+            logger.error("request failed", exc_info=error)
+        return _told(app, problems.told(error), param="model" if isinstance(error, NoBot) else None)
+
+    def broken(error: Exception) -> Response[Any]:
+        logger.error("request failed", exc_info=error)
+        return _told(app, problems.told(error))
+
+    def invalid(error: RequestValidationError) -> Response[Any]:
+        found = list(error.errors())
+        return _told(app, problems.problem(422, http.explain_validation(found)), param=openai.param_of(found))
+
+    def unknown_route(_: NotFoundError) -> Response[Any]:
+        return _told(app, problems.problem(404, "there is no such route; /openapi.json lists them"))
+
+    handlers: dict[type[Exception], Callable[[Any], Response[Any]]] = {
+        ParleyError: failed,
+        RequestValidationError: invalid,
+        NotFoundError: unknown_route,
+        Exception: broken,
+    }
+    for kind, handler in handlers.items():
+        app.exception_handler(kind)(handler)
+
+
+def _told(app: APIGatewayHttpResolver, problem: dict[str, Any], *, param: str | None = None) -> Response[Any]:
+    """An error as the route's own clients expect it."""
+    if not openai.is_ours(app.current_event.path):
+        return Response(problem["status"], http.PROBLEM_JSON, json.dumps(problem))
+    status, body, headers = openai.render_error(problem, param=param)
+    return Response(status, "application/json", json.dumps(body), headers=headers)
+
+
+def _refused(event: dict[str, Any], error: Rejected) -> dict[str, Any]:
+    """The response to a body that cannot be read, which no route has seen."""
+    problem: dict[str, Any] = problems.told(error)
+    status, body, more = problem["status"], problem, {"Content-Type": http.PROBLEM_JSON}
+    if openai.is_ours(str(event.get("rawPath", ""))):
+        status, body, more = openai.render_error(problem)
+        more = {**more, "Content-Type": "application/json"}
+    return {"statusCode": status, "headers": {**more, "Access-Control-Allow-Origin": "*"}, "body": json.dumps(body)}
+
+
+def _as_json(event: dict[str, Any], body: str | None) -> dict[str, Any]:
+    """The event with its body declared as JSON: we read nothing else, and `curl -d` declares a form."""
+    headers = {**(event.get("headers") or {}), "content-type": "application/json"}
+    return {**event, "headers": headers, "body": body, "isBase64Encoded": False}

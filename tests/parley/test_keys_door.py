@@ -1,0 +1,197 @@
+"""The routes of API keys: who may make them, what is shown and kept of them, and when they end."""
+
+import json
+import logging
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from parley.adapters.memory import MemoryKeys
+from parley.admission import admit, may_ask
+from parley.errors import NotKnown, NotYours
+from parley.keys_api import KeysApi
+from parley.keys_door import KeysDoor
+from parley.ports import ApiKey
+
+OPERATOR = "the operator's key"
+
+
+class Operator:
+    """An operator who keeps API keys."""
+
+    def __init__(self) -> None:
+        self.keys = MemoryKeys()
+        self.now = 1_000.0
+        self._api = KeysApi(KeysDoor(self.keys, OPERATOR.encode, ("support", "tutor"), lambda: self.now))
+
+    def call(self, method: str, path: str, body: Any = None, *, key: str | None = OPERATOR) -> SimpleNamespace:
+        event = {
+            "version": "2.0",
+            "rawPath": path,
+            "rawQueryString": "",
+            "headers": {"authorization": f"Bearer {key}"} if key else {},
+            "requestContext": {"http": {"method": method, "path": path}, "stage": "$default", "requestId": "r"},
+            "isBase64Encoded": False,
+            "body": None if body is None else json.dumps(body),
+        }
+        response = self._api(event, None)
+        content = json.loads(response["body"]) if response.get("body") else None
+        return SimpleNamespace(status=response["statusCode"], content=content, headers=response["headers"])
+
+    def make(self, **fields: Any) -> Any:
+        return self.call("POST", "/v1/keys", {"name": "a server", **fields}).content
+
+    def admitted(self, shown: str) -> ApiKey:
+        return admit(f"Bearer {shown}", self.keys, scope="chat", now=self.now)
+
+    def opens(self, shown: str) -> bool:
+        try:
+            self.admitted(shown)
+        except NotKnown:
+            return False
+        return True
+
+
+@pytest.fixture
+def operator() -> Operator:
+    return Operator()
+
+
+def test_a_key_is_shown_once_and_opens_chat(operator: Operator) -> None:
+    made = operator.call("POST", "/v1/keys", {"name": "a server"})
+    listed = operator.call("GET", "/v1/keys").content["keys"]
+
+    assert (made.status, made.headers["Cache-Control"]) == (201, "no-store")
+    assert operator.admitted(made.content["key"]).name == "a server"
+    assert [{**listed[0], "key": made.content["key"]}] == [made.content]
+
+
+def test_neither_the_store_nor_the_log_knows_a_secret(operator: Operator, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG, "parley"):
+        made = operator.make()
+        rotated = operator.call("POST", f"/v1/keys/{made['id']}/rotate", {}).content
+
+    for shown in (made["key"], rotated["key"]):
+        secret = shown.removeprefix(f"parley_{made['id']}_")
+        assert len(secret) == 43
+        assert secret not in str(operator.keys.get(made["id"]))
+        assert secret not in str([record.__dict__ for record in caplog.records])
+
+
+@pytest.mark.parametrize("key", [None, "guessed", ""])
+def test_keys_are_for_operators_only(operator: Operator, key: str | None) -> None:
+    made = operator.make()
+
+    statuses = [
+        operator.call("POST", "/v1/keys", {"name": "mine"}, key=key).status,
+        operator.call("GET", "/v1/keys", key=key).status,
+        operator.call("POST", f"/v1/keys/{made['id']}/rotate", {}, key=key).status,
+        operator.call("DELETE", f"/v1/keys/{made['id']}", key=key).status,
+    ]
+
+    assert statuses == [403] * 4
+    assert len(operator.keys.list()) == 1
+
+
+def test_an_api_key_is_no_operator_key(operator: Operator) -> None:
+    assert operator.call("GET", "/v1/keys", key=operator.make()["key"]).status == 403
+
+
+def test_a_revoked_key_opens_nothing_from_then_on(operator: Operator) -> None:
+    made = operator.make()
+
+    assert operator.call("DELETE", f"/v1/keys/{made['id']}").status == 204
+
+    assert not operator.opens(made["key"])
+    assert operator.call("DELETE", f"/v1/keys/{made['id']}").status == 404
+    assert operator.call("POST", f"/v1/keys/{made['id']}/rotate", {}).status == 404
+
+
+def test_a_key_expires(operator: Operator) -> None:
+    made = operator.make(expires_at=2_000)
+
+    operator.now = 1_999.0
+    assert operator.opens(made["key"])
+    operator.now = 2_000.0
+    assert not operator.opens(made["key"])
+    assert operator.call("GET", "/v1/keys").content["keys"][0]["secrets"] == []
+
+
+def test_a_second_secret_is_valid_beside_the_first_until_told_otherwise(operator: Operator) -> None:
+    made = operator.make()
+
+    rotated = operator.call("POST", f"/v1/keys/{made['id']}/rotate", {}).content
+    operator.now += 1e9
+    both = [operator.opens(made["key"]), operator.opens(rotated["key"])]
+    finished = operator.call("POST", f"/v1/keys/{made['id']}/rotate", {"finish": True}).content
+
+    assert both == [True, True]
+    assert len(rotated["secrets"]) == 2
+    assert "key" not in finished
+    assert [operator.opens(made["key"]), operator.opens(rotated["key"])] == [False, True]
+    assert operator.call("POST", f"/v1/keys/{made['id']}/rotate", {"finish": True}).status == 400
+
+
+def test_the_old_secret_may_end_by_itself_or_at_once(operator: Operator) -> None:
+    first = operator.make()
+    rotate = f"/v1/keys/{first['id']}/rotate"
+
+    second = operator.call("POST", rotate, {"old_valid_seconds": 60}).content
+    operator.now += 59
+    assert operator.opens(first["key"])
+    operator.now += 1
+    assert not operator.opens(first["key"])
+    third = operator.call("POST", rotate, {"old_valid_seconds": 0}).content
+
+    assert [operator.opens(each["key"]) for each in (first, second, third)] == [False, False, True]
+
+
+def test_a_second_rotation_ends_the_first_secret(operator: Operator) -> None:
+    first = operator.make()
+    second, third = (operator.call("POST", f"/v1/keys/{first['id']}/rotate", {}).content for _ in range(2))
+
+    assert [operator.opens(each["key"]) for each in (first, second, third)] == [False, True, True]
+
+
+def test_a_key_may_be_limited_to_some_bots(operator: Operator) -> None:
+    limited, free = operator.make(bots=["tutor"]), operator.make()
+
+    assert [may_ask(operator.admitted(limited["key"]), bot) for bot in ("tutor", "support")] == [True, False]
+    assert may_ask(operator.admitted(free["key"]), "support")
+
+
+def test_a_key_without_the_scope_is_refused(operator: Operator) -> None:
+    made = operator.make()
+
+    with pytest.raises(NotYours):
+        admit(f"Bearer {made['key']}", operator.keys, scope="another", now=operator.now)
+
+
+def test_a_key_that_is_not_quite_right_opens_nothing(operator: Operator) -> None:
+    shown = operator.make()["key"]
+
+    assert not operator.opens(shown[:-1])
+    assert not operator.opens(shown[:-1] + ("A" if shown[-1] != "A" else "B"))
+    assert not operator.opens(shown + "A")
+    assert not operator.opens("")
+    assert not operator.opens(shown.replace("parley_", "parley-"))
+    assert operator.opens(shown)
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({}, 422),
+        ({"name": ""}, 422),
+        ({"name": "x", "scopes": ["everything"]}, 422),
+        ({"name": "x", "scopes": []}, 422),
+        ({"name": "x", "bots": ["nobody"]}, 404),
+        ({"name": "x", "expires_at": 999}, 400),
+        ({"name": "x", "expires_at": "tomorrow"}, 422),
+        ({"name": "x", "expires": 2_000}, 422),
+    ],
+)
+def test_a_bad_request_makes_no_key(operator: Operator, body: dict[str, Any], status: int) -> None:
+    assert operator.call("POST", "/v1/keys", body).status == status
+    assert operator.keys.list() == ()
