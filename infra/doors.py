@@ -36,10 +36,23 @@ _TOLD_OF_A_SOCKET = {
 
 
 class HttpDoor(Construct):
-    """The HTTP API: the chat page from one function, everything else from another."""
+    """The HTTP API: the chat page from one function, what Slack sends to another, everything else to a third.
+
+    Attributes:
+        api: the HTTP API
+        address: where clients reach it
+    """
 
     def __init__(
-        self, scope: Construct, id: str, *, stage: Stage, chat: lambda_.IFunction, web: lambda_.IFunction
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        stage: Stage,
+        chat: lambda_.IFunction,
+        web: lambda_.IFunction,
+        slack: lambda_.IFunction | None,
+        local_aws: str | None,
     ) -> None:
         super().__init__(scope, id)
         self.api = apigw.HttpApi(
@@ -51,6 +64,12 @@ class HttpDoor(Construct):
         page = integrations.HttpLambdaIntegration("ToWeb", web)
         for path in ("/", "/assets/{proxy+}"):
             self.api.add_routes(path=path, methods=[apigw.HttpMethod.GET], integration=page)
+        if slack is not None:
+            told = integrations.HttpLambdaIntegration("ToSlack", slack)
+            for path in ("/slack/events", "/slack/interactions"):
+                self.api.add_routes(path=path, methods=[apigw.HttpMethod.POST], integration=told)
+        own_host = local_aws is None  # the local AWS has all APIs on one
+        self.address = self.api.api_endpoint if own_host else f"{local_aws}/_aws/execute-api/{self.api.api_id}"
         live = apigw.HttpStage(
             self, "Live", http_api=self.api, stage_name="$default", auto_deploy=True, throttle=_throttle(stage)
         )
@@ -59,7 +78,7 @@ class HttpDoor(Construct):
             self.api,
             "AwsSolutions-APIG4",
             "Anybody may begin to talk. What was said is open only to the bearer of the conversation's own token, "
-            "which chat checks; the stage is throttled.",
+            "which chat checks; what Slack sends is signed, which slack checks; the stage is throttled.",
         )
 
 

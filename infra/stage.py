@@ -44,6 +44,7 @@ class Stage:
     worker: FunctionSize
     web: FunctionSize
     socket: FunctionSize
+    slack: FunctionSize
     ingest: FunctionSize
     generator: EndpointSize | ClusterSize | Elsewhere | None  # None: a server on this machine stands in, outside of CDK
     second_generator: EndpointSize | None  # a smaller one, asked while the first is asleep, slow or broken
@@ -60,6 +61,7 @@ class Stage:
     retention_days: int  # of conversations
     cache_ttl_seconds: int  # of shared replies
     cache: CacheSize | None = None  # the server in front of shared replies; None: there is none
+    has_slack: bool = False  # people talk to the bot in Slack, too
     passages_in_memory: int | None = None  # of a bot; more are searched in DynamoDB. None: all are in memory
 
     @property
@@ -110,6 +112,9 @@ _WEB = FunctionSize(memory_mb=256, timeout_seconds=5)
 # It has no encoder: 512 MB buy a third of a core, so that a cold start keeps a handshake waiting a little only. It
 # reads and writes a few items and queues the turn: 10 s are for a DynamoDB that has a bad moment.
 _SOCKET = FunctionSize(memory_mb=512, timeout_seconds=10)
+# As little as socket does; but Slack waits three seconds and no longer, of which a cold start may take one: with twice
+# the memory it has more of a core. What it misses, Slack sends again.
+_SLACK = FunctionSize(memory_mb=1024, timeout_seconds=10)
 
 # Two cores, which is two passages embedded at once. What does not fit in the time goes on in another run.
 _INGEST = FunctionSize(memory_mb=3008, timeout_seconds=15 * _MINUTE)
@@ -123,6 +128,7 @@ STAGES = {
             worker=_WORKER,
             web=_WEB,
             socket=_SOCKET,
+            slack=_SLACK,
             ingest=_INGEST,
             generator=None,
             second_generator=None,
@@ -138,6 +144,7 @@ STAGES = {
             log_retention_days=1,
             retention_days=30,
             cache_ttl_seconds=1 * _HOUR,
+            has_slack=True,
         ),
         Stage(
             name="dev",
@@ -145,6 +152,7 @@ STAGES = {
             worker=_WORKER,
             web=_WEB,
             socket=_SOCKET,
+            slack=_SLACK,
             ingest=_INGEST,
             generator=GENERATORS["small"],
             second_generator=None,
@@ -167,6 +175,7 @@ STAGES = {
             worker=_WORKER,
             web=_WEB,
             socket=_SOCKET,
+            slack=_SLACK,
             ingest=_INGEST,
             generator=GENERATORS["medium"],
             second_generator=None,

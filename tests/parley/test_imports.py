@@ -17,11 +17,12 @@ LAYERS = [
     {"channels"},
     {"loaded"},
     {"services", "handoff", "lines", "live", "waiting", "current_bots", "following"},
+    {"slack_delivery"},
     {"sharing", "compile", "ingest"},
     {"act"},
     {"turn"},
     {"adapters", "desk", "late"},
-    {"http_door", "queue_door", "socket_door", "documents_door"},
+    {"http_door", "queue_door", "socket_door", "slack_door", "documents_door"},
     {"rasa_door", "knowledge_door"},
     {"http_api"},
 ]
