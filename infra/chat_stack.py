@@ -41,7 +41,7 @@ _WAITING_TOO_LONG_SECONDS = 120
 
 
 class ChatStack(Stack):
-    """The HTTP API and the WebSocket API, the functions chat, socket, slack, worker and web, and the queues of turns."""
+    """The HTTP API and the WebSocket API, the functions behind them and worker, and the queues of turns."""
 
     def __init__(
         self,

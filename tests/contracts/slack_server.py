@@ -1,4 +1,4 @@
-"""Slack's Web API on loopback, as far as `chat.postMessage` goes: what it takes, what it refuses, and how it says so."""
+"""Slack's Web API on loopback, as far as `chat.postMessage` goes: what it takes, and how it refuses the rest."""
 
 import json
 import threading

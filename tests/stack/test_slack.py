@@ -1,4 +1,4 @@
-"""The Slack channel of the deployed stack: Slack's requests, signed as Slack signs them, and what comes of them there."""
+"""The Slack channel of the deployed stack: requests, signed as Slack signs them, and what comes of them there."""
 
 import itertools
 import json

@@ -33,6 +33,7 @@ _INLINE = re.compile(
     r"|(?<![\w*])\*(?=[^\s*])(?P<italic>[^*\n]*?[^\s*])\*(?![\w*])"
     r"|(?<!\w)_(?=[^\s_])(?P<emphasis>[^_\n]*?[^\s_])_(?!\w)"
 )
+_DEEPEST = 4  # marks within marks; nobody writes more
 _LINKED = ("https://", "http://", "mailto:", "tel:")
 
 
@@ -132,17 +133,18 @@ def _converted(line: str) -> str:
     return _inline(line)
 
 
-def _inline(text: str) -> str:
+def _inline(text: str, depth: int = 0) -> str:
     """A line's text with its marks; what stands between them is escaped."""
+    if depth > _DEEPEST:
+        return escaped(text)
     parts, at = [], 0
     for found in _INLINE.finditer(text):
-        parts += [escaped(text[at : found.start()]), _marked(found)]
+        parts += [escaped(text[at : found.start()]), _marked(found, depth + 1)]
         at = found.end()
     return "".join([*parts, escaped(text[at:])])
 
 
-def _marked(found: re.Match[str]) -> str:
-    kind = found.lastgroup
+def _marked(found: re.Match[str], depth: int) -> str:
     match found.groupdict():
         case {"code": str(code)}:
             return f"`{escaped(code.strip().replace('`', chr(39)))}`"
@@ -153,11 +155,11 @@ def _marked(found: re.Match[str]) -> str:
         case {"escaped": str(character)}:
             return escaped(character)
         case {"both": str(inner)}:
-            return f"*_{_inline(inner)}_*"
+            return f"*_{_inline(inner, depth)}_*"
         case {"bold": str(inner)} | {"strong": str(inner)}:
-            return f"*{_inline(inner)}*"
+            return f"*{_inline(inner, depth)}*"
         case {"struck": str(inner)}:
-            return f"~{_inline(inner)}~"
+            return f"~{_inline(inner, depth)}~"
         case {"italic": str(inner)} | {"emphasis": str(inner)}:
-            return f"_{_inline(inner)}_"
-    raise AssertionError(kind)
+            return f"_{_inline(inner, depth)}_"
+    raise AssertionError(found.lastgroup)
