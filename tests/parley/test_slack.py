@@ -74,6 +74,7 @@ def test_what_is_told_twice_is_one_turn_also_where_it_was_edited_between() -> No
         a_direct_message(subtype="message_deleted"),
         a_direct_message(subtype="bot_message", bot_id="B1"),
         a_direct_message(text=""),
+        a_direct_message(user="USLACKBOT"),
         a_direct_message(ts="yesterday"),
         an_event(thread_ts="../C2"),
         b'{"type": "app_rate_limited", "team_id": "T1"}',

@@ -6,9 +6,18 @@ from typing import Any
 
 import pytest
 
-from parley.adapters.memory import MemoryConversations, MemoryGenerator, MemoryLateQueue, MemorySlack, memory_lines
+from parley.adapters.memory import (
+    MemoryAnnouncements,
+    MemoryConversations,
+    MemoryGenerator,
+    MemoryLateQueue,
+    MemoryQueue,
+    MemorySlack,
+    memory_lines,
+)
 from parley.conversation import Turn
 from parley.errors import GenerationAsleep, Throttled, Unavailable, Undeliverable
+from parley.http_door import HttpDoor
 from parley.lines import Lines
 from parley.ports import LateTurn, SlackThread
 from parley.queue_door import MAX_DELIVERIES, QueueDoor
@@ -169,3 +178,32 @@ def test_a_conversation_elsewhere_posts_nothing(services: Services, lines: Lines
     QueueDoor(services, lines)(a_record(turn))
 
     assert slack.posts == []
+
+
+def test_what_a_person_writes_who_has_taken_over_comes_into_the_thread(
+    services: Services, lines: Lines, slack: MemorySlack
+) -> None:
+    services.conversations.start(a_session(bot="support", conversation_id=CONVERSATION, handed_off_at=1_000.0))
+    queue = MemoryQueue()
+    desk = HttpDoor(services, queue, memory_lines(), lambda: b"key", "support", "prod")
+
+    desk.write(CONVERSATION, "Good day, *Maeve* here.", "Bearer key")
+    (turn,) = queue.sent
+    for delivery in (1, 2):
+        QueueDoor(services, lines)(a_record(turn, delivery=delivery))
+
+    assert said(slack) == ["Good day, _Maeve_ here."]
+    assert len(services.conversations.history(CONVERSATION, limit=10)) == 1
+
+
+def test_what_somebody_says_to_a_person_is_announced_and_the_bot_posts_nothing(
+    services: Services, lines: Lines, slack: MemorySlack
+) -> None:
+    services.conversations.start(a_session(bot="support", conversation_id=CONVERSATION, handed_off_at=1_000.0))
+    services.conversations.accept(turn := a_turn(bot="support", channel="slack", conversation_id=CONVERSATION))
+
+    QueueDoor(services, lines)(a_record(turn))
+
+    assert slack.posts == []
+    assert isinstance(services.announcements, MemoryAnnouncements)
+    assert [kind for kind, _ in services.announcements.told] == ["conversation.message"]

@@ -37,6 +37,7 @@ MOST_POST_CHARACTERS = 12_000  # all sections of one post: well below what is re
 _CONVERSATION = re.compile(r"slack:(?P<team>\w+):(?P<channel>\w+)(?::(?P<thread>\d+\.\d+))?")
 _TIME = re.compile(r"\d{1,12}\.\d{1,9}")
 _SAID = frozenset({None, "file_share", "thread_broadcast"})  # subtypes that are words of a person
+_SLACKBOT = "USLACKBOT"  # Slack's own, which writes to everybody and says nowhere that it is a bot
 _REFERENCE = re.compile(r"<([@#!]?)([^<>|]*)(?:\|([^<>]*))?>")
 
 
@@ -74,11 +75,11 @@ def is_signed(body: bytes, headers: Mapping[str, str], secret: bytes, *, now: fl
     Source: docs.slack.dev/authentication/verifying-requests-from-slack
     """
     timestamp, presented = headers.get("x-slack-request-timestamp", ""), headers.get("x-slack-signature", "")
-    if not (secret and timestamp.isascii() and timestamp.isdecimal() and len(timestamp) <= 12):
+    if not (secret.strip() and timestamp.isascii() and timestamp.isdecimal() and len(timestamp) <= 12):
         return False
     if abs(now - int(timestamp)) > REPLAY_SECONDS:
         return False
-    signed = hmac.new(secret, b"v0:" + timestamp.encode() + b":" + body, hashlib.sha256).hexdigest()
+    signed = hmac.new(secret.strip(), b"v0:" + timestamp.encode() + b":" + body, hashlib.sha256).hexdigest()
     return hmac.compare_digest(f"v0={signed}".encode(), presented.encode())
 
 
@@ -145,7 +146,7 @@ def _said(team: str, kind: str, event: Mapping[str, Any], own_id: str | None) ->
     is_direct = event.get("channel_type") == "im" or channel.startswith("D")
     if kind not in ("app_mention", "message") or is_direct != (kind == "message"):
         return Ignored(f"{kind} that is not for the bot")
-    if event.get("bot_id") or event.get("subtype") not in _SAID or user == own_id:
+    if event.get("bot_id") or event.get("subtype") not in _SAID or user in (own_id, _SLACKBOT):
         return Ignored("said by a bot, or nothing that was said")
     thread = event.get("thread_ts") or (None if is_direct else at)
     conversation_id = conversation_of(team, channel, thread)
