@@ -207,9 +207,9 @@ class HttpDoor:
 
     def _tell(self, conversation_id: str, turn: RecordedTurn) -> None:
         tell(conversation_id, socket.turn(turn), self.lines.connections, self.lines.sockets)
-        session = (
-            self.services.conversations.open(conversation_id).session if slack.thread_of(conversation_id) else None
-        )
+        if slack.thread_of(conversation_id) is None:
+            return
+        session = self.services.conversations.open(conversation_id).session
         if session is not None:  # the worker finds the turn answered, and posts it
             self.queue.send(Turn(turn.turn_id, conversation_id, session.bot, slack.CHANNEL, "", turn.sent_at))
 
