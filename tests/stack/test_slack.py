@@ -145,3 +145,20 @@ def test_where_slack_wants_to_be_left_alone_for_a_second_the_reply_comes_after_i
     mention(deployed_stack, told)
 
     assert len(posted(slack, told["event"]["ts"])) == 1
+
+
+def test_what_slack_did_not_take_is_posted_when_the_queue_delivers_again(
+    deployed_stack: Any, slack: SlackServer
+) -> None:
+    queue, sqs = deployed_stack.outputs["Parley-local-Chat"]["TurnsQueue"], deployed_stack.client("sqs")
+    patience = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["VisibilityTimeout"])["Attributes"]
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "2"})
+    told = a_mention("hello")
+    slack.next_answers.append((503, {}, {"ok": False, "error": "service_unavailable"}))
+    try:
+        mention(deployed_stack, told)
+        (post,) = posted(slack, told["event"]["ts"])
+    finally:
+        sqs.set_queue_attributes(QueueUrl=queue, Attributes=patience)
+
+    assert post["text"]
