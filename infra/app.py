@@ -12,10 +12,12 @@ The only reader of the context:
                      there already, the fields of `Elsewhere` in that file, as JSON; optional
     second           a smaller one beside it, by its name too; optional
     cache            a cache server, by its name in infra/stage.py; without it there is none
+    slack            `true`: people talk to the bot in Slack, too; optional
     layers           the folder of built layers
     bundles          the compiled bots, separated by commas
     sagemaker_url    stage local only: the server that speaks SageMaker's runtime protocol
     aws_url          stage local only: the local AWS, where WebSockets connect to
+    slack_url        stage local only: the server that stands in for Slack's Web API
 """
 
 import json
@@ -41,7 +43,9 @@ _BUNDLED_GENERATOR = ROOT / "models" / "generator" / "artefact" / "genai_config.
 
 def parley(app: cdk.App) -> None:
     """Put the stacks of the stage that the context names into `app`."""
-    stage = _with_cache(_with_memory(_with_generators(STAGES[app.node.get_context("stage")], app), app), app)
+    stage = STAGES[app.node.get_context("stage")]
+    for chosen in (_with_generators, _with_memory, _with_cache, _with_slack):
+        stage = chosen(stage, app)
     bundles = [Path(path) for path in app.node.get_context("bundles").split(",")]
     build = Build(Path(app.node.get_context("layers")), {bot_name(path): path for path in bundles})
 
@@ -133,6 +137,19 @@ def _with_cache(stage: Stage, app: cdk.App) -> Stage:
     return replace(stage, cache=CACHES[name])
 
 
+def _with_slack(stage: Stage, app: cdk.App) -> Stage:
+    """The stage with the Slack channel, if the context switches it on."""
+    match app.node.try_get_context("slack"):
+        case None:
+            return stage
+        case "true" | True:
+            return replace(stage, has_slack=True)
+        case "false" | False:
+            return replace(stage, has_slack=False)
+        case other:
+            raise ValueError(f"slack is {other!r}; say `true` or `false`")
+
+
 def _generator(chosen: str | dict[str, Any]) -> EndpointSize | ClusterSize | Elsewhere:
     if isinstance(chosen, str) and chosen.startswith("{"):
         chosen = dict(json.loads(chosen))
@@ -149,6 +166,7 @@ def _local_settings(app: cdk.App, stage: Stage, build: Build) -> dict[str, str]:
     has_template = isinstance(stage.generator, Elsewhere) and stage.generator.has_template
     return {
         "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": app.node.get_context("sagemaker_url"),
+        "SLACK_API_URL": f"{app.node.get_context('slack_url')}/api/",
         # The local AWS runs functions as processes of this machine and mounts no /opt.
         "ENCODER_DIR": str((build.layers / "encoder" / "encoder").resolve()),
         "GENERATOR_TOKENIZER": str(tokenizer / "tokenizer.json"),

@@ -3,6 +3,7 @@
 GET / and /assets ─▶ web      the chat page
 /v1/keys ──────────▶ keys     API keys, for operators
 everything else ───▶ chat ─┬─ the turn, answered at once
+POST /slack/… ─────▶ slack ┤
 WebSocket ─────────▶ socket ┴▶ turns.fifo ─▶ worker   the same turn, later; pushed to whoever listens
                      │           pace ──▶ how many at once
                      └ and chat, worker ─▶ waiting ─▶ worker   turns whose person agreed to wait for the generator
@@ -41,7 +42,7 @@ _WAITING_TOO_LONG_SECONDS = 120
 
 
 class ChatStack(Stack):
-    """The HTTP API and the WebSocket API, the functions chat, socket, worker, keys and web, and the queues of turns."""
+    """The HTTP API and the WebSocket API, the functions behind them and worker, and the queues of turns."""
 
     def __init__(
         self,
@@ -99,6 +100,7 @@ class ChatStack(Stack):
         )
         socket = function_of(self, "Socket", stage.socket, stage=stage, layers=light, environment=settings)
         keys = function_of(self, "Keys", stage.keys, stage=stage, layers=light, environment=settings)
+        slack = self._slack(light, settings, worker)
         web = function_of(self, "Web", stage.web, stage=stage, environment={"SOCKET_ADDRESS": live.address})
 
         for answering in (chat, worker):
@@ -119,22 +121,35 @@ class ChatStack(Stack):
             state.grant_connecting(pushing)
             live.grant_pushing(pushing)
             waiting.turns.grant_send_messages(pushing)
-        for queueing in (chat, socket):
+        for queueing in filter(None, (chat, socket, slack)):
             turns.turns.grant_send_messages(queueing)
+        if slack:
+            state.grant_keeping_conversations(slack)
 
         in_order = self._work_on(turns.turns, worker, at_once=stage.turns_at_once)
         self._work_on(waiting.turns, worker, at_once=stage.waiting_turns_at_once)
         pacing = {}
         if isinstance(stage.generator, EndpointSize):
             pacing["pace"] = Pace(self, "Pacing", stage=stage, generator=stage.generator, turns=in_order).function
-        http = HttpDoor(self, "Http", stage=stage, chat=self._entry(chat), web=web, keys=keys)
+        http = HttpDoor(
+            self, "Http", stage=stage, chat=self._entry(chat), web=web, keys=keys, slack=slack, local_aws=local_aws
+        )
+        if slack:
+            worker.add_environment("DOCUMENTS_AT", http.address)
         live.lead_to(socket)
 
         alarms = Alarms(self, "Watch", topic=state.alarms)
         alarms.on_dead_letters("Turns", turns.dead_letters)
         alarms.on_dead_letters("Waiting", waiting.dead_letters)
         alarms.on_waiting(turns.turns, seconds=_WAITING_TOO_LONG_SECONDS)
-        for name, function in {"chat": chat, "worker": worker, "socket": socket, "keys": keys, **pacing}.items():
+        for name, function in {
+            "chat": chat,
+            "worker": worker,
+            "socket": socket,
+            "keys": keys,
+            **pacing,
+            **({"slack": slack} if slack else {}),
+        }.items():
             alarms.on_failures(name, function)
         alarms.on_wrong_replies(stage.name)
         alarms.on_server_errors(http.api)
@@ -148,6 +163,7 @@ class ChatStack(Stack):
             "WorkerFunction": worker.function_name,
             "SocketFunction": socket.function_name,
             "KeysFunction": keys.function_name,
+            **({"SlackFunction": slack.function_name} if slack else {}),
             "OperatorKeySecret": state.operator_key_arn,
             "AnnouncementsBus": state.bus.event_bus_name,
             "ConversationsTable": state.conversations.table_name,
@@ -161,6 +177,23 @@ class ChatStack(Stack):
         }
         for name, value in told.items():
             CfnOutput(self, name, value=value)
+
+    def _slack(
+        self, layers: Sequence[lambda_.ILayerVersion], settings: Mapping[str, str], worker: lambda_.Function
+    ) -> lambda_.Function | None:
+        """The function that hears Slack, where the stage has it; and what lets the worker speak there.
+
+        The two secrets are made by hand, for Slack gives them: neither of the two functions reads the other's.
+        """
+        if not self._stage.has_slack:
+            return None
+        signing, token = f"{self._secrets_prefix}slack-signing-secret", f"{self._secrets_prefix}slack-bot-token"
+        named = {**settings, "SLACK_SIGNING_SECRET": signing}
+        slack = function_of(self, "Slack", self._stage.slack, stage=self._stage, layers=layers, environment=named)
+        self._grant_secrets([signing], slack)
+        worker.add_environment("SLACK_TOKEN_SECRET", token)
+        self._grant_secrets([token], worker)
+        return slack
 
     def _work_on(self, queue: sqs.Queue, worker: lambda_.Function, *, at_once: int) -> event_sources.SqsEventSource:
         source = event_sources.SqsEventSource(

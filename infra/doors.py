@@ -42,7 +42,12 @@ _ROUTES_OF_KEYS = {
 
 
 class HttpDoor(Construct):
-    """The HTTP API: the chat page from one function, API keys from another, everything else from a third."""
+    """The HTTP API: a function each for the chat page, API keys and what Slack sends, and one for everything else.
+
+    Attributes:
+        api: the HTTP API
+        address: where clients reach it
+    """
 
     def __init__(
         self,
@@ -53,6 +58,8 @@ class HttpDoor(Construct):
         chat: lambda_.IFunction,
         web: lambda_.IFunction,
         keys: lambda_.IFunction,
+        slack: lambda_.IFunction | None,
+        local_aws: str | None,
     ) -> None:
         super().__init__(scope, id)
         self.api = apigw.HttpApi(
@@ -67,6 +74,12 @@ class HttpDoor(Construct):
         of_keys = integrations.HttpLambdaIntegration("ToKeys", keys)
         for path, methods in _ROUTES_OF_KEYS.items():
             self.api.add_routes(path=path, methods=list(methods), integration=of_keys)
+        if slack is not None:
+            told = integrations.HttpLambdaIntegration("ToSlack", slack)
+            for path in ("/slack/events", "/slack/interactions"):
+                self.api.add_routes(path=path, methods=[apigw.HttpMethod.POST], integration=told)
+        own_host = local_aws is None  # the local AWS has all APIs on one
+        self.address = self.api.api_endpoint if own_host else f"{local_aws}/_aws/execute-api/{self.api.api_id}"
         live = apigw.HttpStage(
             self, "Live", http_api=self.api, stage_name="$default", auto_deploy=True, throttle=_throttle(stage)
         )
@@ -75,7 +88,8 @@ class HttpDoor(Construct):
             self.api,
             "AwsSolutions-APIG4",
             "Anybody may begin to talk. What was said is open only to the bearer of the conversation's own token, "
-            "which chat checks, as it does API keys and the operator key, and keys the latter; the stage is throttled.",
+            "which chat checks, as it does API keys and the operator key, and keys the latter; what Slack sends is "
+            "signed, which slack checks; the stage is throttled.",
         )
 
 

@@ -44,6 +44,7 @@ class Stage:
     worker: FunctionSize
     web: FunctionSize
     socket: FunctionSize
+    slack: FunctionSize
     ingest: FunctionSize
     keys: FunctionSize
     generator: EndpointSize | ClusterSize | Elsewhere | None  # None: a server on this machine stands in, outside of CDK
@@ -62,6 +63,7 @@ class Stage:
     cache_ttl_seconds: int  # of shared replies
     dollars_per_million_tokens: float = 0.0  # of the generator, for the metric of what the reply cache saves; 0: none
     cache: CacheSize | None = None  # the server in front of shared replies; None: there is none
+    has_slack: bool = False  # people talk to the bot in Slack, too
     passages_in_memory: int | None = None  # of a bot; more are searched in DynamoDB. None: all are in memory
 
     @property
@@ -112,6 +114,9 @@ _WEB = FunctionSize(memory_mb=256, timeout_seconds=5)
 # It has no encoder: 512 MB buy a third of a core, so that a cold start keeps a handshake waiting a little only. It
 # reads and writes a few items and queues the turn: 10 s are for a DynamoDB that has a bad moment.
 _SOCKET = FunctionSize(memory_mb=512, timeout_seconds=10)
+# As little as socket does; but Slack waits three seconds and no longer, of which a cold start may take one: with twice
+# the memory it has more of a core. What it misses, Slack sends again.
+_SLACK = FunctionSize(memory_mb=1024, timeout_seconds=10)
 
 # Two cores, which is two passages embedded at once. What does not fit in the time goes on in another run.
 _INGEST = FunctionSize(memory_mb=3008, timeout_seconds=15 * _MINUTE)
@@ -128,6 +133,7 @@ STAGES = {
             worker=_WORKER,
             web=_WEB,
             socket=_SOCKET,
+            slack=_SLACK,
             ingest=_INGEST,
             keys=_KEYS,
             generator=None,
@@ -144,6 +150,7 @@ STAGES = {
             log_retention_days=1,
             retention_days=30,
             cache_ttl_seconds=1 * _HOUR,
+            has_slack=True,
         ),
         Stage(
             name="dev",
@@ -151,6 +158,7 @@ STAGES = {
             worker=_WORKER,
             web=_WEB,
             socket=_SOCKET,
+            slack=_SLACK,
             ingest=_INGEST,
             keys=_KEYS,
             generator=GENERATORS["small"],
@@ -174,6 +182,7 @@ STAGES = {
             worker=_WORKER,
             web=_WEB,
             socket=_SOCKET,
+            slack=_SLACK,
             ingest=_INGEST,
             keys=_KEYS,
             generator=GENERATORS["medium"],

@@ -54,23 +54,39 @@ AWS_SERVICES = (
 )
 
 # Of Powertools, what stands by itself and no function uses.
-_UTILITIES = ("auth_alpha", "circuit_breaker", "data_masking", "feature_flags", "kafka", "streaming")
+_UTILITIES = (
+    "auth_alpha", "circuit_breaker", "data_masking", "feature_flags", "idempotency", "kafka", "streaming", "validation",
+)  # fmt: skip
+
+# Of slack_sdk, all but the synchronous client of the Web API.
+_SLACK = (
+    "audit_logs", "oauth", "rtm", "rtm_v2", "scim", "socket_mode", "webhook/async_client.py", "web/async_*.py",
+    "web/legacy_*.py", "models/dialogs",
+)  # fmt: skip
 
 # What no function imports, as globs below the layer's python/.
 NOT_AT_RUN_TIME = (
     *(f"aws_lambda_powertools/utilities/{name}" for name in _UTILITIES),
+    "slack",  # the name that slack_sdk had before
+    *(f"slack_sdk/{name}" for name in _SLACK),
     *(f"numpy/{name}" for name in ("fft", "ma", "polynomial", "testing")),  # each imported when first it is named
     *(f"valkey/commands/{name}" for name in ("bf", "graph", "json", "search", "timeseries")),  # of servers' modules
+    "**/*.pxd",
     "**/*.pyi",
     "**/py.typed",
     "**/tests",
     "bin",
     "*.dist-info",
     "boto3/data",
+    "dateutil/zoneinfo/*.tar.gz",  # tzdata has the same
+    "urllib3/contrib/emscripten",
     "boto3/examples",
     "numpy/_core/_simd.*",  # for numpy's own tests
     "numpy/_core/include",
     "numpy/_core/lib",
+    "numpy/_pyinstaller",
+    "numpy/conftest.py",
+    "numpy/doc",
     "numpy/distutils",  # there until Python 3.12
     "numpy/f2py",
     "numpy/random",
@@ -90,7 +106,7 @@ _PROOFS = {
 import aws_lambda_powertools.event_handler, aws_lambda_powertools.event_handler.openapi.params
 import aws_lambda_powertools.logging, aws_lambda_powertools.metrics, aws_lambda_powertools.utilities.batch
 import boto3, msgspec, numpy.typing, onnxruntime, phonenumbers, pydantic, pynamodb.models, pynamodb.transactions
-import text_to_num, tokenizers, tzdata, valkey
+import slack_sdk, text_to_num, tokenizers, tzdata, valkey
 for service in {AWS_SERVICES!r}:
     boto3.client(service, region_name="us-east-1", aws_access_key_id="none", aws_secret_access_key="none")
 tokenizers.Tokenizer.from_file({str(ENCODER / "tokenizer.json")!r}).encode("hello")

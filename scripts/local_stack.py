@@ -33,7 +33,13 @@ ACCOUNT = "000000000000"
 REGION = "us-east-1"
 ENDPOINT_NAME = "parley-local-generator"  # as infra/stage.py names it
 
-PORT_VARIABLES = ("PARLEY_PORT", "PARLEY_GENERATOR_PORT", "PARLEY_SAGEMAKER_PORT", "PARLEY_GRPC_PORT")
+PORT_VARIABLES = (
+    "PARLEY_PORT",
+    "PARLEY_GENERATOR_PORT",
+    "PARLEY_SAGEMAKER_PORT",
+    "PARLEY_GRPC_PORT",
+    "PARLEY_SLACK_PORT",
+)
 
 _SCRATCH = PARLEY / "tmp"
 _READY_WITHIN_SECONDS = 60
@@ -42,12 +48,13 @@ _POLL_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Where the three servers listen; the generator on two."""
+    """Where the three servers listen, the generator on two; and where something may stand in for Slack."""
 
     http: int
     generator: int
     sagemaker: int
     grpc: int
+    slack: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +74,7 @@ class LocalStack:
         generator: the container that serves the language model
         grpc: where that container speaks TensorFlow Serving's API
         sagemaker: the server that speaks SageMaker's runtime protocol in front of it
+        slack: where functions look for Slack's Web API; nothing of the stack listens there
         aws_endpoint, region, credentials: for clients of the local AWS
         outputs: what each deployed stack tells, by stack and name
     """
@@ -80,6 +88,7 @@ class LocalStack:
         self.generator = _url(ports.generator)
         self.grpc = f"{HOST}:{ports.grpc}"
         self.sagemaker = _url(ports.sagemaker)
+        self.slack = _url(ports.slack)
         self.region = REGION
         self.credentials = Credentials("parley", secrets.token_hex(20))
         self.outputs: dict[str, dict[str, str]] = {}
@@ -196,7 +205,7 @@ class LocalStack:
     def _deploy(self, built: Built, step: Step) -> None:
         outputs = self._scratch / "outputs.json"
         context = [*built.context, "-c", "stage=local", "-c", f"sagemaker_url={self.sagemaker}"]
-        context += ["-c", f"aws_url={self.aws_endpoint}"]
+        context += ["-c", f"aws_url={self.aws_endpoint}", "-c", f"slack_url={self.slack}"]
         options = ["--require-approval", "never", "--method", "direct", "--outputs-file", str(outputs)]
         where = ["--output", str(PARLEY / "cdk" / self._name)]
         self._cdk(["deploy", "--all", *options, *where, *context], log="deploy", step=step)

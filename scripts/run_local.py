@@ -5,7 +5,8 @@
 Builds what is not built, starts the local AWS and the generator, deploys to it with the unmodified CDK CLI, writes the
 addresses to .parley/local.json, and at the end ends every process it started. The environment may name other ports:
 PARLEY_PORT (the chat page and the HTTP API; 4566), PARLEY_GENERATOR_PORT (4567), PARLEY_SAGEMAKER_PORT (4568),
-PARLEY_GRPC_PORT (4569; the generator as TensorFlow Serving's clients ask it).
+PARLEY_GRPC_PORT (4569; the generator as TensorFlow Serving's clients ask it), PARLEY_SLACK_PORT (4570; where the
+functions look for something that stands in for Slack, which is not part of the stack).
 """
 
 import json

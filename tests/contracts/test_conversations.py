@@ -259,6 +259,22 @@ def test_a_turn_is_accepted_once(conversations: Conversations) -> None:
     assert again.status == "queued"
 
 
+def test_what_the_channel_has_taken_of_a_reply_is_known(conversations: Conversations) -> None:
+    session, turn = a_session(), a_recorded_turn()
+    conversations.start(session)
+    conversations.record(one_turn_on(session), turn)
+
+    conversations.mark_delivered(session.conversation_id, turn.turn_id, 2)
+    conversations.mark_delivered(session.conversation_id, "nobody's", 1)
+    conversations.mark_delivered("nowhere", turn.turn_id, 1)
+
+    progress = conversations.progress(session.conversation_id, turn.turn_id)
+    assert progress is not None
+    assert (progress.status, progress.delivered, progress.recorded) == ("done", 2, turn)
+    assert conversations.progress(session.conversation_id, "nobody's") is None
+    assert conversations.progress("nowhere", turn.turn_id) is None
+
+
 def test_a_failed_turn_says_why_and_may_be_sent_again(conversations: Conversations) -> None:
     session = a_session()
     conversations.start(session)

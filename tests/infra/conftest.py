@@ -56,4 +56,5 @@ def _build(folder: Path) -> dict[str, str]:
         "bundles": str(bundle),
         "sagemaker_url": "http://127.0.0.1:1",
         "aws_url": "http://127.0.0.1:1",
+        "slack_url": "http://127.0.0.1:1",
     }

@@ -121,6 +121,17 @@ def test_a_cache_server_is_a_host_and_a_port_and_nothing_secret(address: str) ->
     assert "s3cr3t" not in str(raised.value)
 
 
+@pytest.mark.parametrize("url", ["http://slack.example/api/", "https://slack.com/api", "slack.com/api/", ""])
+def test_a_token_of_slacks_travels_in_no_clear_and_to_a_folder(url: str) -> None:
+    with pytest.raises(BadSettings, match="SLACK_API_URL must"):
+        read(SLACK_API_URL=url)
+
+
+def test_slack_is_where_slack_is_unless_somebody_stands_in_on_this_machine() -> None:
+    assert read().slack_api_url == "https://slack.com/api/"
+    assert read(SLACK_API_URL="http://127.0.0.1:4570/api/").slack_api_url == "http://127.0.0.1:4570/api/"
+
+
 INGEST = {"DOCUMENTS_BUCKET": "documents", "CHANGES_QUEUE_URL": "https://queue", "BOTS": '["support", "clinic"]'}
 
 

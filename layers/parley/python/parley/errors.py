@@ -15,11 +15,13 @@
     │   │   └── GenerationSlow       its answer took longer than the turn may wait
     │   ├── SessionConflict      another turn of this conversation was saved first
     │   └── Unavailable          a service that we stand on did not answer
+    │       └── Throttled            it was asked too often, and says when to come again
     └── Broken      alarm, retrying will not help
         ├── GenerationFailed     the endpoint answered, but not with a reply
         ├── ActionFailed         a custom action gave no usable answer
         ├── ModelUnavailable     a model file is missing or does not fit
         ├── BadBot               the bot's files do not make a bot
+        ├── Undeliverable        a channel refuses what is to be said there
         ├── BadLibrary           what was made of a bot's documents cannot be read
         └── BadSettings          the function's environment is not complete
 
@@ -93,6 +95,14 @@ class Unavailable(Busy):
     """A service that we stand on (database, queue, secrets) did not answer."""
 
 
+class Throttled(Unavailable):
+    """A service was asked too often, and says when to come again."""
+
+    def __init__(self, message: str, *, retry_after_seconds: float) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
 class Broken(ParleyError):
     """Ours to mend. Retrying will not help."""
 
@@ -111,6 +121,17 @@ class ModelUnavailable(Broken):
 
 class BadBot(Broken):
     """The bot's files do not make a bot. The message lists every fault with file and line."""
+
+
+class Undeliverable(Broken):
+    """A channel refuses what is to be said there: it is gone, we are not in it, or it cannot show this.
+
+    `reason` is the channel's own word for it.
+    """
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class BadLibrary(Broken):

@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 
-from parley.ports import Connections, LateQueue, Sockets
+from parley.ports import Connections, LateQueue, Slack, Sockets
 
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """Who listens, how frames reach them, and the queue of those who agreed to wait."""
+    """Who listens, how frames reach them, the queue of those who agreed to wait, and the way into Slack."""
 
     connections: Connections
     sockets: Sockets
     late: LateQueue
+    slack: Slack | None = None  # None: nobody talks to us there
+    documents_at: str = ""  # the HTTP API, for links to what is cited, where it is known

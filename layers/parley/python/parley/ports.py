@@ -118,6 +118,9 @@ class Conversations(Protocol):
     def mark_failed(self, turn: Turn, reason: str) -> None:
         """Notes that an accepted turn will get no reply. A turn that is done stays done."""
 
+    def mark_delivered(self, conversation_id: str, turn_id: str, posts: int) -> None:
+        """Notes that the channel has taken so many posts of a turn's reply; of one that nobody knows, nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class SharedReply:
@@ -567,6 +570,36 @@ class Sockets(Protocol):
 
         Raises:
             Unavailable: it could not be sent now.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class SlackThread:
+    """A place in Slack."""
+
+    team: str  # the workspace
+    channel: str
+    thread: str | None = None  # the time of its first message; None: the channel itself
+
+
+@dataclass(frozen=True, slots=True)
+class SlackPost:
+    """One message as Slack takes it."""
+
+    text: str  # mrkdwn: what notifications and screen readers say
+    blocks: tuple[Mapping[str, Any], ...] = ()
+
+
+class Slack(Protocol):
+    """The way into Slack."""
+
+    def post(self, where: SlackThread, post: SlackPost) -> None:
+        """Says something there. What is posted twice is there twice.
+
+        Raises:
+            Throttled: too much was said there just now.
+            Unavailable: Slack did not answer, or not in time; whether it has taken the post is not known.
+            Undeliverable: it refuses the post.
         """
 
 

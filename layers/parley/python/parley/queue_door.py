@@ -3,7 +3,7 @@
 Runs the very turn function of the HTTP door, and tells whoever listens how it goes on.
 What failed for good is noted as failed, so that whoever asks is told; what may succeed
 later goes back to the queue, which gives up after its last delivery and keeps the
-message as a dead letter.
+message as a dead letter. Where a channel takes posts, a turn has not succeeded before they are taken.
 """
 
 import logging
@@ -14,13 +14,14 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from parley.adapters.sqs import read_errand
 from parley.channels import problems, rendering, socket
-from parley.conversation import Turn
-from parley.errors import GenerationBusy, GenerationFailed, ParleyError, Rejected
+from parley.conversation import RecordedTurn, Turn
+from parley.errors import GenerationBusy, GenerationFailed, NotFound, ParleyError, Rejected, Undeliverable
 from parley.late import answer_late
 from parley.lines import Lines
 from parley.live import Live, tell
 from parley.ports import LateTurn
 from parley.services import Services
+from parley.slack_delivery import deliver, deliver_failure
 from parley.turn import Answered, answer
 from parley.waiting import agree_to_wait
 
@@ -56,20 +57,35 @@ class QueueDoor:
             except Rejected as error:
                 conversations.mark_failed(turn, str(error))
                 live.failed(problems.told(error))
+                deliver_failure(turn.conversation_id, str(error), self.lines)
                 logger.warning("turn refused", extra={**about, "reason": str(error)})
+                return
             except Exception as error:
                 if delivery >= MAX_DELIVERIES:
                     reason = str(error) if isinstance(error, ParleyError) else problems.BROKEN
                     conversations.mark_failed(turn, reason)
                     live.failed(problems.told(error))
+                    deliver_failure(turn.conversation_id, reason, self.lines)
                 logger.exception("turn failed", extra=about)
                 raise
             else:
                 live.done(answered.turn, **_more(turn, answered))
                 decided = {"source": answered.turn.reply.source, "because": answered.because}
                 logger.info("turn answered", extra={**about, **decided, "timings_ms": answered.timings_ms})
+        self._deliver(answered.turn, turn)
         if turn.waits and answered.turn.reply.may_wait:
             agree_to_wait(answered.after, turn.id, conversations, self.lines.late, now=self.services.clock())
+
+    def _deliver(self, recorded: RecordedTurn, turn: Turn) -> None:
+        """Posts the reply where its channel takes posts; raises where the queue shall try it again."""
+        about = {"turn_id": turn.id, "conversation_id": turn.conversation_id}
+        try:
+            deliver(recorded, turn.conversation_id, turn.bot, self.lines, self.services.conversations)
+        except NotFound as error:
+            logger.warning("reply to nobody", extra={**about, "reason": str(error)})
+        except Undeliverable as error:  # somebody has to see to it: it stays as a dead letter, with an alarm
+            logger.error("reply refused", extra={**about, "reason": error.reason})
+            raise
 
     def _answer_late(self, late: LateTurn) -> None:
         turn = late.turn
@@ -85,10 +101,12 @@ class QueueDoor:
                 return
             conversations.mark_failed(turn, str(error))
             tell(turn.conversation_id, socket.failed(turn.id, 1, problems.told(error)), connections, sockets)
+            deliver_failure(turn.conversation_id, str(error), self.lines)
             logger.warning("late answer given up", extra={**about, "reason": str(error)})
         else:
             tell(turn.conversation_id, socket.turn(recorded), connections, sockets)
             logger.info("late answer given", extra={**about, "source": recorded.reply.source})
+            self._deliver(recorded, turn)
 
 
 def _more(turn: Turn, answered: Answered) -> dict[str, Any]:

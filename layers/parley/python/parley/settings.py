@@ -50,6 +50,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     keys_table: str = ""  # of API keys
     socket_url: str = ""  # where frames are posted to open connections
     socket_address: str = ""  # where clients connect to
+    slack_signing_secret: str = ""  # a name in Secrets Manager: what Slack signs requests with; `slack` has it
+    slack_token_secret: str = ""  # the same of the bot's token; `worker` has it
+    slack_api_url: str = "https://slack.com/api/"
+    documents_at: str = ""  # where the HTTP API is, for links to what is cited
     generator_backend: Backend = "sagemaker"
     generator_endpoint: str = ""  # a SageMaker endpoint's name
     generator_component: str = ""  # of the inference component on it that has the model, if it has several
@@ -98,6 +102,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         raise BadSettings('BOTS names no bot; give it as JSON, such as {"support": "s3://bucket/key"}')
     _check_generator(settings)
     _check_cache_server(settings)
+    _check_slack(settings)
     return settings
 
 
@@ -146,6 +151,14 @@ def _check_cache_server(settings: Settings) -> None:
         raise BadSettings("CACHE_SERVER, CACHE_SERVER_NAME and CACHE_SERVER_USER are needed together")
     if settings.cache_server and not _HOST_AND_PORT.fullmatch(settings.cache_server):
         raise BadSettings("CACHE_SERVER must be host:port")
+
+
+def _check_slack(settings: Settings) -> None:
+    url = urlsplit(settings.slack_api_url)
+    if url.scheme != "https" and not (url.scheme == "http" and url.hostname in _LOOPBACK):
+        raise BadSettings("SLACK_API_URL must be https://..., for a token travels there")
+    if not settings.slack_api_url.endswith("/"):
+        raise BadSettings("SLACK_API_URL must end with a slash: method names are put behind it")
 
 
 class IngestSettings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):

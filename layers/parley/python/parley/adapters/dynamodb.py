@@ -40,6 +40,7 @@ class _Item(Model):
     status = UnicodeAttribute(null=True)  # request
     reason = UnicodeAttribute(null=True)
     number = NumberAttribute(null=True)
+    delivered = NumberAttribute(null=True)  # request: posts that the channel has taken
 
 
 class DynamoConversations:
@@ -135,7 +136,14 @@ class DynamoConversations:
             except DoesNotExist:
                 return None
         recorded = self._recorded(pk, item) if item.status == "done" else None
-        progress = TurnProgress(turn_id, item.status, float(item.updated_at), item.reason, recorded)  # type: ignore[arg-type]
+        progress = TurnProgress(
+            turn_id,
+            item.status,  # type: ignore[arg-type]
+            float(item.updated_at),
+            item.reason,
+            recorded,
+            int(item.delivered or 0),
+        )
         return progress.as_of(self._clock())
 
     def mark_running(self, turn: Turn) -> None:
@@ -145,6 +153,15 @@ class DynamoConversations:
     def mark_failed(self, turn: Turn, reason: str) -> None:
         """See `ports.Conversations.mark_failed`."""
         self._mark(turn, "failed", self._item.reason.set(reason))
+
+    def mark_delivered(self, conversation_id: str, turn_id: str, posts: int) -> None:
+        """See `ports.Conversations.mark_delivered`."""
+        item = self._item(_pk(conversation_id), _request(turn_id))
+        try:
+            with translated():
+                item.update([self._item.delivered.set(posts)], condition=self._item.pk.exists())
+        except SessionConflict:
+            return  # erased
 
     def _mark_erasing(self, pk: str) -> bool:
         """Keeps turns under way from being saved; False if there is no conversation."""

@@ -35,6 +35,8 @@ from parley.ports import (
     Patience,
     Prompt,
     SharedReply,
+    SlackPost,
+    SlackThread,
     StoredDocument,
     StoredPassage,
     Tally,
@@ -118,11 +120,17 @@ class MemoryConversations:
         """See `ports.Conversations.mark_failed`."""
         self._mark(turn, TurnProgress(turn.id, "failed", self._clock(), reason))
 
+    def mark_delivered(self, conversation_id: str, turn_id: str, posts: int) -> None:
+        """See `ports.Conversations.mark_delivered`."""
+        stored = self._stored.get(conversation_id, _Stored())
+        if turn_id in stored.progress:
+            stored.progress[turn_id] = replace(stored.progress[turn_id], delivered=posts)
+
     def _mark(self, turn: Turn, progress: TurnProgress) -> None:
         stored = self._stored.get(turn.conversation_id, _Stored())
         known = stored.progress.get(turn.id)
         if known is not None and known.status != "done":
-            stored.progress[turn.id] = progress
+            stored.progress[turn.id] = replace(progress, delivered=known.delivered)
 
 
 @dataclass(slots=True)
@@ -360,6 +368,20 @@ class MemorySockets:
             return False
         self.sent.append((connection_id, frame))
         return True
+
+
+class MemorySlack:
+    """`ports.Slack` in a list; what a test puts into `fails_with` is raised, one for each post."""
+
+    def __init__(self) -> None:
+        self.posts: list[tuple[SlackThread, SlackPost]] = []
+        self.fails_with: list[ParleyError] = []
+
+    def post(self, where: SlackThread, post: SlackPost) -> None:
+        """See `ports.Slack.post`."""
+        if self.fails_with:
+            raise self.fails_with.pop(0)
+        self.posts.append((where, post))
 
 
 def memory_lines(clock: Clock = time.time) -> Lines:

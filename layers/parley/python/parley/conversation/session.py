@@ -65,6 +65,7 @@ class TurnProgress:
     changed_at: float  # seconds since the Unix epoch, UTC
     reason: str | None = None  # why it failed
     recorded: RecordedTurn | None = None  # once done
+    delivered: int = 0  # posts of the reply that its channel has taken, where a channel takes posts
 
     def as_of(self, now: float) -> "TurnProgress":
         """The progress seen at `now`: what should long have ended and has not is failed."""

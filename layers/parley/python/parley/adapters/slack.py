@@ -1,0 +1,61 @@
+"""Slack's Web API, by slack_sdk's client."""
+
+from collections.abc import Callable
+from http.client import HTTPException
+from typing import Any
+
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError, SlackClientError
+
+from parley.errors import Throttled, Unavailable, Undeliverable
+from parley.ports import SlackPost, SlackThread
+
+TIMEOUT_SECONDS = 5  # for each byte that is waited for; a post takes Slack a few hundred milliseconds
+UNTIL_ASKED_AGAIN_SECONDS = 30.0  # where Slack does not say, which its documentation has it always do
+
+# Slack's own troubles; anything else that it says "ok": false with, it will say again.
+_PASSING = frozenset({"internal_error", "fatal_error", "request_timeout", "service_unavailable", "team_added_to_org"})
+_THROTTLED = frozenset({"ratelimited", "rate_limited", "message_limit_exceeded"})
+
+
+class WebApiSlack:
+    """`ports.Slack` by `chat.postMessage`."""
+
+    def __init__(self, token_of: Callable[[str], str], url: str) -> None:
+        """`token_of` gives the bot token of a workspace, by its team id."""
+        self._token_of = token_of
+        # It would try again by itself where a connection broke, and say things twice.
+        self._client = WebClient(base_url=url, timeout=TIMEOUT_SECONDS, retry_handlers=[])
+
+    def post(self, where: SlackThread, post: SlackPost) -> None:
+        """See `ports.Slack.post`."""
+        try:
+            self._client.chat_postMessage(
+                token=self._token_of(where.team),
+                channel=where.channel,
+                thread_ts=where.thread,
+                text=post.text,
+                blocks=[dict(block) for block in post.blocks] or None,
+                parse="none",
+                link_names=False,
+                unfurl_links=False,
+            )
+        except SlackApiError as error:
+            raise _translated(error.response) from error
+        except (SlackClientError, OSError, HTTPException, ValueError) as error:
+            raise Unavailable("Slack did not answer") from error
+
+
+def _translated(response: Any) -> Throttled | Unavailable | Undeliverable:
+    reason = str((response.data if isinstance(response.data, dict) else {}).get("error", ""))
+    if response.status_code == 429 or reason in _THROTTLED:
+        return Throttled("Slack was told too much just now", retry_after_seconds=_retry_after(response.headers))
+    if response.status_code >= 500 or reason in _PASSING or not reason:
+        return Unavailable("Slack has troubles of its own")
+    return Undeliverable(f"Slack refuses what is said there: {reason}", reason=reason)
+
+
+def _retry_after(headers: Any) -> float:
+    value = next((value for name, value in headers.items() if name.lower() == "retry-after"), "")
+    seconds = str(value[0] if isinstance(value, list) and value else value)
+    return float(seconds) if seconds.isdecimal() else UNTIL_ASKED_AGAIN_SECONDS

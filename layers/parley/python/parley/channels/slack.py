@@ -1,0 +1,289 @@
+"""Slack: signed HTTP requests in, chat.postMessage payloads out.
+
+Pure conversions. Nothing here opens a socket or reads the environment; the signing
+secret arrives as an argument. A conversation's id says where it takes place, so whatever
+is said in it later, by whomever, finds its way back.
+"""
+
+import hashlib
+import hmac
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs, quote
+
+import msgspec
+
+from parley.channels.documents import anchor_of
+from parley.channels.limits import ID_PATTERN, MAX_MESSAGE_CHARACTERS
+from parley.channels.mrkdwn import escaped, link, sections
+from parley.conversation import Button, Citation, Message, Reply
+from parley.errors import MalformedRequest
+from parley.ports import SlackPost, SlackThread
+
+CHANNEL = "slack"
+REPLAY_SECONDS = 300  # Slack's own advice: what was signed longer ago is somebody else's recording
+CALLED = "hello"  # what somebody says who only calls the bot by its name
+
+# What Slack takes at most, by docs.slack.dev/reference/block-kit.
+MOST_BLOCKS = 50
+MOST_BUTTONS = 25  # of one block
+MOST_TITLE = 75
+MOST_PAYLOAD = 2_000
+MOST_POST_CHARACTERS = 12_000  # all sections of one post: well below what is refused as msg_blocks_too_long
+
+_CONVERSATION = re.compile(r"slack:(?P<team>\w+):(?P<channel>\w+)(?::(?P<thread>\d+\.\d+))?")
+_TIME = re.compile(r"\d{1,12}\.\d{1,9}")
+_SAID = frozenset({None, "file_share", "thread_broadcast"})  # subtypes that are words of a person
+_SLACKBOT = "USLACKBOT"  # Slack's own, which writes to everybody and says nowhere that it is a bot
+_REFERENCE = re.compile(r"<([@#!]?)([^<>|]*)(?:\|([^<>]*))?>")
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """Slack asks whether we are there; the answer is what it sent."""
+
+    challenge: str
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Somebody has said something to the bot, or pressed a button."""
+
+    conversation_id: str
+    turn_id: str
+    user_id: str
+    text: str
+    sent_at: float  # seconds since the Unix epoch, UTC; the same when Slack tells it again
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """Nothing that the bot is to answer."""
+
+    why: str
+
+
+Event = Challenge | Said | Ignored
+
+
+def is_signed(body: bytes, headers: Mapping[str, str], secret: bytes, *, now: float) -> bool:
+    """Whether Slack sent this, and lately. Comparison takes the same time whatever is presented.
+
+    Source: docs.slack.dev/authentication/verifying-requests-from-slack
+    """
+    timestamp, presented = headers.get("x-slack-request-timestamp", ""), headers.get("x-slack-signature", "")
+    if not (secret.strip() and timestamp.isascii() and timestamp.isdecimal() and len(timestamp) <= 12):
+        return False
+    if abs(now - int(timestamp)) > REPLAY_SECONDS:
+        return False
+    signed = hmac.new(secret.strip(), b"v0:" + timestamp.encode() + b":" + body, hashlib.sha256).hexdigest()
+    return hmac.compare_digest(f"v0={signed}".encode(), presented.encode())
+
+
+def conversation_of(team: str, channel: str, thread: str | None) -> str:
+    """The conversation of a thread or, without one, of a channel of direct messages."""
+    return ":".join(("slack", team, channel, *((thread,) if thread else ())))
+
+
+def thread_of(conversation_id: str) -> SlackThread | None:
+    """Where in Slack a conversation takes place; None for one of another channel of ours."""
+    found = _CONVERSATION.fullmatch(conversation_id)
+    return SlackThread(found["team"], found["channel"], found["thread"]) if found else None
+
+
+def read_event(body: bytes) -> Event:
+    """What the Events API tells.
+
+    Raises:
+        MalformedRequest: it is nothing that Slack sends.
+    """
+    told = _object(body)
+    match told:
+        case {"type": "url_verification", "challenge": str(challenge)}:
+            return Challenge(challenge)
+        case {"type": "event_callback", "team_id": str(team), "event": {"type": str(kind)} as event}:
+            return _said(team, kind, event, _own_id(told))
+        case {"type": str(kind)}:
+            return Ignored(kind)
+    raise MalformedRequest("this is no event of Slack's")
+
+
+def read_interaction(body: bytes) -> Event:
+    """What somebody did with a message of ours.
+
+    Raises:
+        MalformedRequest: it is nothing that Slack sends.
+    """
+    try:
+        payload = parse_qs(body.decode(), max_num_fields=10)["payload"][0]
+    except (KeyError, ValueError) as error:
+        raise MalformedRequest("this is no interaction of Slack's") from error
+    match _object(payload.encode()):
+        case {
+            "type": "block_actions",
+            "user": {"id": str(user)},
+            "actions": [{"type": "button", "block_id": str(block), "value": str(value), "action_ts": str(at)}, *_],
+        }:
+            where = thread_of(block.partition("/")[0])
+            if where is None or not _TIME.fullmatch(at) or not value.strip():
+                return Ignored("an action of somebody else's making")
+            conversation_id = block.partition("/")[0]
+            return Said(conversation_id, f"c{at}", f"slack:{where.team}:{user}", value, float(at))
+        case {"type": str(kind)}:
+            return Ignored(kind)
+    raise MalformedRequest("this is no interaction of Slack's")
+
+
+def _said(team: str, kind: str, event: Mapping[str, Any], own_id: str | None) -> Event:
+    match event:
+        case {"channel": str(channel), "ts": str(at), "user": str(user)} if _TIME.fullmatch(at):
+            pass
+        case _:
+            return Ignored(kind)
+    is_direct = event.get("channel_type") == "im" or channel.startswith("D")
+    if kind not in ("app_mention", "message") or is_direct != (kind == "message"):
+        return Ignored(f"{kind} that is not for the bot")
+    if event.get("bot_id") or event.get("subtype") not in _SAID or user in (own_id, _SLACKBOT):
+        return Ignored("said by a bot, or nothing that was said")
+    thread = event.get("thread_ts") or (None if is_direct else at)
+    conversation_id = conversation_of(team, channel, thread)
+    if thread_of(conversation_id) is None or not re.match(ID_PATTERN, conversation_id):
+        return Ignored("from a place that is none")
+    text = _plain(str(event.get("text") or ""), own_id)
+    if not text and is_direct:
+        return Ignored("a message without words")
+    # The message's own time, not `event_id`: it is the same when Slack tells it again, and when the message is edited.
+    return Said(conversation_id, f"m{at}", f"slack:{team}:{user}", text or CALLED, float(at))
+
+
+def _own_id(told: Mapping[str, Any]) -> str | None:
+    match told.get("authorizations"):
+        case [{"user_id": str(own)}, *_]:
+            return own
+    return None
+
+
+def _plain(text: str, own_id: str | None) -> str:
+    """What a person wrote, as he saw it; without the name by which he called the bot."""
+    if own_id is not None:
+        text = re.sub(rf"<@{re.escape(own_id)}(?:\|[^<>]*)?>", " ", text)
+    else:
+        text = re.sub(r"^\s*<@\w+(?:\|[^<>]*)?>", "", text)
+    text = _REFERENCE.sub(_shown, text)
+    text = text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+    text = "".join(each for each in text if each in "\n\t" or unicodedata.category(each) != "Cc")
+    return re.sub(r"[ \t]{2,}", " ", text).strip()[:MAX_MESSAGE_CHARACTERS].strip()
+
+
+def _shown(found: re.Match[str]) -> str:
+    mark, what, label = found.groups()
+    match mark:
+        case "@" | "#":
+            return f"{mark}{(label or what).lstrip(mark)}"
+        case "!":
+            return f"@{(label or what.partition('^')[0]).lstrip('@')}"
+    return label or what.removeprefix("mailto:").removeprefix("tel:")
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(body, type=dict[str, Any])
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise MalformedRequest("this is not JSON as Slack sends it") from error
+
+
+def render_reply(reply: Reply, conversation_id: str, *, bot: str, documents_at: str = "") -> tuple[SlackPost, ...]:
+    """A reply as Slack shows it: mostly one post, more if it is very long.
+
+    `documents_at` is where our HTTP API is, for links to what was cited; without it citations have none.
+    """
+    blocks = [
+        block for message in reply.messages for block in _blocks(message, conversation_id, bot, documents_at) if block
+    ]
+    return tuple(_posts(blocks))
+
+
+def render_failure(detail: str) -> SlackPost:
+    """What a person is told who gets no reply."""
+    text = f":warning: {escaped('Sorry, that did not work: ' + detail)}"
+    return SlackPost(text, (_section(text),))
+
+
+def _blocks(message: Message, conversation_id: str, bot: str, documents_at: str) -> Iterator[dict[str, Any]]:
+    yield from map(_section, sections(message.text))
+    if message.image:
+        # A block of Slack's for images makes it refuse the whole post if it cannot have the picture just then.
+        yield _section(link(message.image))
+    if isinstance(message.attachment, str):
+        yield _section(link(message.attachment))
+    match message.custom:
+        case {"blocks": [*theirs]}:
+            yield from theirs
+    fitting = [each for each in message.buttons if each.title.strip() and len(each.payload) <= MOST_PAYLOAD]
+    for first in range(0, len(fitting), MOST_BUTTONS):
+        yield {
+            "type": "actions",
+            "block_id": conversation_id,
+            "elements": [_button(button, n) for n, button in enumerate(fitting[first : first + MOST_BUTTONS])],
+        }
+    if message.citations:
+        yield _sources(message.citations, bot, documents_at)
+
+
+def _posts(blocks: list[dict[str, Any]]) -> Iterator[SlackPost]:
+    post: list[dict[str, Any]] = []
+    for block in blocks:
+        if post and (len(post) == MOST_BLOCKS or _length([*post, block]) > MOST_POST_CHARACTERS):
+            yield _post(post)
+            post = []
+        if block.get("block_id") is not None and block["type"] == "actions":
+            block = {**block, "block_id": f"{block['block_id']}/{len(post)}"}  # each must have its own
+        post.append(block)
+    if post:
+        yield _post(post)
+
+
+def _post(blocks: list[dict[str, Any]]) -> SlackPost:
+    """The words stand beside the blocks, for notifications, screen readers, and where blocks are refused."""
+    words = [block["text"]["text"] for block in blocks if block.get("type") == "section" and "text" in block]
+    return SlackPost("\n".join(words) or "…", tuple(blocks))
+
+
+def _length(blocks: list[dict[str, Any]]) -> int:
+    return sum(len(block["text"]["text"]) for block in blocks if block.get("type") == "section" and "text" in block)
+
+
+def _section(text: str) -> dict[str, Any]:
+    # `verbatim`: Slack is not to look for names and addresses in it; links are made already.
+    return {"type": "section", "text": {"type": "mrkdwn", "text": text, "verbatim": True}}
+
+
+def _button(button: Button, number: int) -> dict[str, Any]:
+    title = button.title if len(button.title) <= MOST_TITLE else f"{button.title[: MOST_TITLE - 1]}…"
+    return {
+        "type": "button",
+        "action_id": f"say.{number}",
+        "text": {"type": "plain_text", "text": title, "emoji": True},
+        "value": button.payload or button.title,
+    }
+
+
+def _sources(citations: tuple[Citation, ...], bot: str, documents_at: str) -> dict[str, Any]:
+    shown = [f"{n}. {_source(cited, bot, documents_at)}" for n, cited in enumerate(citations, start=1)]
+    room = 2_000  # of a context's text, to be safe of what its links add
+    kept = [each for n, each in enumerate(shown) if sum(map(len, shown[: n + 1])) <= room]
+    text = "  ·  ".join(kept) or "…"
+    return {"type": "context", "elements": [{"type": "mrkdwn", "text": text, "verbatim": True}]}
+
+
+def _source(cited: Citation, bot: str, documents_at: str) -> str:
+    label = cited.title if cited.section in ("", cited.title) else f"{cited.title}, {cited.section}"
+    if cited.document.startswith(("https://", "http://")):
+        return link(cited.document, label)
+    if not documents_at:
+        return escaped(label)
+    path = f"/v1/knowledge/{quote(bot, safe='')}/{quote(cited.document, safe='')}"
+    return link(f"{documents_at.rstrip('/')}{path}#{anchor_of(cited.place)}", label)

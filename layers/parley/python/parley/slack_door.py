@@ -1,0 +1,116 @@
+"""The Slack door: what each request of Slack's does.
+
+Slack waits three seconds for an answer, so a turn goes to the queue and its reply comes
+through the worker (`slack_delivery`). Knows whom to believe, and no model.
+"""
+
+import base64
+import binascii
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+
+from parley.channels import problems, slack
+from parley.conversation import Session, Turn
+from parley.errors import MalformedRequest, ParleyError, Rejected, SessionConflict, Unavailable
+from parley.ports import Clock, Conversations, TurnQueue
+
+EVENTS, INTERACTIONS = "/slack/events", "/slack/interactions"
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SlackDoor:
+    """What the function `slack` does with one request of the HTTP API. One signing secret serves all workspaces."""
+
+    conversations: Conversations
+    queue: TurnQueue
+    signing_secret: Callable[[], bytes]
+    bot: str
+    clock: Clock
+
+    def __call__(self, event: dict[str, Any], _context: Any) -> dict[str, Any]:
+        """The response. What is none of 2xx, Slack sends again, three times at most."""
+        try:
+            return self._respond(event)
+        except ParleyError as error:
+            if not isinstance(error, Rejected):
+                logger.error("request of Slack's failed", exc_info=error)
+            return _problem(problems.told(error))
+        except Exception as error:
+            logger.exception("request of Slack's failed")
+            return _problem(problems.told(error))
+
+    def _respond(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+        body = _body(event)
+        if not slack.is_signed(body, headers, self.signing_secret(), now=self.clock()):
+            logger.warning("a request that Slack did not sign, or long ago")
+            return _problem(problems.problem(HTTPStatus.UNAUTHORIZED, "Slack has not signed this, or not lately"))
+        read = slack.read_interaction if event["rawPath"].endswith(INTERACTIONS) else slack.read_event
+        match read(body):
+            case slack.Challenge(challenge):
+                return _json(HTTPStatus.OK, {"challenge": challenge})
+            case slack.Said() as said:
+                self._accept(said, retry=headers.get("x-slack-retry-num"))
+            case slack.Ignored(why):
+                logger.info("nothing to answer", extra={"why": why})
+        return {"statusCode": int(HTTPStatus.OK), "body": ""}
+
+    def _accept(self, said: slack.Said, *, retry: str | None) -> None:
+        """Hands the turn over, unless it was worked on before.
+
+        One that is only noted as queued is handed over again: the function may have ended between the note and the
+        queue. If it did not, SQS drops the second, which is the same to the letter, for five minutes, and after them
+        the worker finds it answered and posted.
+        """
+        bot = self._begun(said).bot
+        turn = Turn(said.turn_id, said.conversation_id, bot, slack.CHANNEL, said.text, said.sent_at, waits=True)
+        about = {"turn_id": turn.id, "conversation_id": turn.conversation_id, "retry": retry}
+        known = self.conversations.accept(turn)
+        if known is not None and known.status != "queued":
+            logger.info("turn known already", extra={**about, "status": known.status})
+            return
+        try:
+            self.queue.send(turn)
+        except Unavailable as error:
+            self.conversations.mark_failed(turn, str(error))
+            raise
+        logger.info("turn queued", extra=about)
+
+    def _begun(self, said: slack.Said) -> Session:
+        """The conversation, which begins with the first that is said in its place. No token opens it."""
+        session = self.conversations.open(said.conversation_id).session
+        if session is None:
+            session = Session(said.conversation_id, self.bot, "", self.clock(), user_id=said.user_id)
+            try:
+                self.conversations.start(session)
+            except SessionConflict:  # somebody else said something there at the same moment
+                return self.conversations.open(said.conversation_id).session or session
+        if session.is_being_erased:
+            raise Unavailable("this conversation is being erased; say it again in a moment")
+        return session
+
+
+def _body(event: Mapping[str, Any]) -> bytes:
+    body = event.get("body") or ""
+    if not event.get("isBase64Encoded"):
+        return str(body).encode()
+    try:
+        return base64.b64decode(body, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise MalformedRequest("the body is not base64") from error
+
+
+def _json(status: int, body: dict[str, Any], media_type: str = "application/json") -> dict[str, Any]:
+    content = msgspec.json.encode(body).decode()
+    return {"statusCode": int(status), "headers": {"Content-Type": media_type}, "body": content}
+
+
+def _problem(problem: dict[str, Any]) -> dict[str, Any]:
+    return _json(problem["status"], problem, "application/problem+json")

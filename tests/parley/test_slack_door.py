@@ -1,0 +1,171 @@
+"""The Slack door: whom it believes, what goes to the queue, and that nothing is lost or said twice."""
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from slack_sdk.signature import SignatureVerifier
+
+from parley.adapters.memory import MemoryConversations, MemoryQueue
+from parley.channels.slack import REPLAY_SECONDS
+from parley.conversation import Turn
+from parley.errors import Unavailable
+from parley.slack_door import EVENTS, INTERACTIONS, SlackDoor
+from tests.parley.test_slack import THREAD, a_click, an_event
+
+SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
+NOW = 1_700_000_000.0
+PACKAGES = Path(__file__).parents[2] / "layers/parley/python"
+
+
+@dataclass
+class Slack:
+    """Slack, as the function hears it."""
+
+    conversations: MemoryConversations = field(default_factory=lambda: MemoryConversations(lambda: NOW))
+    queue: Any = field(default_factory=MemoryQueue)
+
+    def sends(
+        self, body: bytes, path: str = EVENTS, *, secret: str = SECRET, at: float = NOW, encoded: bool = False
+    ) -> tuple[int, str]:
+        """The status and the body of the response."""
+        timestamp = str(int(at))
+        signature = SignatureVerifier(secret).generate_signature(timestamp=timestamp, body=body)
+        return self.sends_raw(
+            body, path, {"X-Slack-Request-Timestamp": timestamp, "X-Slack-Signature": signature}, encoded=encoded
+        )
+
+    def sends_raw(self, body: bytes, path: str, headers: Any, *, encoded: bool = False) -> tuple[int, str]:
+        door = SlackDoor(self.conversations, self.queue, lambda: SECRET.encode(), "support", lambda: NOW)
+        text = base64.b64encode(body).decode() if encoded else body.decode()
+        response = door({"rawPath": path, "headers": headers, "body": text, "isBase64Encoded": encoded}, None)
+        return response["statusCode"], response["body"]
+
+    @property
+    def queued(self) -> list[Turn]:
+        return list(self.queue.sent)
+
+
+class FailsOnce(MemoryQueue):
+    """A queue that takes nothing the first time; or the function ends before it can ask."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self.error: BaseException | None = error
+
+    def send(self, turn: Turn) -> None:
+        if self.error is not None:
+            error, self.error = self.error, None
+            raise error
+        super().send(turn)
+
+
+def test_a_mention_is_queued_and_acknowledged() -> None:
+    slack = Slack()
+
+    assert slack.sends(an_event()) == (200, "")
+
+    (turn,) = slack.queued
+    assert (turn.conversation_id, turn.text, turn.channel, turn.bot) == (THREAD, "hi", "slack", "support")
+    session = slack.conversations.open(THREAD).session
+    assert session is not None
+    assert session.user_id == "slack:T1:U1"
+
+
+def test_a_click_is_queued() -> None:
+    slack = Slack()
+
+    assert slack.sends(a_click(), INTERACTIONS, encoded=True) == (200, "")
+
+    assert [turn.text for turn in slack.queued] == ["/greet"]
+
+
+def test_the_challenge_is_answered() -> None:
+    status, body = Slack().sends(b'{"type": "url_verification", "challenge": "abc"}')
+
+    assert (status, json.loads(body)) == (200, {"challenge": "abc"})
+
+
+@pytest.mark.parametrize(
+    "how",
+    [{"secret": "guessed"}, {"at": NOW - REPLAY_SECONDS - 1}, {"at": NOW + REPLAY_SECONDS + 1}],
+    ids=["by somebody else", "long ago", "tomorrow"],
+)
+def test_what_slack_did_not_sign_now_does_nothing(how: dict[str, Any]) -> None:
+    slack = Slack()
+
+    assert slack.sends(an_event(), **how)[0] == 401
+    assert slack.queued == []
+
+
+@pytest.mark.parametrize("timestamp", ["", "now", "-1", "1e9", "9" * 40, "１７００"])
+@pytest.mark.parametrize("signature", ["", "v0=", "v0=é"])
+def test_no_header_makes_it_stumble(timestamp: str, signature: str) -> None:
+    headers = {"x-slack-request-timestamp": timestamp, "x-slack-signature": signature}
+
+    assert Slack().sends_raw(an_event(), EVENTS, headers)[0] == 401
+    assert Slack().sends_raw(b"", INTERACTIONS, None)[0] == 401
+
+
+def test_an_event_told_again_after_it_was_worked_on_is_dropped() -> None:
+    slack = Slack()
+    slack.sends(an_event())
+    slack.conversations.mark_running(slack.queued[0])
+
+    assert slack.sends(an_event()) == (200, "")
+    assert len(slack.queued) == 1
+
+
+def test_an_event_whose_function_died_before_the_queue_is_not_lost() -> None:
+    slack = Slack(queue=FailsOnce(KeyboardInterrupt()))
+    with pytest.raises(KeyboardInterrupt):
+        slack.sends(an_event())
+
+    assert slack.sends(an_event()) == (200, "")
+    assert len(slack.queued) == 1
+
+
+def test_one_that_waits_in_the_queue_is_the_same_to_the_letter_so_that_sqs_drops_it() -> None:
+    slack = Slack()
+    slack.sends(an_event())
+    slack.sends(an_event())
+
+    assert len(set(slack.queued)) == 1
+
+
+def test_where_the_queue_is_away_slack_is_asked_to_tell_it_again() -> None:
+    slack = Slack(queue=FailsOnce(Unavailable("away")))
+
+    assert slack.sends(an_event())[0] == 503
+    assert slack.sends(an_event())[0] == 200
+    assert len(slack.queued) == 1
+
+
+def test_what_is_not_for_the_bot_is_acknowledged() -> None:
+    slack = Slack()
+
+    assert slack.sends(an_event(bot_id="B1")) == (200, "")
+    assert slack.queued == []
+
+
+def test_nonsense_that_is_signed_is_refused_readably() -> None:
+    status, body = Slack().sends(b"{}")
+
+    assert status == 400
+    assert json.loads(body)["detail"] == "this is no event of Slack's"
+
+
+def test_the_function_loads_nothing_heavy() -> None:
+    script = "import sys, parley.slack_door, parley.adapters.lines; print(*sys.modules)"
+    environment = {**os.environ, "PYTHONPATH": str(PACKAGES)}
+    told = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment
+    ).stdout
+
+    assert not {"onnxruntime", "numpy", "tokenizers", "slack_sdk"} & set(told.split())
