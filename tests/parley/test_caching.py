@@ -10,7 +10,7 @@ from parley.adapters.memory import MemoryHotReplies, MemoryMetrics, MemoryReplie
 from parley.bots.bot import GenerationSettings
 from parley.caching.cache import reply_cache
 from parley.caching.eligibility import Refusal, refusal
-from parley.caching.key import key_of, normalise, passage_id, scope_of, support_of
+from parley.caching.key import key_of, keyed_hash, normalise, passage_id, scope_of, support_of
 from parley.caching.packing import pack, unpack
 from parley.caching.recall import CLAIM_SECONDS, Asking, Made, ReplyCache
 from parley.caching.sameness import Question
@@ -18,7 +18,7 @@ from parley.caching.trial import least_wrong
 from parley.conversation import Citation, Event, Reply
 from parley.errors import Unavailable
 from parley.nlu.encoder import OnnxEncoder
-from tests.builders import a_bot, a_dialogue, a_reply, a_session
+from tests.builders import a_bot, a_dialogue, a_reply, a_session, a_shared_reply
 
 ASKED = "How do I change my delivery address?"
 PUT_OTHERWISE = "How can I change the delivery address?"
@@ -314,8 +314,6 @@ def test_many_who_ask_at_once_cost_one_generation(cached: Callable[..., Cached])
 
 
 def shared_of(made: Made, people: Cached) -> Any:
-    from tests.builders import a_shared_reply
-
     return a_shared_reply(made.reply.messages[0].text, scope="scope", made_at=people.now)
 
 
@@ -367,8 +365,6 @@ def test_without_the_secret_nothing_is_shared(cached: Callable[..., Cached]) -> 
 
 def test_what_was_made_in_an_erased_conversation_is_dropped(cached: Callable[..., Cached]) -> None:
     people, made = cached(), Counted()
-    from parley.caching.key import keyed_hash
-
     origin = keyed_hash(b"secret", "of Ada")
     people.ask(ASKED, made, conversation=origin)
     people.ask(ASKED, made, conversation=origin)
@@ -401,6 +397,20 @@ def test_too_many_wrong_replies_turn_the_semantic_tier_off(cached: Callable[...,
     assert source(people.ask(PUT_OTHERWISE, made)) == "generated"
     assert source(people.ask(ASKED, made)) == "cached"
     assert people.metrics.total("CacheSemanticOff") > 0
+
+
+def test_what_did_not_change_is_not_taken_in_again(
+    cached: Callable[..., Cached], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people, made = cached(), Counted()
+    people.ask(ASKED, made)
+    people.ask(ASKED, made)
+    people.ask(PUT_OTHERWISE, made)
+    monkeypatch.setattr("parley.caching.frequent._built", None)
+
+    people.cache.frequent.refresh("support")
+
+    assert source(people.ask(PUT_OTHERWISE, made)) == "cached"
 
 
 def test_one_wrong_reply_among_many_proves_nothing() -> None:

@@ -186,3 +186,14 @@ def test_an_address_that_no_passage_holds_is_not_said(shop: Callable[..., Shop])
 
     assert reply.source == "fallback"
     assert "evil" not in audience.text
+
+
+def test_what_comes_into_question_is_looked_for_once_in_a_turn(
+    shop: Callable[..., Shop], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    composed, looked = composing(shop, "A month [1]."), []
+    find = LoadedBot.knowledge_near
+    monkeypatch.setattr(LoadedBot, "knowledge_near", lambda *given: looked.append(1) or find(*given))
+
+    assert composed.say(QUESTION).source == "generated"
+    assert len(looked) == 1

@@ -25,6 +25,7 @@ from parley.generation.persistence import is_substitute
 from parley.generation.prompt import compose, notes_of
 from parley.handoff import announcement
 from parley.knowledge.follow_up import is_follow_up, standalone
+from parley.knowledge.snapshot import Snapshot
 from parley.loaded import LoadedBot
 from parley.ports import ActionAnswer, Audience, Encoded, Patience, Prompt
 from parley.services import Services
@@ -75,6 +76,7 @@ class Actor:
     found_generator_away: bool = field(default=False)  # later it may have something to say
     earlier: tuple[RecordedTurn, ...] | None = None  # what was said before; None: what the conversation remembers
     tokens: Tokens | None = None  # of the generator, if it spoke
+    _near: dict[str, Snapshot] = field(default_factory=dict)  # what of the knowledge comes into question, by question
 
     def perform(self, need: Need) -> Any:
         """What the dialogue needs.
@@ -149,7 +151,7 @@ class Actor:
         if asked is None:
             return None
         bot = self.loaded.bot
-        found = self.loaded.knowledge_near(asked.vector).answer(
+        found = self._knowledge_near(asked).answer(
             asked.text, asked.vector, about=bot.knowledge.narrowed(slots), threshold=bot.knowledge.threshold
         )
         if found is None:
@@ -287,8 +289,14 @@ class Actor:
         limit = max(bot.generation.passages, TO_COMPOSE) if composing else bot.generation.passages
         if not limit or (asked := self._asked(before=before)) is None:
             return ()
-        near = self.loaded.knowledge_near(asked.vector)
+        near = self._knowledge_near(asked)
         return near.related(asked.text, asked.vector, limit=limit, about=bot.knowledge.narrowed(slots))
+
+    def _knowledge_near(self, asked: Encoded) -> Snapshot:
+        """The knowledge that comes into question; asked for once, since some of it may lie beyond memory."""
+        if asked.text not in self._near:
+            self._near[asked.text] = self.loaded.knowledge_near(asked.vector)
+        return self._near[asked.text]
 
     def _history(self, limit: int, *, before: int | None = None) -> tuple[RecordedTurn, ...]:
         if not limit or not self.session.version:

@@ -37,6 +37,7 @@ class _Shelf:
     questions: list[Question] = field(default_factory=list)
     scopes: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
     vectors: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), np.float32))
+    seen: dict[str, float] = field(default_factory=dict)  # the changes that the last look gave: key -> when
     seen_until: float = 0.0
     looked_at: float = float("-inf")
     is_trusted: bool = True
@@ -68,11 +69,12 @@ class FrequentQuestions:
         kept = self._current(bot).kept.get(key)
         return kept[1] if kept and not self._tiers.is_over(kept[1]) else None
 
-    def nearest(self, bot: str, scope: str, question: Question) -> SharedReply | None:
+    def nearest(self, bot: str, scope: str, asked: Callable[[], Question]) -> SharedReply | None:
         """The reply to the same question in other words; None where there is none, or the tier is off."""
         shelf = self._current(bot)
         if not shelf.is_trusted or not shelf.replies:
             return None
+        question = asked()
         near = shelf.vectors @ question.vector
         near[shelf.scopes != _scope(scope)] = -1.0
         count = min(MOST_COMPARED, len(near))
@@ -99,17 +101,18 @@ class FrequentQuestions:
                 logger.warning("frequent questions could not be had", extra={"bot": bot, "reason": str(error)})
                 return
             kept = dict(shelf.kept)
-            for change in reversed(changes):
+            new = [change for change in reversed(changes) if shelf.seen.get(change.key) != change.changed_at]
+            for change in new:
                 kept.pop(change.key, None)
-                if change.shared is None and change.changed_at > shelf.seen_until - LATE_SECONDS:
+                if change.shared is None:
                     self._tiers.forget(change.key)
                 question = unpack(change.shared.question) if change.shared else None
                 if change.shared and question:
                     kept[change.key] = (change.changed_at, change.shared, question)
-            if changes or is_trusted != shelf.is_trusted:
+            if new or is_trusted != shelf.is_trusted:
                 newest = dict(sorted(kept.items(), key=lambda item: -item[1][0])[:MOST])
-                seen_until = max([shelf.seen_until, *(change.changed_at for change in changes)])
-                self._shelves[bot] = _built(newest, shelf, seen_until=seen_until, is_trusted=is_trusted)
+                seen = {change.key: change.changed_at for change in changes}
+                self._shelves[bot] = _built(newest, shelf, seen=seen, is_trusted=is_trusted)
             if not is_trusted:
                 self._metrics.count("CacheSemanticOff")
                 logger.error("too many shared replies were wrong: the semantic tier is off", extra={"bot": bot})
@@ -126,7 +129,7 @@ def _built(
     kept: dict[str, tuple[float, SharedReply, Question]],
     before: _Shelf,
     *,
-    seen_until: float | None = None,
+    seen: dict[str, float] | None = None,
     is_trusted: bool | None = None,
 ) -> _Shelf:
     return _Shelf(
@@ -135,7 +138,8 @@ def _built(
         [question for _, _, question in kept.values()],
         np.array([_scope(shared.scope) for _, shared, _ in kept.values()], np.uint64),
         np.stack([question.vector for _, _, question in kept.values()]) if kept else np.empty((0, 0), np.float32),
-        before.seen_until if seen_until is None else seen_until,
+        before.seen if seen is None else seen,
+        max([before.seen_until, *(seen or {}).values()]),
         before.looked_at,
         before.is_trusted if is_trusted is None else is_trusted,
     )

@@ -135,7 +135,7 @@ class ReplyCache:
     def _semantic(self, asking: Asking) -> SharedReply | None:
         if not asking.in_other_words:
             return None
-        shared = self.frequent.nearest(asking.bot, asking.scope, asking.question())
+        shared = self.frequent.nearest(asking.bot, asking.scope, asking.question)
         if shared is None:
             return None
         is_supported = {*shared.cited} <= asking.found() if shared.cited else shared.support == asking.support()
