@@ -9,7 +9,7 @@ import pytest
 
 from parley.adapters.dynamodb import DynamoConversations
 from parley.adapters.memory import MemoryConversations
-from parley.conversation import Button, Dialogue, Entity, Event, Loop, Message, Reply, Session, Situation
+from parley.conversation import Button, Dialogue, Entity, Event, Feedback, Loop, Message, Reply, Session, Situation
 from parley.conversation.session import GIVEN_UP_SECONDS
 from parley.errors import NotFound, SessionConflict
 from parley.ports import Conversations
@@ -370,3 +370,26 @@ def test_an_erasure_that_broke_off_can_be_repeated(
     assert half_erased.token_digest == session.token_digest
     assert conversations.open(session.conversation_id).session is None
     assert conversations.progress(session.conversation_id, turn.turn_id) is None
+
+
+def test_what_somebody_thinks_of_a_reply_is_kept_with_its_turn(conversations: Conversations) -> None:
+    session, turn = a_session(version=1), a_recorded_turn()
+    conversations.record(session, turn, begins=True)
+    conversations.rate(session.conversation_id, turn.turn_id, Feedback("up", 1_000.5))
+
+    conversations.rate(session.conversation_id, turn.turn_id, Feedback("down", 1_001.5, "schön falsch 😀"))
+
+    rated = replace(turn, feedback=Feedback("down", 1_001.5, "schön falsch 😀"))
+    assert conversations.history(session.conversation_id, limit=1) == (rated,)
+    assert conversations.open(session.conversation_id, turn.turn_id).recorded == rated
+
+
+def test_a_turn_that_nobody_answered_cannot_be_rated(conversations: Conversations) -> None:
+    queued = a_turn(id="queued")
+    session = a_session(conversation_id=queued.conversation_id)
+    conversations.start(session)
+    conversations.accept(queued)
+
+    for turn_id in (queued.id, "another"):
+        with pytest.raises(NotFound):
+            conversations.rate(session.conversation_id, turn_id, Feedback("up", 1_000.5))

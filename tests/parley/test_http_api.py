@@ -431,3 +431,24 @@ def test_the_swagger_page_asks_no_other_host(client: Client) -> None:
     assert page.status == 200
     assert 'src="http' not in page.body
     assert 'href="http' not in page.body
+
+
+def test_a_reply_is_rated_by_who_holds_the_token_and_history_shows_it(client: Client) -> None:
+    turn_id = client.chat("hello").body["turn_id"]
+    path = f"/v1/conversations/{client.conversation_id}/turns/{turn_id}/feedback"
+
+    stranger = client.call("POST", path, {"rating": "down"})
+    rated = client.call("POST", path, {"rating": "up", "comment": "quick"}, authorization=f"Bearer {client.token}")
+
+    assert (stranger.status, rated.status) == (403, 204)
+    turns = client.own("GET", f"/v1/conversations/{client.conversation_id}").body["turns"]
+    assert turns[0]["feedback"] == {"rating": "up", "comment": "quick"}
+
+
+def test_what_was_never_said_cannot_be_rated(client: Client) -> None:
+    client.chat("hello")
+    path = f"/v1/conversations/{client.conversation_id}/turns/never/feedback"
+
+    response = client.call("POST", path, {"rating": "up"}, authorization=f"Bearer {client.token}")
+
+    assert response.status == 404

@@ -100,6 +100,19 @@ def _add_routes(app: APIGatewayHttpResolver, door: HttpDoor) -> None:
         return door.wait(conversation_id, turn_id, authorization)
 
     @app.post(
+        "/v1/conversations/<conversation_id>/turns/<turn_id>/feedback",
+        summary="Say what you think of a reply",
+        responses=answers(None, status=204),
+    )
+    def rate(
+        conversation_id: PathId,
+        turn_id: PathId,
+        request: http.FeedbackRequest,
+        authorization: Authorization = None,
+    ) -> Response[Any]:
+        return door.rate(conversation_id, turn_id, request, authorization)
+
+    @app.post(
         "/v1/conversations/<conversation_id>/person",
         summary="Say something as the person who has taken it over",
         responses=answers(http.TurnBody, status=201),

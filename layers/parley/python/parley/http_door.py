@@ -15,7 +15,7 @@ from aws_lambda_powertools.event_handler import Response
 from parley import __version__, desk
 from parley.channels import http, rendering, slack, socket, token
 from parley.channels.operator import check_operator, is_operator
-from parley.conversation import RecordedTurn, Session, Turn
+from parley.conversation import Feedback, RecordedTurn, Session, Turn
 from parley.errors import MalformedRequest, NotFound, NotYours, Unavailable
 from parley.http_app import json_response
 from parley.lines import Lines
@@ -112,6 +112,17 @@ class HttpDoor:
         now = self.services.clock()
         turn = agree_to_wait(session, turn_id, self.services.conversations, self.lines.late, now=now)
         return self._accepted(turn, {"conversation_id": conversation_id, "turn_id": turn.id, "status": "queued"})
+
+    def rate(
+        self, conversation_id: str, turn_id: str, request: http.FeedbackRequest, authorization: str | None
+    ) -> Response[Any]:
+        """Keeps what the person thinks of a reply."""
+        self._own(conversation_id, authorization)
+        feedback = Feedback(request.rating, self.services.clock(), request.comment)
+        self.services.conversations.rate(conversation_id, turn_id, feedback)
+        about = {"turn_id": turn_id, "conversation_id": conversation_id, "rating": feedback.rating}
+        logger.info("reply rated", extra=about)
+        return Response(status_code=204, body="")
 
     def erase(self, conversation_id: str, authorization: str | None) -> Response[Any]:
         """Forgets a conversation."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from parley.actions.custom_actions import CustomActions
-from parley.conversation import Citation, RecordedTurn, Reply, Session, Turn, TurnProgress
+from parley.conversation import Citation, Feedback, RecordedTurn, Reply, Session, Turn, TurnProgress
 
 if TYPE_CHECKING:  # not every function that needs a port needs vectors
     import numpy as np
@@ -117,6 +117,13 @@ class Conversations(Protocol):
 
     def mark_failed(self, turn: Turn, reason: str) -> None:
         """Notes that an accepted turn will get no reply. A turn that is done stays done."""
+
+    def rate(self, conversation_id: str, turn_id: str, feedback: Feedback) -> None:
+        """Keeps what the person thinks of a turn's reply, in place of what they thought before.
+
+        Raises:
+            NotFound: no such turn was answered.
+        """
 
     def mark_delivered(self, conversation_id: str, turn_id: str, posts: int) -> None:
         """Notes that the channel has taken so many posts of a turn's reply; of one that nobody knows, nothing."""

@@ -17,7 +17,7 @@ from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
 
 from parley.adapters.tables import LOST, PATIENCE, SINGLE_RACES, bind, translated
-from parley.conversation import RecordedTurn, Session, Turn, TurnProgress
+from parley.conversation import Feedback, RecordedTurn, Session, Turn, TurnProgress
 from parley.conversation.session import GIVEN_UP_SECONDS
 from parley.errors import NotFound, SessionConflict, Unavailable
 from parley.ports import Clock, Opened
@@ -40,6 +40,7 @@ class _Item(Model):
     status = UnicodeAttribute(null=True)  # request
     reason = UnicodeAttribute(null=True)
     number = NumberAttribute(null=True)
+    feedback = UnicodeAttribute(null=True)  # turn: as JSON
     delivered = NumberAttribute(null=True)  # request: posts that the channel has taken
 
 
@@ -154,6 +155,23 @@ class DynamoConversations:
         """See `ports.Conversations.mark_failed`."""
         self._mark(turn, "failed", self._item.reason.set(reason))
 
+    def rate(self, conversation_id: str, turn_id: str, feedback: Feedback) -> None:
+        """See `ports.Conversations.rate`. An attribute of its own, so that no turn's body is ever written again."""
+        pk, missing = _pk(conversation_id), NotFound(f"no turn {turn_id!r} was answered in this conversation")
+        with translated():
+            try:
+                request = self._item.get(pk, _request(turn_id), consistent_read=True)
+            except DoesNotExist:
+                raise missing from None
+        if request.status != "done":
+            raise missing
+        turn = self._item(pk, _turn(int(request.number)))
+        try:
+            with translated():
+                turn.update([self._item.feedback.set(_json(feedback))], condition=self._item.pk.exists())
+        except SessionConflict:  # erased since
+            raise missing from None
+
     def mark_delivered(self, conversation_id: str, turn_id: str, posts: int) -> None:
         """See `ports.Conversations.mark_delivered`."""
         item = self._item(_pk(conversation_id), _request(turn_id))
@@ -212,7 +230,8 @@ def _json(value: Any) -> str:
 
 
 def _decode_turn(item: _Item) -> RecordedTurn:
-    return msgspec.json.decode(item.body, type=RecordedTurn)
+    turn = msgspec.json.decode(item.body, type=RecordedTurn)
+    return replace(turn, feedback=msgspec.json.decode(item.feedback, type=Feedback)) if item.feedback else turn
 
 
 def _session(item: _Item) -> Session:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from parley.actions import CustomActions
-from parley.conversation import RecordedTurn, Session, Turn, TurnProgress
+from parley.conversation import Feedback, RecordedTurn, Session, Turn, TurnProgress
 from parley.errors import ActionFailed, NotFound, ParleyError, SessionConflict, Unavailable, Unreadable
 from parley.lines import Lines
 from parley.ports import (
@@ -119,6 +119,16 @@ class MemoryConversations:
     def mark_failed(self, turn: Turn, reason: str) -> None:
         """See `ports.Conversations.mark_failed`."""
         self._mark(turn, TurnProgress(turn.id, "failed", self._clock(), reason))
+
+    def rate(self, conversation_id: str, turn_id: str, feedback: Feedback) -> None:
+        """See `ports.Conversations.rate`."""
+        stored = self._stored.get(conversation_id, _Stored())
+        known = stored.progress.get(turn_id)
+        if known is None or known.recorded is None:
+            raise NotFound(f"no turn {turn_id!r} was answered in this conversation")
+        rated = replace(known.recorded, feedback=feedback)
+        stored.turns[known.recorded.number - stored.turns[0].number] = rated
+        stored.progress[turn_id] = replace(known, recorded=rated)
 
     def mark_delivered(self, conversation_id: str, turn_id: str, posts: int) -> None:
         """See `ports.Conversations.mark_delivered`."""

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from parley.channels.limits import ID_PATTERN, MAX_MESSAGE_CHARACTERS, says_something
-from parley.conversation import Source
+from parley.conversation import Rating, Source
 from parley.errors import MalformedRequest, TooLarge
 
 MAX_BODY_BYTES = 128 * 1024
@@ -50,6 +50,20 @@ class PersonMessage(_Request):
     """What a person writes who has taken a conversation over."""
 
     message: MessageText
+
+
+class FeedbackRequest(_Request):
+    """What a person thinks of a reply."""
+
+    rating: Rating
+    comment: Annotated[str, Field(max_length=MAX_MESSAGE_CHARACTERS)] = ""
+
+
+class FeedbackBody(BaseModel):
+    """What the person thought of the reply."""
+
+    rating: Rating
+    comment: str | None = None
 
 
 class ButtonBody(BaseModel):
@@ -187,6 +201,7 @@ class TurnBody(BaseModel):
     source: Source
     understanding: UnderstandingBody
     may_wait: bool | None = Field(None, description=MAY_WAIT)
+    feedback: FeedbackBody | None = None
 
 
 class HistoryBody(BaseModel):

@@ -10,6 +10,7 @@ from parley.conversation import (
     LISTEN,
     REQUESTED_SLOT,
     Citation,
+    Feedback,
     Message,
     RecordedTurn,
     Session,
@@ -123,7 +124,13 @@ def render_explanation(
 def render_turn(recorded: RecordedTurn) -> dict[str, Any]:
     """One turn of the history."""
     said = {"number": recorded.number, "message": recorded.message, "channel": recorded.channel}
-    return {**said, "sent_at": recorded.sent_at, **render_reply(recorded)}
+    turn = {**said, "sent_at": recorded.sent_at, **render_reply(recorded)}
+    return {**turn, "feedback": render_feedback(recorded.feedback)} if recorded.feedback else turn
+
+
+def render_feedback(feedback: Feedback) -> dict[str, Any]:
+    """What a person thinks of a reply as JSON."""
+    return without_nothing({"rating": feedback.rating, "comment": feedback.comment or None})
 
 
 def render_progress(conversation_id: str, progress: TurnProgress) -> dict[str, Any]:

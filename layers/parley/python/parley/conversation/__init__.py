@@ -11,6 +11,7 @@ from parley.conversation.dialogue import (
     Loop,
     Situation,
 )
+from parley.conversation.feedback import Feedback, Rating
 from parley.conversation.reply import Button, Citation, Message, Reply, Source
 from parley.conversation.session import RecordedTurn, Session, TurnProgress, TurnStatus
 from parley.conversation.turn import Turn
@@ -27,9 +28,11 @@ __all__ = [
     "Entity",
     "Event",
     "EventKind",
+    "Feedback",
     "IntentScore",
     "Loop",
     "Message",
+    "Rating",
     "RecordedTurn",
     "Reply",
     "Session",

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from parley.conversation.dialogue import Dialogue, Event, Loop
+from parley.conversation.feedback import Feedback
 from parley.conversation.reply import Reply
 from parley.conversation.understanding import Understanding
 
@@ -54,6 +55,7 @@ class RecordedTurn:
     reply: Reply
     understanding: Understanding
     events: tuple[Event, ...] = field(default=())  # all that happened, also what was taken back
+    feedback: Feedback | None = None  # what the person thinks of the reply, if they said so
 
 
 @dataclass(frozen=True, slots=True)
