@@ -31,7 +31,7 @@ from infra.knowledge_stack import KnowledgeStack
 from infra.nag import accept
 from infra.observability import Alarms
 from infra.pace import Pace
-from infra.packaging import Build, needs_of, package_layer
+from infra.packaging import Build, access_of, needs_of, package_layer
 from infra.queues import TurnQueue
 from infra.stage import Stage
 from infra.state_stack import StateStack
@@ -75,6 +75,7 @@ class ChatStack(Stack):
         answering_layers = [*light, encoder, *self._generator_layers(build)]
         settings = {
             **self._settings(state, knowledge, bundles),
+            "ACCESS": json.dumps({name: access_of(path) for name, path in build.bundles.items()}),
             **self._addresses(turns, waiting, live),
             **local_settings,
         }

@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from aws_cdk import IgnoreMode
 from aws_cdk import aws_lambda as lambda_
@@ -47,6 +48,12 @@ def needs_of(bundle: Path) -> Needs:
     with zipfile.ZipFile(bundle) as archive:
         said = json.loads(archive.read("needs.json"))
     return Needs(tuple(said["secrets"]), tuple(said["functions"]))
+
+
+def access_of(bundle: Path) -> dict[str, Any]:
+    """Who may talk to the bot in a bundle, as its author says."""
+    with zipfile.ZipFile(bundle) as archive:
+        return dict(json.loads(archive.read("access.json")))
 
 
 def bot_name(bundle: Path) -> str:

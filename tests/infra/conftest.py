@@ -51,6 +51,7 @@ def _build(folder: Path) -> dict[str, str]:
     bundle = folder / "support-0.zip"
     with zipfile.ZipFile(bundle, "w") as archive:
         archive.writestr("needs.json", json.dumps({"secrets": ["weather-key"], "functions": ["payments"]}))
+        archive.writestr("access.json", json.dumps({"tenant": "acme", "visitors": True, "origins": []}))
     return {
         "layers": str(folder),
         "bundles": str(bundle),

@@ -9,6 +9,7 @@ import pytest
 
 import chat
 import compile_bot
+from parley.access import Access
 from parley.bots.bot import EntityPatterns, MappingCondition
 from parley.bots.bundle import pack, unpack
 from parley.bots.reader import ReadBot, read_bot
@@ -129,6 +130,8 @@ FAULTS = {
         {"bot": BOT_YML.replace("[utter_hello]", "[answer]")},
         "must end with a response",
     ),
+    "an origin with a path": ({"bot": BOT_YML + "access: {origins: [https://a.example/shop]}\n"}, "origins"),
+    "a tenant that is no name": ({"bot": BOT_YML + "access: {tenant: A Shop}\n"}, "tenant"),
     "a misspelt setting": ({"bot": BOT_YML + "sugestions: []\n"}, "sugestions"),
     "a broken regular expression": (
         {"nlu": NLU + "- regex: size\n  examples: |\n    - (unclosed\n"},
@@ -363,6 +366,15 @@ def test_a_bot_may_be_a_project_of_rasas_alone_and_is_then_named_after_its_folde
 
     assert (bot.name, bot.title, bot.unsure) == ("pizza-shop", "pizza-shop", ())
     assert (faults.lines, faults.notes) == ([], [])
+
+
+def test_a_bot_says_whose_it_is_and_who_may_talk_to_it(tmp_path: Path) -> None:
+    said = "access: {tenant: acme, visitors: false, origins: ['https://acme.example']}\n"
+
+    read, faults = read_tiny(tmp_path, bot=BOT_YML + said)
+
+    assert not faults.lines
+    assert read.bot.access == Access("acme", visitors=False, origins=("https://acme.example",))
 
 
 def test_all_faults_are_named_at_once(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "layers/parley/python/parley"
 
 # Lowest first; a module may import from its own part and from lower layers only.
 LAYERS = [
-    {"errors", "__init__"},
+    {"errors", "access", "__init__"},
     {"conversation", "actions"},
     {"ports", "settings", "logs", "documents"},
     {"bots"},

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from parley.access import Access
 from parley.errors import BadSettings
 
 Backend = Literal["sagemaker", "openai", "tensorflow_serving", "torchserve", "ray_serve"]
@@ -37,6 +38,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     cache_server_name: str = ""  # under which IAM knows it, and
     cache_server_user: str = ""  # as whom functions come to it: there is no password
     bots: dict[str, str]  # name -> s3://bucket/key of its bundle
+    access: dict[str, Access] = {}  # name -> who may talk to it
     documents_bucket: str  # what was made of the documents that were put in
     event_bus: str  # where hand-offs are announced
     operator_key_secret: str  # an ARN; its bearer takes conversations over and sees why the bot did what
@@ -95,6 +97,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     try:
         if "BOTS" in environment:
             given["BOTS"] = msgspec.json.decode(environment["BOTS"], type=dict[str, str])
+        if "ACCESS" in environment:
+            given["ACCESS"] = msgspec.json.decode(environment["ACCESS"], type=dict[str, Access])
         settings = msgspec.convert(given, Settings, strict=False)
     except msgspec.MsgspecError as error:
         raise BadSettings(f"the function's environment is not complete: {error}") from error

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from parley.access import Access
 from parley.actions.custom_actions import CustomActions
 from parley.bots.learned import Learned
 from parley.conversation import Button
@@ -241,6 +242,7 @@ class Bot:
     intent_titles: Mapping[str, str] = field(default_factory=dict)  # for "Did you mean ...?"
     entity_names: tuple[str, ...] = ()  # those of the domain; some may be system entities, such as `time`
     reading: SystemSettings = field(default_factory=SystemSettings)
+    access: Access = field(default_factory=Access)
     rasa_api: bool = False  # Rasa's own HTTP API speaks for this bot too
     knowledge: KnowledgeSettings = field(default_factory=KnowledgeSettings)
 

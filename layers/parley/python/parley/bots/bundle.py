@@ -1,9 +1,10 @@
 """The bundle: a compiled bot as one file, and the way back.
 
 A zip of `bot.json` (the `Bot`), `needs.json` (the secrets and functions that its custom
-actions name, for who deploys it), `encoder.json` (the version of the encoder that made
-the vectors), and a NAME.json and a NAME.npz for each trained part, of which the knowledge
-snapshot is one. Knows how the parts are packed, not what they mean.
+actions name, for who deploys it), `access.json` (who may talk to it, for functions that do
+not load it), `encoder.json` (the version of the encoder that made the vectors), and a
+NAME.json and a NAME.npz for each trained part, of which the knowledge snapshot is one.
+Knows how the parts are packed, not what they mean.
 """
 
 import hashlib
@@ -86,6 +87,7 @@ def _files(bundle: Bundle) -> dict[str, bytes]:
         "needs.json": msgspec.json.encode(
             {"secrets": sorted(bundle.bot.custom.secrets()), "functions": sorted(bundle.bot.custom.functions())}
         ),
+        "access.json": msgspec.json.encode(bundle.bot.access),
     }
     for name, trained in sorted(bundle.trained.items()):
         arrays = io.BytesIO()

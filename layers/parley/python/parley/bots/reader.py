@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from parley.access import Access
 from parley.actions.custom_actions import ActionServer, CustomActions, HttpCall, LambdaCall
 from parley.bots import checks
 from parley.bots.bot import Bot, SystemSettings, Variation
@@ -128,6 +129,7 @@ def _bot(
         intent_titles=settings.intent_titles,
         entity_names=tuple(domain.entities),
         reading=SystemSettings(language, *msgspec.structs.astuple(settings.reading)),
+        access=Access(*msgspec.structs.astuple(settings.access)),
         rasa_api=settings.rasa_api,
         knowledge=settings.knowledge,
     )

@@ -10,11 +10,13 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from parley.access import OWN_TENANT
 from parley.bots.bot import GenerationSettings, HandoffSettings, KnowledgeSettings
 from parley.bots.source import Faults, Placed
 
 Scalar = str | int | float | bool
 Names = str | list[str] | None
+_NAME = r"^[a-z0-9][a-z0-9_-]{0,63}\Z"
 Seconds = Annotated[float, Meta(gt=0, le=10)]
 
 
@@ -70,10 +72,18 @@ class ActionShape(Shape, frozen=True):
     failed: str | None = None
 
 
+class AccessShape(Shape, frozen=True):
+    """`access:` in bot.yml: whose bot it is, and who may talk to it."""
+
+    tenant: Annotated[str, Meta(pattern=_NAME)] = OWN_TENANT
+    visitors: bool = True
+    origins: tuple[Annotated[str, Meta(pattern=r"^https?://[a-z0-9.-]+(:[0-9]{1,5})?\Z")], ...] = ()
+
+
 class BotSettings(Shape, frozen=True):
     """`bot.yml`: what Rasa has no word for."""
 
-    name: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}\Z")]  # it stands in addresses and file names
+    name: Annotated[str, Meta(pattern=_NAME)]  # it stands in addresses and file names
     title: str = ""
     description: str = ""
     language: str | None = None
@@ -91,6 +101,7 @@ class BotSettings(Shape, frozen=True):
     reading: ReadingSettings = ReadingSettings()
     action_server: ServerShape | None = None
     actions: Mapping[str, ActionShape] = {}
+    access: AccessShape = AccessShape()
     rasa_api: bool = False
 
 
