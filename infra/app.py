@@ -12,6 +12,8 @@ The only reader of the context:
                      there already, the fields of `Elsewhere` in that file, as JSON; optional
     second           a smaller one beside it, by its name too; optional
     cache            a cache server, by its name in infra/stage.py; without it there is none
+    issuers          who signs people in: a list of the fields of `Issuer` in infra/access.py, as JSON; optional
+    quotas           how much may be asked, in place of the stage's own: the fields of `Quotas` there, as JSON; optional
     slack            `true`: people talk to the bot in Slack, too; optional
     layers           the folder of built layers
     bundles          the compiled bots, separated by commas
@@ -28,6 +30,7 @@ from typing import Any
 import aws_cdk as cdk
 from cdk_nag import AwsSolutionsChecks
 
+from infra.access import read_issuers, read_quotas
 from infra.cache_stack import CacheStack
 from infra.chat_stack import ChatStack
 from infra.cluster_stack import ClusterStack
@@ -44,7 +47,7 @@ _BUNDLED_GENERATOR = ROOT / "models" / "generator" / "artefact" / "genai_config.
 def parley(app: cdk.App) -> None:
     """Put the stacks of the stage that the context names into `app`."""
     stage = STAGES[app.node.get_context("stage")]
-    for chosen in (_with_generators, _with_memory, _with_cache, _with_slack):
+    for chosen in (_with_generators, _with_memory, _with_cache, _with_slack, _with_access):
         stage = chosen(stage, app)
     bundles = [Path(path) for path in app.node.get_context("bundles").split(",")]
     build = Build(Path(app.node.get_context("layers")), {bot_name(path): path for path in bundles})
@@ -148,6 +151,14 @@ def _with_slack(stage: Stage, app: cdk.App) -> Stage:
             return replace(stage, has_slack=False)
         case other:
             raise ValueError(f"slack is {other!r}; say `true` or `false`")
+
+
+def _with_access(stage: Stage, app: cdk.App) -> Stage:
+    """The stage with the issuers and the quotas that the context names."""
+    issuers, quotas = (app.node.try_get_context(name) for name in ("issuers", "quotas"))
+    if issuers:
+        stage = replace(stage, issuers=read_issuers(issuers))
+    return replace(stage, quotas=read_quotas(quotas)) if quotas else stage
 
 
 def _generator(chosen: str | dict[str, Any]) -> EndpointSize | ClusterSize | Elsewhere:

@@ -22,6 +22,7 @@ from aws_cdk import aws_s3_assets as s3_assets
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from infra.access import as_json
 from infra.cache_stack import CacheStack
 from infra.cluster_stack import Reach
 from infra.doors import HttpDoor, SocketDoor
@@ -72,6 +73,7 @@ class ChatStack(Stack):
         live = SocketDoor(self, "WebSocket", stage=stage, local_aws=local_aws)
 
         encoder, *light = self._layers(build)
+        identity = self._identity_layer(build)
         answering_layers = [*light, encoder, *self._generator_layers(build)]
         settings = {
             **self._settings(state, knowledge, bundles),
@@ -85,7 +87,7 @@ class ChatStack(Stack):
             "Chat",
             stage.chat,
             stage=stage,
-            layers=answering_layers,
+            layers=[*answering_layers, *identity],
             environment=of_turns,
             snap_start=stage.snap_start,
             network=network,
@@ -99,8 +101,9 @@ class ChatStack(Stack):
             environment=of_turns,
             network=network,
         )
-        socket = function_of(self, "Socket", stage.socket, stage=stage, layers=light, environment=settings)
-        keys = function_of(self, "Keys", stage.keys, stage=stage, layers=light, environment=settings)
+        known = [*light, *identity]
+        socket = function_of(self, "Socket", stage.socket, stage=stage, layers=known, environment=settings)
+        keys = function_of(self, "Keys", stage.keys, stage=stage, layers=known, environment=settings)
         slack = self._slack(light, settings, worker)
         web = function_of(self, "Web", stage.web, stage=stage, environment={"SOCKET_ADDRESS": live.address})
 
@@ -217,6 +220,10 @@ class ChatStack(Stack):
         }
         return [self._layer(name, code) for name, code in sources.items()]
 
+    def _identity_layer(self, build: Build) -> list[lambda_.ILayerVersion]:
+        """What reads the tokens of who is signed in, where anybody can be."""
+        return [self._layer("Identity", build.layer("identity"))] if self._stage.issuers else []
+
     def _generator_layers(self, build: Build) -> list[lambda_.ILayerVersion]:
         """What speaks to the language model, where that is more than every function has."""
         layers = []
@@ -239,6 +246,9 @@ class ChatStack(Stack):
             "REPLIES_TABLE": state.replies.table_name,
             "CONNECTIONS_TABLE": state.connections.table_name,
             "KEYS_TABLE": state.keys.table_name,
+            "USAGE_TABLE": state.usage.table_name,
+            "ISSUERS": as_json(self._stage.issuers),
+            "QUOTAS": as_json(self._stage.quotas),
             "BOTS": json.dumps({name: bundle.s3_object_url for name, bundle in bundles.items()}),
             "ENCODER_DIR": "/opt/encoder",
             "GENERATOR_TOKENIZER": "/opt/tokenizer/tokenizer.json",

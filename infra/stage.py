@@ -7,6 +7,7 @@ production. Knows nothing of CDK: the stacks read these values and decide nothin
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from infra.access import Issuer, Limits, Quotas
 from infra.generators import GENERATORS, ClusterSize, Elsewhere, EndpointSize
 
 
@@ -64,6 +65,8 @@ class Stage:
     dollars_per_million_tokens: float = 0.0  # of the generator, for the metric of what the reply cache saves; 0: none
     cache: CacheSize | None = None  # the server in front of shared replies; None: there is none
     has_slack: bool = False  # people talk to the bot in Slack, too
+    issuers: tuple[Issuer, ...] = ()  # who signs people in
+    quotas: Quotas = Quotas(user=Limits(turns_per_minute=60))  # noqa: RUF009  # frozen; nobody writes once a second
     passages_in_memory: int | None = None  # of a bot; more are searched in DynamoDB. None: all are in memory
 
     @property

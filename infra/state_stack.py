@@ -54,6 +54,7 @@ class StateStack(Stack):
         replies: the reply cache
         connections: who is listening to which conversation on an open WebSocket
         keys: API keys, of whose secrets it has digests only
+        usage: how much users, API keys and tenants have asked
         cache_key_arn: the secret that keys the hashes in `replies`
         operator_key_arn: the secret whose bearer takes conversations over and makes API keys
         bus: where hand-offs are announced
@@ -88,17 +89,19 @@ class StateStack(Stack):
             sort_key=dynamodb.Attribute(name="created_at", type=_NUMBER),
             projection_type=dynamodb.ProjectionType.ALL,
         )
+        self.usage = self._table("Usage")
         self.cache_key_arn = self._cache_key_arn()
         self.operator_key_arn = self._operator_key_arn()
         self.bus = events.EventBus(self, "Announcements", description="What happens in conversations: hand-offs.")
         self.alarms = self._alarms()
 
     def grant_conversing(self, grantee: iam.IGrantable) -> None:
-        """Keep conversations, share replies, read the key that these are hashed with, and announce hand-offs."""
+        """Keep conversations, count what is asked, share replies, read the key of their hashes, announce hand-offs."""
         self.grant_keeping_conversations(grantee)
         _allow(grantee, self.replies.table_arn, "dynamodb:GetItem", "dynamodb:UpdateItem")
         _allow(grantee, f"{self.replies.table_arn}/index/by_bot", "dynamodb:Query")
         _allow(grantee, self.cache_key_arn, "secretsmanager:GetSecretValue")
+        _allow(grantee, self.usage.table_arn, "dynamodb:UpdateItem")
         _allow(grantee, self.bus.event_bus_arn, "events:PutEvents")
 
     def grant_keeping_conversations(self, grantee: iam.IGrantable) -> None:

@@ -31,7 +31,7 @@ from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection, serve
 
 from build import node_environment
-from parley.adapters.memory import MemoryConnections, MemoryDocuments, MemoryLibraries
+from parley.adapters.memory import MemoryConnections, MemoryDocuments, MemoryLibraries, memory_callers
 from parley.conversation import Turn
 from parley.errors import ParleyError, Unavailable
 from parley.http_api import HttpApi
@@ -158,16 +158,15 @@ class Doors:
         self.socket_address = f"ws://{HOST}:{self._websocket.socket.getsockname()[1]}/live"
         lines = Lines(self.connections, self.sockets, Later(self.workers))
         self.workers.work = QueueDoor(services, lines)
+        callers = memory_callers("support", operator_key=OPERATOR_KEY.encode())
         self._socket_door = SocketDoor(
-            services.conversations, lines, self.workers, ("support",), time.time, explains=True
+            services.conversations, lines, self.workers, callers, "support", time.time, explains=True
         )
-        http_door = HttpDoor(
-            services, self.workers, lines, OPERATOR_KEY.encode, "support", "local", True, self.socket_address
-        )
+        http_door = HttpDoor(services, self.workers, lines, callers, "support", "local", True, self.socket_address)
         self._api = HttpApi(
             http_door,
-            RasaDoor(services, OPERATOR_KEY.encode, "support"),
-            KnowledgeDoor(services.bots, MemoryDocuments(), MemoryLibraries(), OPERATOR_KEY.encode),
+            RasaDoor(services, callers, "support"),
+            KnowledgeDoor(services.bots, MemoryDocuments(), MemoryLibraries(), callers),
         )
         self._web = _web_function(page, self.socket_address)
         self._one_at_a_time = threading.Lock()  # as a Lambda function is asked, and as Powertools' resolver must be

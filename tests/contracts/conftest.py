@@ -25,6 +25,7 @@ class Tables:
     replies: str
     connections: str
     keys: str
+    usage: str
 
 
 @pytest.fixture(scope="session")
@@ -86,7 +87,8 @@ def tables(aws: dict[str, str]) -> Tables:
     _create(client, "replies", {"by_bot": ("bot", "changed_at")}, pk="HASH")
     _create(client, "connections", pk="HASH", sk="RANGE")
     _create(client, "keys", {"by_kind": ("kind", "created_at")}, pk="HASH")
-    return Tables("conversations", "replies", "connections", "keys")
+    _create(client, "usage", pk="HASH")
+    return Tables("conversations", "replies", "connections", "keys", "usage")
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from parley.adapters.memory import (
     MemoryLateQueue,
     MemoryLibraries,
     MemoryQueue,
+    memory_callers,
     memory_lines,
 )
 from parley.conversation import Turn
@@ -83,12 +84,13 @@ class Client:
 
 def a_client(services: Services) -> Client:
     queue, lines = MemoryQueue(), memory_lines()
-    door = HttpDoor(services, queue, lines, lambda: b"operator", "support", "local")
+    callers = memory_callers("support", operator_key=b"operator")
+    door = HttpDoor(services, queue, lines, callers, "support", "local")
     return Client(
         HttpApi(
             door,
-            RasaDoor(services, lambda: b"operator", "support"),
-            KnowledgeDoor(services.bots, MemoryDocuments(), MemoryLibraries(), lambda: b"operator"),
+            RasaDoor(services, callers, "support"),
+            KnowledgeDoor(services.bots, MemoryDocuments(), MemoryLibraries(), callers),
         ),
         queue,
         services,
@@ -407,6 +409,7 @@ def test_the_openapi_document_names_every_route(client: Client) -> None:
         "/v1/conversations/{conversation_id}/turns/{turn_id}/wait",
         "/v1/conversations/{conversation_id}/person",
         "/v1/conversations/{conversation_id}/handback",
+        "/v1/conversations/{conversation_id}/turns/{turn_id}/feedback",
         "/webhooks/rest/webhook",
         "/model/parse",
         "/conversations/{sender}/tracker",
@@ -416,7 +419,7 @@ def test_the_openapi_document_names_every_route(client: Client) -> None:
         "/version",
     }
     responses = document["paths"]["/v1/chat"]["post"]["responses"]
-    assert set(responses) == {"200", "202", "400", "403", "404", "413", "422", "500", "503"}
+    assert set(responses) == {"200", "202", "400", "401", "403", "404", "413", "422", "429", "500", "503"}
     assert all(
         list(described["content"]) == ["application/problem+json"]
         for code, described in responses.items()

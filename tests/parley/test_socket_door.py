@@ -10,9 +10,11 @@ import pytest
 from parley.adapters.memory import (
     MemoryConnections,
     MemoryConversations,
+    MemoryIdentities,
     MemoryLateQueue,
     MemoryQueue,
     MemorySockets,
+    memory_callers,
     memory_lines,
 )
 from parley.conversation import Turn
@@ -30,12 +32,13 @@ class Client:
     lines: Lines = field(default_factory=memory_lines)
     conversations: MemoryConversations = field(default_factory=lambda: MemoryConversations(time.time))
     queue: MemoryQueue = field(default_factory=MemoryQueue)
+    identities: MemoryIdentities = field(default_factory=MemoryIdentities)
     id: str = "one"
 
     @property
     def door(self) -> SocketDoor:
-        bots = ("support", "clinic")
-        return SocketDoor(self.conversations, self.lines, self.queue, bots, time.time, self.explains)
+        callers = memory_callers("support", "clinic", operator_key=b"operator", identities=self.identities)
+        return SocketDoor(self.conversations, self.lines, self.queue, callers, "support", time.time, self.explains)
 
     def another(self, connection_id: str) -> "Client":
         return replace(self, id=connection_id)

@@ -63,8 +63,8 @@ def _add_routes(app: APIGatewayHttpResolver, door: HttpDoor) -> None:
         return door.chat(request, authorization, prefer)
 
     @app.post("/v1/understand", summary="Understand an utterance", responses=answers(http.FullUnderstandingBody))
-    def understand(request: http.UnderstandRequest) -> Response[Any]:
-        return door.understand(request)
+    def understand(request: http.UnderstandRequest, authorization: Authorization = None) -> Response[Any]:
+        return door.understand(request, authorization)
 
     @app.get("/v1/conversations/<conversation_id>", summary="Read it back", responses=answers(http.HistoryBody))
     def history(
@@ -131,8 +131,8 @@ def _add_routes(app: APIGatewayHttpResolver, door: HttpDoor) -> None:
         return door.hand_back(conversation_id, authorization)
 
     @app.get("/v1/health", summary="Is it up")
-    def health(bot: Annotated[http.Id | None, Query()] = None) -> Response[Any]:
-        return door.health(bot)
+    def health(bot: Annotated[http.Id | None, Query()] = None, authorization: Authorization = None) -> Response[Any]:
+        return door.health(bot, authorization)
 
     @app.get("/openapi.json", include_in_schema=False)
     def openapi() -> Response[Any]:
@@ -162,8 +162,8 @@ def _add_knowledge_routes(app: APIGatewayHttpResolver, door: KnowledgeDoor) -> N
         return door.list(bot, authorization)
 
     @app.get("/v1/knowledge/<bot>/<name>", summary="Read what an answer was taken from")
-    def read(bot: PathId, name: str) -> Response[Any]:
-        return door.read(bot, unquote(name))
+    def read(bot: PathId, name: str, authorization: Authorization = None) -> Response[Any]:
+        return door.read(bot, unquote(name), authorization)
 
 
 def _add_rasas_routes(app: APIGatewayHttpResolver, door: RasaDoor) -> None:

@@ -6,12 +6,12 @@ the worker (`live`). Knows who may do what, and no model: a connection costs no 
 
 import logging
 import uuid
-from collections.abc import Collection
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from parley.channels import problems, socket, token
+from parley.callers import Caller, Callers, begun
+from parley.channels import problems, socket
 from parley.conversation import Session, Turn
 from parley.errors import MalformedRequest, NotFound, NotYours, ParleyError, Rejected, Unavailable
 from parley.lines import Lines
@@ -30,7 +30,8 @@ class SocketDoor:
     conversations: Conversations
     lines: Lines
     queue: TurnQueue
-    bots: Collection[str]  # the first is the default
+    callers: Callers
+    default_bot: str
     clock: Clock
     explains: bool = False
 
@@ -50,15 +51,15 @@ class SocketDoor:
     def _connect(self, connection_id: str, event: dict[str, Any]) -> int:
         """The HTTP status of the handshake: any but 200 refuses it.
 
-        Who can set headers may name the conversation in the query and show its token as `Authorization: Bearer`. A page
-        cannot, and shows it in its first frame.
+        Who can set headers may name the conversation in the query and show its token, or theirs, as `Authorization:
+        Bearer`. A page cannot, and shows it in its first frame.
         """
         conversation_id = (event.get("queryStringParameters") or {}).get("conversation_id")
         if conversation_id is None:
             return HTTPStatus.OK
         headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
         try:
-            self._shown(conversation_id, token.bearer(headers.get("authorization")))
+            self._owned(conversation_id, self.callers.who(headers.get("authorization")))
             self.lines.connections.listen(connection_id, conversation_id)
         except ParleyError as error:
             logger.warning("connection refused", extra={"reason": type(error).__name__})
@@ -146,34 +147,28 @@ class SocketDoor:
 
     def _opened(self, connection_id: str, frame: socket.Say) -> tuple[str | None, Session]:
         """The conversation that is meant, or a new one with its token."""
+        caller = self._caller(frame)
+        user_id = caller.user_of(frame.user_id)
         if frame.conversation_id is not None or self.lines.connections.conversation_of(connection_id) is not None:
             session = self._own(connection_id, frame)
             if frame.bot is not None and frame.bot != session.bot:
                 raise MalformedRequest(f"this conversation is with the bot {session.bot!r}; begin another to change")
-            if frame.user_id is not None and frame.user_id != session.user_id:
+            if frame.user_id is not None and user_id != session.user_id:
                 raise MalformedRequest("this conversation began with another `user_id`, or with none; leave it out")
             return None, session
-        bot = frame.bot or next(iter(self.bots))
-        if bot not in self.bots:
-            raise NotFound(f"there is no bot {bot!r} here")
-        secret = token.new_token()
-        session = Session(
-            conversation_id=uuid.uuid4().hex,
-            bot=bot,
-            token_digest=token.digest(secret),
-            started_at=self.clock(),
-            user_id=frame.user_id,
-        )
+        bot = frame.bot or self.default_bot
+        self.callers.check_talks(caller, bot)
+        secret, session = begun(bot, caller, user_id, now=self.clock())
         self.conversations.start(session)
         return secret, session
 
     def _own(self, connection_id: str, frame: socket.Frame) -> Session:
-        """The conversation that a frame speaks of, for who holds its token or has shown it on this connection.
+        """The conversation that a frame speaks of, for those whose it is, or who have shown that on this connection.
 
         Raises:
             MalformedRequest: none was named.
             NotFound: there is none.
-            NotYours: the token is missing or wrong.
+            NotYours: it is somebody else's.
         """
         shown = self.lines.connections.conversation_of(connection_id)
         conversation_id = frame.conversation_id or shown
@@ -181,13 +176,16 @@ class SocketDoor:
             raise MalformedRequest("name the conversation: `conversation_id` and `conversation_token`")
         if conversation_id == shown:
             return self._session(conversation_id)
-        return self._shown(conversation_id, frame.conversation_token)
+        return self._owned(conversation_id, self._caller(frame))
 
-    def _shown(self, conversation_id: str, presented: str | None) -> Session:
-        """The conversation whose token was presented. Raises: NotFound; NotYours."""
+    def _caller(self, frame: socket.Frame) -> Caller:
+        shown = frame.access_token or frame.conversation_token
+        return self.callers.who(f"Bearer {shown}" if shown else None)
+
+    def _owned(self, conversation_id: str, caller: Caller) -> Session:
+        """The conversation, for those whose it is. Raises: NotFound; NotYours."""
         session = self._session(conversation_id)
-        if not token.matches(presented, session.token_digest):
-            raise NotYours("show the conversation's token: `conversation_token`")
+        self.callers.check_owns(caller, session)
         return session
 
     def _session(self, conversation_id: str) -> Session:

@@ -13,10 +13,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from parley.access import Access, Quotas
 from parley.actions import CustomActions
+from parley.callers import Callers
 from parley.conversation import Feedback, RecordedTurn, Session, Turn, TurnProgress
-from parley.errors import ActionFailed, NotFound, ParleyError, SessionConflict, Unavailable, Unreadable
+from parley.errors import ActionFailed, NotFound, NotKnown, ParleyError, SessionConflict, Unavailable, Unreadable
 from parley.lines import Lines
+from parley.metering import Metering
 from parley.ports import (
     LIFETIME_SECONDS,
     MOST_NEAREST,
@@ -27,9 +30,11 @@ from parley.ports import (
     Catalogue,
     Change,
     Clock,
+    Identity,
     LateTurn,
     Listener,
     Listeners,
+    Meter,
     Opened,
     Page,
     Patience,
@@ -141,6 +146,50 @@ class MemoryConversations:
         known = stored.progress.get(turn.id)
         if known is not None and known.status != "done":
             stored.progress[turn.id] = replace(progress, delivered=known.delivered)
+
+
+class MemoryUsage:
+    """`ports.Usage` in two dictionaries."""
+
+    def __init__(self) -> None:
+        self.turns: dict[str, int] = defaultdict(int)
+        self.tokens: dict[str, int] = defaultdict(int)
+
+    def take(self, meter: Meter, *, most_turns: int | None, most_tokens: int | None) -> bool:
+        """See `ports.Usage.take`."""
+        if most_turns is not None and self.turns[meter.id] >= most_turns:
+            return False
+        if most_tokens is not None and self.tokens[meter.id] >= most_tokens:
+            return False
+        self.turns[meter.id] += 1
+        return True
+
+    def spend(self, meter: Meter, tokens: int) -> None:
+        """See `ports.Usage.spend`."""
+        self.tokens[meter.id] += tokens
+
+
+def unmetered(clock: Clock) -> Metering:
+    """Metering without limits."""
+    return Metering(MemoryUsage(), Quotas(), {}, clock)
+
+
+def memory_callers(*bots: str, operator_key: bytes = b"", **more: Any) -> Callers:
+    """Who callers of bots of one tenant are."""
+    return Callers({bot: Access() for bot in bots}, time.time, lambda: operator_key, **more)
+
+
+class MemoryIdentities:
+    """`ports.Identities` in a dictionary."""
+
+    def __init__(self, **identities: Identity) -> None:
+        self._identities = identities
+
+    def identify(self, token: str) -> Identity:
+        """See `ports.Identities.identify`."""
+        if token not in self._identities:
+            raise NotKnown("this token is not valid here")
+        return self._identities[token]
 
 
 @dataclass(slots=True)

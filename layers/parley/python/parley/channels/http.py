@@ -258,6 +258,7 @@ class Problem(BaseModel):
     title: str
     status: int
     detail: str
+    retry_after_seconds: int | None = Field(None, description="With 429; as the header `Retry-After`.")
 
 
 def explain_validation(errors: list[Any]) -> str:
