@@ -100,6 +100,7 @@ class StateStack(Stack):
         self.grant_keeping_conversations(grantee)
         _allow(grantee, self.replies.table_arn, "dynamodb:GetItem", "dynamodb:UpdateItem")
         _allow(grantee, f"{self.replies.table_arn}/index/by_bot", "dynamodb:Query")
+        _allow(grantee, f"{self.conversations.table_arn}/index/by_user", "dynamodb:Query")
         _allow(grantee, self.cache_key_arn, "secretsmanager:GetSecretValue")
         _allow(grantee, self.usage.table_arn, "dynamodb:UpdateItem")
         _allow(grantee, self.bus.event_bus_arn, "events:PutEvents")

@@ -83,7 +83,7 @@ class Bus:
 def tables(aws: dict[str, str]) -> Tables:
     """The tables as `infra/state_stack.py` declares them: the same keys."""
     client = _client("dynamodb", aws)
-    _create(client, "conversations", pk="HASH", sk="RANGE")
+    _create(client, "conversations", {"by_user": ("user_id", "updated_at")}, pk="HASH", sk="RANGE")
     _create(client, "replies", {"by_bot": ("bot", "changed_at")}, pk="HASH")
     _create(client, "connections", pk="HASH", sk="RANGE")
     _create(client, "keys", {"by_kind": ("kind", "created_at")}, pk="HASH")

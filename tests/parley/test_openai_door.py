@@ -68,10 +68,12 @@ class Server:
     def call(
         self, method: str, path: str, body: Any = None, *, key: str | None = None, raw: str | None = None, **more: str
     ) -> SimpleNamespace:
+        query = more.pop("query", "")
         event = {
             "version": "2.0",
             "rawPath": path,
-            "rawQueryString": "",
+            "rawQueryString": query,
+            "queryStringParameters": dict(pair.split("=") for pair in query.split("&")) if query else {},
             "headers": {"authorization": f"Bearer {self.key if key is None else key}", **more},
             "requestContext": {"http": {"method": method, "path": path}, "stage": "$default", "requestId": "r"},
             "isBase64Encoded": False,
@@ -314,6 +316,24 @@ def test_a_conversation_of_a_key_is_read_back_and_erased_by_its_bearer_and_no_ot
     assert [turn["message"] for turn in read.body["turns"]] == ["hello"]
     assert erased.status == 204
     assert not server.stored()
+
+
+def test_a_server_lists_and_erases_what_it_said_for_a_user_and_for_no_other(server: Server) -> None:
+    for user in ("jo", "jo", "al"):
+        server.text("hello", user=user)
+    stranger = server.new_key()
+
+    unnamed = server.call("GET", "/v1/conversations")
+    foreign = server.call("GET", "/v1/conversations", query="user_id=jo", key=stranger)
+    listed = server.call("GET", "/v1/conversations", query="user_id=jo")
+    erased = server.call("DELETE", "/v1/conversations", query="user_id=jo")
+
+    assert unnamed.status == 400
+    assert foreign.body["conversations"] == []
+    assert len(listed.body["conversations"]) >= 2
+    assert erased.body["more"] is False
+    assert server.call("GET", "/v1/conversations", query="user_id=jo").body["conversations"] == []
+    assert len(server.call("GET", "/v1/conversations", query="user_id=al").body["conversations"]) >= 1
 
 
 @pytest.mark.parametrize("fields", [{}, named()])

@@ -113,6 +113,21 @@ class Callers:
             raise NotYours(f"this API key is limited to {', '.join(caller.key.bots)}")
         raise NoBot(f"there is no bot {bot!r} here{' that visitors may talk to' if caller.is_visitor else ''}")
 
+    def user_meant(self, caller: Caller, named: str | None) -> str:
+        """Whose conversations somebody speaks of: their own, or those of a user of theirs whom they name.
+
+        Raises:
+            MalformedRequest: they must name somebody, or must not.
+            NotYours: a visitor, who may be anybody, or an operator of one tenant, since users are not kept by tenant.
+        """
+        if caller.is_visitor or (caller.operates and caller.tenant is not None and caller.user_id is None):
+            raise NotYours("this is for who is signed in, or for servers and the operator, who name a `user_id`")
+        self.check_scope(caller)
+        user = caller.user_of(named)
+        if user is None:
+            raise MalformedRequest("name the user: `?user_id=`")
+        return user
+
     def check_operates(self, caller: Caller, bot: str | None = None) -> None:
         """Raises: NotYours: they are no operator; NoBot: they are, and this bot is not their tenant's."""
         if not caller.operates:

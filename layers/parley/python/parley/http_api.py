@@ -13,6 +13,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Que
 
 from parley import keys_api, openai_api
 from parley.channels import http, rasa
+from parley.channels.openai import LONGEST_NAME
 from parley.http_app import Authorization, PathId, answers, new_app, resolve
 from parley.http_door import HttpDoor
 from parley.keys_door import KeysDoor
@@ -65,6 +66,22 @@ def _add_routes(app: APIGatewayHttpResolver, door: HttpDoor) -> None:
     @app.post("/v1/understand", summary="Understand an utterance", responses=answers(http.FullUnderstandingBody))
     def understand(request: http.UnderstandRequest, authorization: Authorization = None) -> Response[Any]:
         return door.understand(request, authorization)
+
+    @app.get("/v1/conversations", summary="List a user's conversations", responses=answers(http.ConversationsBody))
+    def conversations(
+        authorization: Authorization = None,
+        user_id: Annotated[str | None, Query(max_length=LONGEST_NAME)] = None,
+        limit: Annotated[int, Query(ge=1, le=HISTORY_PAGE)] = HISTORY_PAGE,
+        before: Annotated[float | None, Query(ge=0)] = None,
+    ) -> Response[Any]:
+        return door.conversations(user_id, authorization, limit, before)
+
+    @app.delete("/v1/conversations", summary="Erase a user's conversations", responses=answers(http.ErasedBody))
+    def erase_all(
+        authorization: Authorization = None,
+        user_id: Annotated[str | None, Query(max_length=LONGEST_NAME)] = None,
+    ) -> Response[Any]:
+        return door.erase_all(user_id, authorization)
 
     @app.get("/v1/conversations/<conversation_id>", summary="Read it back", responses=answers(http.HistoryBody))
     def history(

@@ -24,6 +24,8 @@ from parley.services import Services
 from parley.turn import Answered, answer
 from parley.waiting import agree_to_wait
 
+ERASED_AT_ONCE = 50  # conversations of a user; each takes some writes, and API Gateway waits 30 s
+
 logger = logging.getLogger(__name__)
 
 
@@ -84,6 +86,26 @@ class HttpDoor:
             body["handed_off"] = True
         return json_response(200, rendering.without_nothing(body))
 
+    def conversations(
+        self, user_id: str | None, authorization: str | None, limit: int, before: float | None
+    ) -> Response[Any]:
+        """A user's conversations, the latest first."""
+        user = self.callers.user_meant(self.callers.who(authorization), user_id)
+        found = self.services.conversations.of_user(user, limit=limit, before=before)
+        listed = [{"conversation_id": each.conversation_id, "updated_at": each.updated_at} for each in found]
+        earlier = found[-1].updated_at if len(found) == limit else None
+        return json_response(200, rendering.without_nothing({"conversations": listed, "next": earlier}))
+
+    def erase_all(self, user_id: str | None, authorization: str | None) -> Response[Any]:
+        """Forgets a user's conversations, some of them if there are many."""
+        user = self.callers.user_meant(self.callers.who(authorization), user_id)
+        found = self.services.conversations.of_user(user, limit=ERASED_AT_ONCE)
+        for each in found:
+            if session := self.services.conversations.open(each.conversation_id).session:
+                self._erase(session)
+        logger.info("conversations of a user erased", extra={"erased": len(found)})
+        return json_response(200, {"erased": len(found), "more": len(found) == ERASED_AT_ONCE})
+
     def write(self, conversation_id: str, message: str, authorization: str | None) -> Response[Any]:
         """What a person says who has taken the conversation over."""
         self._check_operated(conversation_id, authorization)
@@ -129,8 +151,7 @@ class HttpDoor:
     def erase(self, conversation_id: str, authorization: str | None) -> Response[Any]:
         """Forgets a conversation."""
         session, _ = self._own(conversation_id, self.callers.who(authorization), also_half_erased=True)
-        self.services.cache.erase(session.bot, conversation_id)
-        self.services.conversations.erase(conversation_id)
+        self._erase(session)
         return Response(status_code=204, body="")
 
     def health(self, bot_name: str | None, authorization: str | None) -> Response[Any]:
@@ -196,6 +217,10 @@ class HttpDoor:
     def _check_explains(self, caller: Caller) -> None:
         if not self.explains and not caller.operates:
             raise NotYours("`explain` is for operators at this stage")
+
+    def _erase(self, session: Session) -> None:
+        self.services.cache.erase(session.bot, session.conversation_id)
+        self.services.conversations.erase(session.conversation_id)
 
     def _accept(self, turn: Turn, session: Session, given: dict[str, Any], *, is_new: bool) -> Response[Any]:
         """Hands the turn to the worker."""

@@ -74,6 +74,14 @@ class Opened:
     is_new: bool = False  # nothing of it is kept yet
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A conversation in a list."""
+
+    conversation_id: str
+    updated_at: float  # seconds since the Unix epoch, UTC
+
+
 class Conversations(Protocol):
     """The stored state of conversations."""
 
@@ -98,6 +106,12 @@ class Conversations(Protocol):
 
     def history(self, conversation_id: str, *, limit: int, before: int | None = None) -> tuple[RecordedTurn, ...]:
         """The last `limit` turns, those with a number below `before` if given, oldest first."""
+
+    def of_user(self, user_id: str, *, limit: int, before: float | None = None) -> tuple[Listed, ...]:
+        """A user's conversations, the latest first: those that went on before a time if given, `limit` at most.
+
+        What happened in the last moments may be missing.
+        """
 
     def erase(self, conversation_id: str) -> None:
         """Forgets the conversation. A turn under way cannot bring it back, and a broken-off erasure can be repeated."""

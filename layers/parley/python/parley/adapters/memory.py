@@ -32,6 +32,7 @@ from parley.ports import (
     Clock,
     Identity,
     LateTurn,
+    Listed,
     Listener,
     Listeners,
     Meter,
@@ -55,6 +56,7 @@ if TYPE_CHECKING:  # a fake of one port needs no vectors for the others
 @dataclass(slots=True)
 class _Stored:
     session: Session | None = None
+    updated_at: float = 0.0
     turns: list[RecordedTurn] = field(default_factory=list)
     progress: dict[str, TurnProgress] = field(default_factory=dict)
 
@@ -76,7 +78,7 @@ class MemoryConversations:
         """See `ports.Conversations.start`."""
         if session.conversation_id in self._stored:
             raise SessionConflict(f"conversation {session.conversation_id!r} exists")
-        self._stored[session.conversation_id] = _Stored(session)
+        self._stored[session.conversation_id] = _Stored(session, self._clock())
 
     def record(self, session: Session, turn: RecordedTurn, *, begins: bool = False) -> None:
         """See `ports.Conversations.record`."""
@@ -88,7 +90,7 @@ class MemoryConversations:
             stored = self._stored[session.conversation_id] = _Stored()
         elif begins or stored is None or stored.session is None or stored.session.version != session.version - 1:
             raise SessionConflict(f"conversation {session.conversation_id!r} has moved on")
-        stored.session = session
+        stored.session, stored.updated_at = session, self._clock()
         stored.turns.append(turn)
         stored.progress[turn.turn_id] = TurnProgress(turn.turn_id, "done", self._clock(), recorded=turn)
 
@@ -96,6 +98,16 @@ class MemoryConversations:
         """See `ports.Conversations.history`."""
         turns = self._stored.get(conversation_id, _Stored()).turns
         return tuple(turn for turn in turns if before is None or turn.number < before)[-limit:]
+
+    def of_user(self, user_id: str, *, limit: int, before: float | None = None) -> tuple[Listed, ...]:
+        """See `ports.Conversations.of_user`."""
+        known = [(each.session, each) for each in self._stored.values()]
+        listed = [
+            Listed(session.conversation_id, each.updated_at)
+            for session, each in known
+            if session is not None and session.user_id == user_id and (before is None or each.updated_at < before)
+        ]
+        return tuple(sorted(listed, key=lambda each: -each.updated_at)[:limit])
 
     def erase(self, conversation_id: str) -> None:
         """See `ports.Conversations.erase`."""
