@@ -91,7 +91,7 @@ class Callers:
         return self.access[bot].tenant if bot in self.access else None
 
     def may_talk(self, caller: Caller, bot: str) -> bool:
-        """Whether they may begin a conversation with this bot."""
+        """Whether the bot is for them."""
         access = self.access.get(bot)
         if access is None or caller.tenant not in (None, access.tenant):
             return False
@@ -107,6 +107,10 @@ class Callers:
     def check_talks(self, caller: Caller, bot: str) -> None:
         """Raises: NoBot: there is none for them; NotYours: the API key is not for talking, or limited to other bots."""
         self.check_scope(caller)
+        self.check_sees(caller, bot)
+
+    def check_sees(self, caller: Caller, bot: str) -> None:
+        """Raises: NoBot: there is none for them; NotYours: the API key is limited to other bots."""
         if self.may_talk(caller, bot):
             return
         if caller.key and self.tenant_of(bot) == caller.tenant:

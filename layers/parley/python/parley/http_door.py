@@ -67,7 +67,7 @@ class HttpDoor:
     def understand(self, request: http.UnderstandRequest, authorization: str | None) -> Response[Any]:
         """What a bot makes of an utterance."""
         bot = request.bot or self.default_bot
-        self.callers.check_talks(self.callers.who(authorization), bot)
+        self.callers.check_sees(self.callers.who(authorization), bot)
         loaded = self.services.bots(bot)
         understanding = loaded.command(request.message)
         if understanding is None:
@@ -158,7 +158,7 @@ class HttpDoor:
         """That the function, its models and a bot are loaded; and what bot it is, to those who may talk with it."""
         caller = self.callers.who(authorization)
         if bot_name is not None:
-            self.callers.check_talks(caller, bot_name)
+            self.callers.check_sees(caller, bot_name)
         bot = self.services.bots(bot_name or self.default_bot).bot
         body = {"status": "ok", "version": __version__, "stage": self.stage, "explain": self.explains}
         body |= {"websocket": self.socket_address or None}

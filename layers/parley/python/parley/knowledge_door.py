@@ -63,7 +63,7 @@ class KnowledgeDoor:
 
     def read(self, bot: str, name: str, authorization: str | None) -> Response[Any]:
         """A document as the bot knows it, for whoever may talk to the bot and follows a citation."""
-        self.callers.check_talks(self.callers.who(authorization), bot)
+        self.callers.check_sees(self.callers.who(authorization), bot)
         passages = self.bots(bot).of_document(name)
         if not passages:
             raise NotFound(f"the bot {bot!r} knows no document {name!r}")
