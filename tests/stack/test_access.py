@@ -175,7 +175,7 @@ def cells() -> Iterator[Any]:
             yield pytest.param(method, route, body, caller, status, id=f"{method} {route} by {caller}")
 
 
-@pytest.mark.parametrize(("method", "route", "body", "caller", "status"), cells())
+@pytest.mark.parametrize(("method", "route", "body", "caller", "status"), list(cells()))
 def test_a_caller_gets_what_is_theirs_and_no_more(
     world: World, method: str, route: str, body: Any, caller: str, status: int
 ) -> None:
