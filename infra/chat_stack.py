@@ -149,7 +149,9 @@ class ChatStack(Stack):
         )
         live.lead_to(socket, authorizer=gate.of_socket if gate else None)
         address, socket_address = http.address, live.address
+        of_the_edge = {}
         if front := self._front(state, http, live):
+            of_the_edge = {"CloudFrontName": front.cloudfront_name, "EdgeKeySecret": state.edge_key_arn}
             address, socket_address = front.address, front.socket_address
             for told_of_it in filter(None, (chat, worker, socket, keys, slack, web)):
                 told_of_it.add_environment("SOCKET_ADDRESS", socket_address)
@@ -179,6 +181,7 @@ class ChatStack(Stack):
             "HttpApi": http.api.api_endpoint,  # behind it: where there is an edge, nobody is let in here
             "HttpApiId": http.api.api_id,
             "SocketAddress": socket_address,
+            **of_the_edge,
             "ChatFunction": chat.function_name,
             "WorkerFunction": worker.function_name,
             "SocketFunction": socket.function_name,

@@ -59,6 +59,7 @@ class FrontDoor(Construct):
     Attributes:
         address: where clients find the HTTP API and the chat page
         socket_address: where they connect to
+        cloudfront_name: what the DNS record of a domain of one's own points to
     """
 
     def __init__(
@@ -102,7 +103,8 @@ class FrontDoor(Construct):
             else None,
             minimum_protocol_version=cloudfront.SecurityPolicyProtocol.TLS_V1_2_2021 if named else None,
         )
-        host = named.name if named else distribution.distribution_domain_name
+        self.cloudfront_name = distribution.distribution_domain_name
+        host = named.name if named else self.cloudfront_name
         self.address = f"https://{host}"
         self.socket_address = f"wss://{host}{live.path}"
         self._accept(distribution, is_named=named is not None)

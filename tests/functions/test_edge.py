@@ -1,5 +1,4 @@
-"""The function that keeps the APIs shut to whoever goes around CloudFront, before Secrets Manager as MiniStack serves it
-and, where it matters what is asked, as its shapes say."""
+"""The function that shuts the APIs to whoever goes around CloudFront, before Secrets Manager as MiniStack serves it."""
 
 import importlib.util
 import json
@@ -50,7 +49,7 @@ def secret_is(manager, current, *, before=None):
         manager.add_response("get_secret_value", {"SecretString": before}, asked)
 
 
-def request(shown=None):
+def asking(shown=None):
     """What an HTTP API tells its authorizer (payload format 2.0)."""
     event = json.loads((EVENTS / "http_api_get.json").read_text())
     event["routeArn"] = "arn:aws:execute-api:eu-west-1:000000000000:abc123/$default/GET/"
@@ -70,7 +69,7 @@ def connection(**headers):
 def test_only_who_bears_the_secret_is_let_in(edge, manager, shown, is_let_in):
     secret_is(manager, "right")
 
-    assert edge.handler(request(shown), None) == {"isAuthorized": is_let_in}
+    assert edge.handler(asking(shown), None) == {"isAuthorized": is_let_in}
 
 
 @pytest.mark.parametrize(("shown", "effect"), [("right", "Allow"), ("wrong", "Deny")])
@@ -113,20 +112,20 @@ def test_nobody_is_let_in_while_the_secret_cannot_be_read(edge, manager):
     manager.add_client_error("get_secret_value", "AccessDeniedException")
 
     with pytest.raises(edge.secrets.exceptions.ClientError, match="AccessDenied"):
-        edge.handler(request("right"), None)
+        edge.handler(asking("right"), None)
 
 
 def test_a_refusal_is_logged_as_one_line_without_what_was_shown(edge, manager, capsys):
     secret_is(manager, "right")
 
-    edge.handler(request("right"), None)
-    edge.handler(request("wrong"), None)
+    edge.handler(asking("right"), None)
+    edge.handler(asking("wrong"), None)
 
     assert json.loads(capsys.readouterr().out) == {"message": "refused", "door": "http"}
 
 
-def test_secrets_manager_gives_the_secret_and_the_one_before(aws, monkeypatch):
-    edge = load(monkeypatch, {**aws, "EDGE_KEY_SECRET": "edge"})
+def test_secrets_manager_gives_the_secret_and_the_one_before(request, monkeypatch):
+    edge = load(monkeypatch, {**request.getfixturevalue("aws"), "EDGE_KEY_SECRET": "edge"})
     boto3.client("secretsmanager").create_secret(Name="edge", SecretString="old")
     only = edge.keys.are_borne_by({"x-parley-edge": "old"}, NOW)
 
