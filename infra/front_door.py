@@ -49,8 +49,9 @@ class Gate(Construct):
             identity_source=[f"$request.header.{_HEADER}"],
             results_cache_ttl=_REMEMBERED,
         )
-        # A WebSocket API remembers no answers, so a name for the header would gain nothing.
-        self.of_socket = authorizers.WebSocketLambdaAuthorizer("Edge", self.function, identity_source=[])
+        self.of_socket = authorizers.WebSocketLambdaAuthorizer(  # which remembers no answers
+            "Edge", self.function, identity_source=[f"route.request.header.{_HEADER}"]
+        )
 
 
 class FrontDoor(Construct):

@@ -1,12 +1,18 @@
 """The function that shuts the APIs to whoever goes around CloudFront, before Secrets Manager as MiniStack serves it."""
 
 import importlib.util
+import io
 import json
+import urllib.error
+import urllib.request
+import zipfile
 from pathlib import Path
 
 import boto3
 import pytest
 from botocore.stub import Stubber
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 from tests.contracts.conftest import aws  # noqa: F401  (a fixture)
 
@@ -134,3 +140,95 @@ def test_secrets_manager_gives_the_secret_and_the_one_before(request, monkeypatc
     assert only
     assert edge.keys.are_borne_by({"x-parley-edge": "new"}, LATER)
     assert edge.keys.are_borne_by({"x-parley-edge": "old"}, LATER)
+
+
+@pytest.fixture
+def gate(request, monkeypatch):
+    """The function as a local AWS runs it, in front of the secret `right`."""
+    for name, value in request.getfixturevalue("aws").items():
+        monkeypatch.setenv(name, value)
+    name = f"gate-{request.node.name}"
+    secret = boto3.client("secretsmanager").create_secret(Name=name, SecretString="right")["ARN"]
+    return function(name[:64], FUNCTION.read_text(), {"EDGE_KEY_SECRET": secret})
+
+
+def test_an_http_api_lets_nothing_in_that_does_not_bear_the_secret(gate, aws_url):
+    api = boto3.client("apigatewayv2").create_api(Name="http", ProtocolType="HTTP")["ApiId"]
+    remembering = {
+        "AuthorizerPayloadFormatVersion": "2.0",
+        "AuthorizerResultTtlInSeconds": 3600,
+        "EnableSimpleResponses": True,
+        "IdentitySource": ["$request.header.x-parley-edge"],
+    }
+    lead(api, "$default", stage="$default", gate=gate, **remembering)
+    address = f"{aws_url}/_aws/execute-api/{api}/v1/chat"
+
+    assert said(address) == 401
+    assert said(address, shown="wrong") == 403
+    assert said(address, shown="right") == 200
+
+
+def test_a_websocket_api_lets_nobody_connect_who_does_not_bear_the_secret(gate, aws_url):
+    api = boto3.client("apigatewayv2").create_api(
+        Name="socket", ProtocolType="WEBSOCKET", RouteSelectionExpression="$request.body.action"
+    )["ApiId"]
+    lead(api, "$connect", stage="live", gate=gate, IdentitySource=["route.request.header.x-parley-edge"])
+    address = f"{aws_url.replace('http', 'ws', 1)}/_aws/execute-api/{api}/live"
+
+    for headers in ({}, {"x-parley-edge": "wrong"}):
+        with pytest.raises(InvalidStatus):
+            connect(address, additional_headers=headers, proxy=None)
+    with connect(address, additional_headers={"x-parley-edge": "right"}, proxy=None) as connection:
+        assert connection.ping().wait(10)
+
+
+@pytest.fixture
+def aws_url(request):
+    return request.getfixturevalue("aws")["AWS_ENDPOINT_URL"]
+
+
+def function(name, code, environment=()):
+    """A function of the local AWS."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as files:
+        files.writestr("handler.py", code)
+    return boto3.client("lambda").create_function(
+        FunctionName=name,
+        Runtime="python3.13",
+        Role="arn:aws:iam::000000000000:role/any",
+        Handler="handler.handler",
+        Code={"ZipFile": archive.getvalue()},
+        Environment={"Variables": dict(environment)},
+    )["FunctionArn"]
+
+
+def lead(api, route, *, stage, gate, **asked):
+    """Lead a route to a function that always says yes; `gate` is asked before, as infra/front_door.py has it."""
+    gateway = boto3.client("apigatewayv2")
+    behind = function(f"behind-{api}", "def handler(event, context):\n    return {'statusCode': 200}\n")
+    uri = "arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions/{}/invocations"
+    authorizer = gateway.create_authorizer(
+        ApiId=api, Name="edge", AuthorizerType="REQUEST", AuthorizerUri=uri.format(gate), **asked
+    )["AuthorizerId"]
+    integration = gateway.create_integration(ApiId=api, IntegrationType="AWS_PROXY", IntegrationUri=uri.format(behind))[
+        "IntegrationId"
+    ]
+    gateway.create_route(
+        ApiId=api,
+        RouteKey=route,
+        Target=f"integrations/{integration}",
+        AuthorizationType="CUSTOM",
+        AuthorizerId=authorizer,
+    )
+    gateway.create_stage(ApiId=api, StageName=stage, AutoDeploy=True)
+
+
+def said(address, *, shown=None):
+    headers = {} if shown is None else {"X-Parley-Edge": shown}
+    asked = urllib.request.Request(address, headers=headers)
+    try:
+        with urllib.request.urlopen(asked, timeout=30) as response:
+            return response.status
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code

@@ -376,6 +376,7 @@ def test_both_apis_refuse_who_goes_around_the_edge(stack_of: StackOf, stage: str
     http, socket = sorted(template.of_type("AWS::ApiGatewayV2::Authorizer").items(), key=lambda it: it[0])
 
     assert http[1]["IdentitySource"] == ["$request.header.x-parley-edge"]
+    assert socket[1]["IdentitySource"] == ["route.request.header.x-parley-edge"]
     assert (http[1]["EnableSimpleResponses"], http[1]["AuthorizerResultTtlInSeconds"]) == (True, 3600)
     for name, authorizer in (http, socket):
         guarded = {route["RouteKey"] for route in routes if route.get("AuthorizerId") == {"Ref": name}}
