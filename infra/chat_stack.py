@@ -1,5 +1,6 @@
 """The conversation itself: two APIs, the functions behind them, and the queues between those.
 
+In an account CloudFront is in front of both APIs, and `edge` keeps them shut to whoever goes around it.
 GET / and /assets ─▶ web      the chat page
 /v1/keys ──────────▶ keys     API keys, for operators
 everything else ───▶ chat ─┬─ the turn, answered at once
@@ -14,7 +15,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aws_cdk import ArnFormat, CfnOutput, Stack
+from aws_cdk import ArnFormat, CfnOutput, CfnParameter, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_event_sources as event_sources
@@ -26,6 +27,7 @@ from infra.access import as_json
 from infra.cache_stack import CacheStack
 from infra.cluster_stack import Reach
 from infra.doors import HttpDoor, SocketDoor
+from infra.front_door import FrontDoor, Gate
 from infra.functions import function_of
 from infra.generators import ClusterSize, Elsewhere, EndpointSize
 from infra.knowledge_stack import KnowledgeStack
@@ -135,12 +137,30 @@ class ChatStack(Stack):
         pacing = {}
         if isinstance(stage.generator, EndpointSize):
             pacing["pace"] = Pace(self, "Pacing", stage=stage, generator=stage.generator, turns=in_order).function
+        gate = None
+        if state.edge_key_arn is not None:
+            gate = Gate(self, "Gate", stage=stage, state=state, key_arn=state.edge_key_arn)
         http = HttpDoor(
-            self, "Http", stage=stage, chat=self._entry(chat), web=web, keys=keys, slack=slack, local_aws=local_aws
+            self,
+            "Http",
+            stage=stage,
+            chat=self._entry(chat),
+            web=web,
+            keys=keys,
+            slack=slack,
+            local_aws=local_aws,
+            authorizer=gate.of_http if gate else None,
         )
+        live.lead_to(socket, authorizer=gate.of_socket if gate else None)
+        address, socket_address = http.address, live.address
+        of_the_edge = {}
+        if front := self._front(state, http, live):
+            of_the_edge = {"CloudFrontName": front.cloudfront_name, "EdgeKeySecret": state.edge_key_arn}
+            address, socket_address = front.address, front.socket_address
+            for told_of_it in filter(None, (chat, worker, socket, keys, slack, web)):
+                told_of_it.add_environment("SOCKET_ADDRESS", socket_address)
         if slack:
-            worker.add_environment("DOCUMENTS_AT", http.address)
-        live.lead_to(socket)
+            worker.add_environment("DOCUMENTS_AT", address)
 
         alarms = Alarms(self, "Watch", topic=state.alarms)
         alarms.on_dead_letters("Turns", turns.dead_letters)
@@ -153,6 +173,7 @@ class ChatStack(Stack):
             "keys": keys,
             **pacing,
             **({"slack": slack} if slack else {}),
+            **({"edge": gate.function} if gate else {}),
         }.items():
             alarms.on_failures(name, function)
         alarms.on_wrong_replies(stage.name)
@@ -160,9 +181,11 @@ class ChatStack(Stack):
         alarms.on_socket_errors(live.api)
 
         told = {
-            "HttpApi": http.api.api_endpoint,  # the chat page, and the root of the HTTP API
+            "Address": address,  # the chat page, and the root of the HTTP API
+            "HttpApi": http.api.api_endpoint,  # behind it: where there is an edge, nobody is let in here
             "HttpApiId": http.api.api_id,
-            "SocketAddress": live.address,
+            "SocketAddress": socket_address,
+            **of_the_edge,
             "ChatFunction": chat.function_name,
             "WorkerFunction": worker.function_name,
             "SocketFunction": socket.function_name,
@@ -181,6 +204,27 @@ class ChatStack(Stack):
         }
         for name, value in told.items():
             CfnOutput(self, name, value=value)
+
+    def _front(self, state: StateStack, http: HttpDoor, live: SocketDoor) -> FrontDoor | None:
+        """The address before both APIs, where the stage has one."""
+        if self._stage.edge is None or state.edge_key_arn is None:
+            return None
+        # The web ACL is in us-east-1, from where CloudFormation passes nothing on: scripts/deploy.py does.
+        web_acl = CfnParameter(
+            self,
+            "WebAcl",
+            description="The ARN that the edge stack tells, in us-east-1",
+            allowed_pattern=r"arn:[a-z-]+:wafv2:us-east-1:\d{12}:global/webacl/.+",
+        )
+        return FrontDoor(
+            self,
+            "Front",
+            size=self._stage.edge,
+            web_acl_arn=web_acl.value_as_string,
+            key_arn=state.edge_key_arn,
+            http=http,
+            live=live,
+        )
 
     def _slack(
         self, layers: Sequence[lambda_.ILayerVersion], settings: Mapping[str, str], worker: lambda_.Function

@@ -37,6 +37,23 @@ CACHES = {
 
 
 @dataclass(frozen=True, slots=True)
+class Domain:
+    """A name of one's own for the address that people have."""
+
+    name: str  # chat.example.com; its DNS record for CloudFront is made by hand
+    certificate_arn: str  # for that name, in us-east-1, where CloudFront looks for it
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeSize:
+    """How much one address may ask of CloudFront, in front of both APIs; WAF counts no less than 10."""
+
+    requests_per_five_minutes: int
+    talks_per_five_minutes: int  # of those: what begins a conversation or may ask the language model
+    domain: Domain | None = None  # None: the name that CloudFront gives
+
+
+@dataclass(frozen=True, slots=True)
 class Stage:
     """One place the stack is deployed to."""
 
@@ -68,6 +85,7 @@ class Stage:
     issuers: tuple[Issuer, ...] = ()  # who signs people in
     quotas: Quotas = Quotas(user=Limits(turns_per_minute=60))  # noqa: RUF009  # frozen; nobody writes once a second
     passages_in_memory: int | None = None  # of a bot; more are searched in DynamoDB. None: all are in memory
+    edge: EdgeSize | None = None  # CloudFront and WAF in front of everything; None: the APIs are open themselves
 
     @property
     def generator_endpoint(self) -> str:
@@ -178,6 +196,8 @@ STAGES = {
             log_retention_days=7,
             retention_days=30,
             cache_ttl_seconds=1 * _HOUR,
+            # A few people behind one address, each of whom says something every ten seconds and loads the page.
+            edge=EdgeSize(requests_per_five_minutes=1500, talks_per_five_minutes=300),
         ),
         Stage(
             name="prod",
@@ -204,6 +224,9 @@ STAGES = {
             log_retention_days=30,
             retention_days=90,
             cache_ttl_seconds=24 * _HOUR,
+            # An office or a mobile network of some hundred people behind one address, or a server that talks for
+            # others five times a second. One address alone gets no more than a hundredth of the rate above.
+            edge=EdgeSize(requests_per_five_minutes=6000, talks_per_five_minutes=1500),
         ),
     )
 }

@@ -57,6 +57,7 @@ class StateStack(Stack):
         usage: how much users, API keys and tenants have asked
         cache_key_arn: the secret that keys the hashes in `replies`
         operator_key_arn: the secret whose bearer takes conversations over and makes API keys
+        edge_key_arn: the secret by which CloudFront is known; None: nothing is in front of the APIs
         bus: where hand-offs are announced
         alarms: the topic that every alarm is told to
         key: what data is encrypted under; None: a key of AWS's own
@@ -92,6 +93,7 @@ class StateStack(Stack):
         self.usage = self._table("Usage")
         self.cache_key_arn = self._cache_key_arn()
         self.operator_key_arn = self._operator_key_arn()
+        self.edge_key_arn = self._edge_key_arn() if stage.edge else None
         self.bus = events.EventBus(self, "Announcements", description="What happens in conversations: hand-offs.")
         self.alarms = self._alarms()
 
@@ -130,6 +132,12 @@ class StateStack(Stack):
         """Read the key by which an operator is known."""
         _allow(grantee, self.operator_key_arn, "secretsmanager:GetSecretValue")
 
+    def grant_knowing_the_edge(self, grantee: iam.IGrantable) -> None:
+        """Read the secret by which CloudFront is known."""
+        if self.edge_key_arn is not None:
+            _allow(grantee, self.edge_key_arn, "secretsmanager:GetSecretValue")
+            self.grant_key(grantee)
+
     def grant_key(self, grantee: iam.IGrantable) -> None:
         """Use the customer's key, where the stage has one."""
         if self.key is not None:
@@ -164,6 +172,13 @@ class StateStack(Stack):
             "OperatorKey",
             "Whoever bears it takes conversations over, reads them, and is told why the bot did what it did.",
             "A desk that people work at holds a copy: it is changed by hand, there and here together.",
+        )
+
+    def _edge_key_arn(self) -> str:
+        return self._secret_arn(
+            "EdgeKey",
+            "CloudFront sends it along; what comes to the APIs without it is refused.",
+            "CloudFront holds a copy: it is changed by hand, here and then there, and the old one is good meanwhile.",
         )
 
     def _secret_arn(self, id: str, description: str, why_not_rotated: str) -> str:
