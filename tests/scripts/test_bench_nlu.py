@@ -25,13 +25,6 @@ for line in sys.stdin:
 """
 
 
-@pytest.fixture(scope="module")
-def bundle(compiled: Compiled, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("bundle") / "support.zip"
-    path.write_bytes(compiled.content)
-    return path
-
-
 def test_sentences_have_the_number_of_tokens_that_is_printed_and_differ(encoder: OnnxEncoder) -> None:
     made = sentences(50, seed=1)
 

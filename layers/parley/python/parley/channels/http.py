@@ -18,6 +18,10 @@ MAX_BODY_BYTES = 128 * 1024
 DOCUMENTS_PATH = "/v1/knowledge/"
 MAY_WAIT = "True where the language model was away: `.../turns/{turn_id}/wait` asks for its answer later."
 PROBLEM_JSON = "application/problem+json"
+# For the OpenAPI document, since no model validates it: a document is bytes of whatever format.
+DOCUMENT_AS_BODY: dict[str, Any] = {
+    "requestBody": {"required": True, "content": {"application/octet-stream": {"schema": {"type": "string"}}}}
+}
 
 Id = Annotated[str, Field(pattern=ID_PATTERN)]
 MessageText = Annotated[str, Field(max_length=MAX_MESSAGE_CHARACTERS), AfterValidator(says_something)]
@@ -234,6 +238,27 @@ class DocumentsBody(BaseModel):
 
     bot: str
     documents: list[DocumentBody]
+
+
+class BotBody(BaseModel):
+    """A bot as its author introduces it."""
+
+    name: str
+    title: str
+    description: str
+    version: str
+    suggestions: list[str]
+
+
+class HealthBody(BaseModel):
+    """That it is up."""
+
+    status: Literal["ok"]
+    version: str
+    stage: str
+    explain: bool = Field(description="Whether everybody may ask why.")
+    websocket: str | None = Field(description="The address of the WebSocket API.")
+    bot: BotBody
 
 
 class Problem(BaseModel):

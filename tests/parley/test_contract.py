@@ -1,0 +1,90 @@
+"""The OpenAPI document, held to what the HTTP API does: Schemathesis calls every operation as it allows, and as not.
+
+Whoever calls, there is no error of ours, and no response that the document does not describe.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis import Case, GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    negative_data_rejection,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from parley.loaded import LoadedBot
+from parley.services import Services
+from tests import gateway
+from tests.world import BOT, MINE, OPERATOR_KEY, World, a_built_page, with_rasas_routes
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+    negative_data_rejection,
+]
+EXAMPLES = 12  # of each operation, caller and mode
+WELL_KNOWN = {"conversation_id": MINE, "bot": BOT}  # or nearly all that is asked for would be unknown
+CALLERS: dict[str, Callable[[World], str | None]] = {
+    "nobody": lambda _: None,
+    "operator": lambda _: OPERATOR_KEY,
+    "API key": lambda world: world.key,
+}
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return a_built_page(tmp_path_factory.mktemp("web"))
+
+
+@pytest.fixture
+def world(make_services: Callable[..., Services], support: LoadedBot, page: Path) -> World:
+    return World(make_services(), with_rasas_routes(support), page)
+
+
+@pytest.mark.parametrize("mode", GenerationMode, ids=lambda mode: mode.value)
+@pytest.mark.parametrize("caller", CALLERS)
+def test_every_response_is_as_the_openapi_document_says(world: World, caller: str, mode: GenerationMode) -> None:
+    shown = CALLERS[caller](world)
+    headers = {"Authorization": f"Bearer {shown}"} if shown else {}
+    schema = schemathesis.openapi.from_wsgi("/openapi.json", gateway.wsgi(lambda event: world.http_api(event, None)))
+    called = set()
+
+    for found in schema.get_all_operations():
+        operation = found.ok()
+        known = {name: WELL_KNOWN[name] for name in WELL_KNOWN if f"{{{name}}}" in operation.path}
+
+        @settings(
+            max_examples=EXAMPLES,
+            derandomize=True,
+            database=None,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(case=operation.as_strategy(mode, path_parameters=known))
+        def holds(case: Case) -> None:
+            case.call_and_validate(checks=CHECKS, headers=headers)
+
+        holds()
+        called.add(f"{operation.method.upper()} {operation.path}")
+
+    assert called
+
+
+def test_the_document_describes_every_route(world: World) -> None:
+    document: Any = json.loads(world.http_api(gateway.event("GET", "/openapi.json"), None)["body"])
+
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            told = operation["responses"]
+            assert {"400", "404", "413", "500", "503"} <= set(told), f"{method} {path}"
+            assert all("content" in response for status, response in told.items() if status != "204"), f"{method} {path}"
