@@ -53,7 +53,8 @@ def wsgi(function: Function) -> Callable[..., Iterable[bytes]]:
             if name.startswith("HTTP_") or (name == "CONTENT_TYPE" and value)
         }
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-        answer = function(event(environ["REQUEST_METHOD"], environ["REQUEST_URI"], headers, body))
+        target = f"{environ['REQUEST_URI'].partition('?')[0]}?{environ['QUERY_STRING']}"  # the path undecoded
+        answer = function(event(environ["REQUEST_METHOD"], target, headers, body))
         status = HTTPStatus(answer["statusCode"])
         start_response(f"{status.value} {status.phrase}", list(answer.get("headers", {}).items()))
         return [content(answer)]

@@ -1,7 +1,7 @@
 """Every way into Parley over one memory, with people who have begun something there.
 
-The stores are `adapters.memory`'s, and refuse what AWS would refuse. What is in them can be taken down at any moment, so
-that a test sees whether a request changed anything. Nothing here listens anywhere.
+The stores are `adapters.memory`'s, and refuse what AWS would refuse. What is in them can be taken down at any moment,
+so that a test sees whether a request changed anything. Nothing here listens anywhere.
 """
 
 import gzip

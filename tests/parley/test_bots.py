@@ -13,7 +13,7 @@ from parley.bots.bot import EntityPatterns, MappingCondition
 from parley.bots.bundle import pack, unpack
 from parley.bots.reader import ReadBot, read_bot
 from parley.bots.source import Faults
-from parley.compile import Compiled, read_and_learn
+from parley.compile import read_and_learn
 from parley.conversation import Entity, Event
 from parley.errors import BadBot
 from parley.loaded import LoadedBot

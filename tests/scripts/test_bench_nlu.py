@@ -10,7 +10,6 @@ import bench_nlu
 import nlu_quality
 from bench_nlu import TOKENS, Worker, in_fresh_process, people_say, sentences, speeds, table, verdict
 from nlu_quality import Collection, quality
-from parley.compile import Compiled
 from parley.nlu.encoder import OnnxEncoder
 from steps import Stop
 

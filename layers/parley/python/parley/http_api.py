@@ -163,7 +163,9 @@ def _add_knowledge_routes(app: APIGatewayHttpResolver, door: KnowledgeDoor) -> N
 def _add_rasas_routes(app: APIGatewayHttpResolver, door: RasaDoor) -> None:
     """What clients of Rasa expect; 404 for a bot that has not switched it on."""
 
-    @app.post("/webhooks/rest/webhook", summary="Rasa's REST channel", tags=["Rasa"], responses=answers(list[rasa.BubbleBody]))
+    @app.post(
+        "/webhooks/rest/webhook", summary="Rasa's REST channel", tags=["Rasa"], responses=answers(list[rasa.BubbleBody])
+    )
     def webhook(request: rasa.RestMessage) -> Response[Any]:
         return door.webhook(request, uuid.uuid4().hex)
 
