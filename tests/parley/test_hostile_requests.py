@@ -39,6 +39,9 @@ from tests.world import (
     with_rasas_routes,
 )
 
+# Powertools leaves the files of Swagger's page to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+
 SPOILED = 10_000  # requests in all
 RENEWED = 0.1  # of the requests after something has changed meet a new world, where all is as it was
 LARGEST_MEMORY = 60_000  # bytes of what is stored, as `World.stored` writes it; beyond that a new world is faster
