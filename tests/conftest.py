@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from compile_bot import bundle_of
 from local_stack import LocalStack, free_ports
 from parley.adapters.memory import (
     MemoryActions,
@@ -23,7 +24,6 @@ from parley.adapters.memory import (
 )
 from parley.bots.bundle import unpack
 from parley.caching.cache import reply_cache
-from parley.compile import Compiled, compile_bot
 from parley.errors import NotFound
 from parley.generation.counting import by_bytes
 from parley.loaded import LoadedBot, load
@@ -42,15 +42,15 @@ def encoder() -> OnnxEncoder:
 
 
 @pytest.fixture(scope="session")
-def compiled(encoder: OnnxEncoder) -> Compiled:
-    """The support bot's bundle."""
-    return compile_bot(ROOT / "models/bots/support", encoder)
+def bundle() -> Path:
+    """The support bot's bundle, which the deployed stack has too."""
+    return bundle_of(ROOT / "models/bots/support")
 
 
 @pytest.fixture(scope="session")
-def support(compiled: Compiled, encoder: OnnxEncoder) -> LoadedBot:
+def support(bundle: Path, encoder: OnnxEncoder) -> LoadedBot:
     """The support bot, ready to talk."""
-    return load(unpack(compiled.content), encoder)
+    return load(unpack(bundle.read_bytes()), encoder)
 
 
 @pytest.fixture

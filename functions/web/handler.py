@@ -60,7 +60,7 @@ def _file(event: dict[str, Any], name: str, cache_control: str) -> dict[str, Any
         "Cache-Control": cache_control,
         "Vary": "Accept-Encoding",
     }
-    if "gzip" in event["headers"].get("accept-encoding", ""):
+    if "gzip" in (event.get("headers") or {}).get("accept-encoding", ""):
         headers["Content-Encoding"] = "gzip"
         return {"statusCode": 200, "headers": headers, "body": GZIPPED[name], "isBase64Encoded": True}
     return {"statusCode": 200, "headers": headers, "body": PLAIN[name]}

@@ -4,7 +4,6 @@ What the deployed stack cannot be asked for is asked for here: a generator that 
 that break, a WebSocket API that is not there or says nothing. In place of API Gateway, SQS and Lambda stand threads.
 """
 
-import base64
 import importlib.util
 import json
 import queue
@@ -21,7 +20,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import ModuleType
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 import pytest
@@ -43,6 +41,7 @@ from parley.queue_door import MAX_DELIVERIES, QueueDoor
 from parley.rasa_door import RasaDoor
 from parley.services import Services
 from parley.socket_door import SocketDoor
+from tests import gateway
 
 ROOT = Path(__file__).resolve().parents[2]
 HOST = "127.0.0.1"
@@ -266,25 +265,10 @@ def _handler(answer: Callable[[dict[str, Any]], dict[str, Any]]) -> type[BaseHTT
             self._do()
 
         def _do(self) -> None:
-            url = urlsplit(self.path)
-            length = int(self.headers.get("Content-Length") or 0)
-            told = answer(
-                {
-                    "version": "2.0",
-                    "routeKey": "$default",
-                    "rawPath": url.path,
-                    "rawQueryString": url.query,
-                    "queryStringParameters": dict(parse_qsl(url.query)),
-                    "headers": {
-                        name.lower(): value for name, value in self.headers.items() if name != "Accept-Encoding"
-                    },
-                    "requestContext": {"http": {"method": self.command, "path": url.path}, "stage": "$default"},
-                    "body": self.rfile.read(length).decode() if length else None,
-                    "isBase64Encoded": False,
-                }
-            )
-            content = (told.get("body") or "").encode()
-            content = base64.b64decode(content) if told.get("isBase64Encoded") else content
+            headers = {name: value for name, value in self.headers.items() if name != "Accept-Encoding"}
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            told = answer(gateway.event(self.command, self.path, headers, body))
+            content = gateway.content(told)
             self.send_response(told["statusCode"])
             for name, value in told.get("headers", {}).items():
                 self.send_header(name, value)

@@ -14,7 +14,7 @@ from parley.bots.bot import EntityPatterns, MappingCondition
 from parley.bots.bundle import pack, unpack
 from parley.bots.reader import ReadBot, read_bot
 from parley.bots.source import Faults
-from parley.compile import Compiled, read_and_learn
+from parley.compile import read_and_learn
 from parley.conversation import Entity, Event
 from parley.errors import BadBot
 from parley.loaded import LoadedBot
@@ -434,21 +434,23 @@ def test_a_folder_without_a_bot_says_what_a_bot_is(tmp_path: Path) -> None:
         read_bot(tmp_path, Faults())
 
 
-def test_a_bundle_is_read_back_whole_and_its_bytes_depend_on_nothing_else(compiled: Compiled) -> None:
-    bundle = unpack(compiled.content)
+def test_a_bundle_is_read_back_whole_and_its_bytes_depend_on_nothing_else(bundle: Path) -> None:
+    read = unpack(bundle.read_bytes())
 
-    bot, content = pack(bundle)
+    bot, content = pack(read)
 
-    assert bot == compiled.bot
-    assert content == compiled.content
+    assert bot == read.bot
+    assert bundle.name == f"{bot.name}-{bot.version}.zip"
+    assert content == bundle.read_bytes()
 
 
-def test_another_version_is_another_bundle(compiled: Compiled) -> None:
-    bundle = unpack(compiled.content)
+def test_another_version_is_another_bundle(bundle: Path) -> None:
+    read = unpack(bundle.read_bytes())
+    before = read.bot.version
 
-    bundle.trained["knowledge"].arrays["vectors"][0, 0] += 1  # type: ignore[index]
+    read.trained["knowledge"].arrays["vectors"][0, 0] += 1  # type: ignore[index]
 
-    assert pack(bundle)[0].version != compiled.bot.version
+    assert pack(read)[0].version != before
 
 
 def test_what_is_not_a_bundle_is_refused() -> None:

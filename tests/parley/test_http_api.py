@@ -456,3 +456,20 @@ def test_what_was_never_said_cannot_be_rated(client: Client) -> None:
     response = client.call("POST", path, {"rating": "up"}, authorization=f"Bearer {client.token}")
 
     assert response.status == 404
+
+
+def test_a_parameter_that_is_given_twice_is_refused_and_not_half_heard(client: Client) -> None:
+    event = {
+        "version": "2.0",
+        "rawPath": "/v1/health",
+        "rawQueryString": "bot=support&bot=clinic",
+        "queryStringParameters": {"bot": "support,clinic"},
+        "headers": {},
+        "requestContext": {"http": {"method": "GET", "path": "/v1/health"}, "stage": "$default"},
+        "isBase64Encoded": False,
+    }
+
+    response = client.api(event, None)
+
+    assert response["statusCode"] == 400
+    assert "twice" in response["body"]

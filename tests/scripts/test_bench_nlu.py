@@ -10,7 +10,6 @@ import bench_nlu
 import nlu_quality
 from bench_nlu import TOKENS, Worker, in_fresh_process, people_say, sentences, speeds, table, verdict
 from nlu_quality import Collection, quality
-from parley.compile import Compiled
 from parley.nlu.encoder import OnnxEncoder
 from steps import Stop
 
@@ -23,13 +22,6 @@ for line in sys.stdin:
         sys.exit("the disk has a hole")
     print(json.dumps({"walls": [20.0 for _ in texts], "cpu": 10.0, "rss_mb": 100}), flush=True)
 """
-
-
-@pytest.fixture(scope="module")
-def bundle(compiled: Compiled, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("bundle") / "support.zip"
-    path.write_bytes(compiled.content)
-    return path
 
 
 def test_sentences_have_the_number_of_tokens_that_is_printed_and_differ(encoder: OnnxEncoder) -> None:

@@ -70,16 +70,16 @@ def _add_routes(app: APIGatewayHttpResolver, door: HttpDoor) -> None:
     @app.get("/v1/conversations", summary="List a user's conversations", responses=answers(http.ConversationsBody))
     def conversations(
         authorization: Authorization = None,
-        user_id: Annotated[str | None, Query(max_length=LONGEST_NAME)] = None,
+        user_id: Annotated[str | None, Query(min_length=1, max_length=LONGEST_NAME)] = None,
         limit: Annotated[int, Query(ge=1, le=HISTORY_PAGE)] = HISTORY_PAGE,
-        before: Annotated[float | None, Query(ge=0)] = None,
+        before: Annotated[float | None, Query(ge=0, allow_inf_nan=False)] = None,
     ) -> Response[Any]:
         return door.conversations(user_id, authorization, limit, before)
 
     @app.delete("/v1/conversations", summary="Erase a user's conversations", responses=answers(http.ErasedBody))
     def erase_all(
         authorization: Authorization = None,
-        user_id: Annotated[str | None, Query(max_length=LONGEST_NAME)] = None,
+        user_id: Annotated[str | None, Query(min_length=1, max_length=LONGEST_NAME)] = None,
     ) -> Response[Any]:
         return door.erase_all(user_id, authorization)
 
@@ -147,7 +147,7 @@ def _add_routes(app: APIGatewayHttpResolver, door: HttpDoor) -> None:
     def hand_back(conversation_id: PathId, authorization: Authorization = None) -> Response[Any]:
         return door.hand_back(conversation_id, authorization)
 
-    @app.get("/v1/health", summary="Is it up")
+    @app.get("/v1/health", summary="Is it up", responses=answers(http.HealthBody))
     def health(bot: Annotated[http.Id | None, Query()] = None, authorization: Authorization = None) -> Response[Any]:
         return door.health(bot, authorization)
 
@@ -160,7 +160,10 @@ def _add_knowledge_routes(app: APIGatewayHttpResolver, door: KnowledgeDoor) -> N
     """A document's name may have folders, whose slashes are sent as %2F."""
 
     @app.put(
-        "/v1/knowledge/<bot>/<name>", summary="Put a document in", responses=answers(http.DocumentAccepted, status=202)
+        "/v1/knowledge/<bot>/<name>",
+        summary="Put a document in",
+        responses=answers(http.DocumentAccepted, status=202),
+        openapi_extensions=http.DOCUMENT_AS_BODY,
     )
     def put(bot: PathId, name: str, authorization: Authorization = None) -> Response[Any]:
         content = http.read_document_body(app.current_event.raw_event)
@@ -178,7 +181,11 @@ def _add_knowledge_routes(app: APIGatewayHttpResolver, door: KnowledgeDoor) -> N
     def documents(bot: PathId, authorization: Authorization = None) -> Response[Any]:
         return door.list(bot, authorization)
 
-    @app.get("/v1/knowledge/<bot>/<name>", summary="Read what an answer was taken from")
+    @app.get(
+        "/v1/knowledge/<bot>/<name>",
+        summary="Read what an answer was taken from",
+        responses=answers(None, texts=("text/html",)),
+    )
     def read(bot: PathId, name: str, authorization: Authorization = None) -> Response[Any]:
         return door.read(bot, unquote(name), authorization)
 
@@ -186,15 +193,27 @@ def _add_knowledge_routes(app: APIGatewayHttpResolver, door: KnowledgeDoor) -> N
 def _add_rasas_routes(app: APIGatewayHttpResolver, door: RasaDoor) -> None:
     """What clients of Rasa expect; 404 for a bot that has not switched it on."""
 
-    @app.post("/webhooks/rest/webhook", summary="Rasa's REST channel", tags=["Rasa"])
+    @app.post(
+        "/webhooks/rest/webhook", summary="Rasa's REST channel", tags=["Rasa"], responses=answers(list[rasa.BubbleBody])
+    )
     def webhook(request: rasa.RestMessage) -> Response[Any]:
         return door.webhook(request, uuid.uuid4().hex)
 
-    @app.post("/model/parse", summary="Rasa's parse data of an utterance", tags=["Rasa"])
+    @app.post(
+        "/model/parse",
+        summary="Rasa's parse data of an utterance",
+        tags=["Rasa"],
+        responses=answers(rasa.ParseBody),
+    )
     def parse(request: rasa.ParseRequest) -> Response[Any]:
         return door.parse(request)
 
-    @app.get("/conversations/<sender>/tracker", summary="Rasa's tracker of a sender", tags=["Rasa"])
+    @app.get(
+        "/conversations/<sender>/tracker",
+        summary="Rasa's tracker of a sender",
+        tags=["Rasa"],
+        responses=answers(rasa.TrackerBody),
+    )
     def tracker(
         sender: Annotated[str, Path(max_length=rasa.LONGEST_SENDER)],
         authorization: Authorization = None,
@@ -202,10 +221,10 @@ def _add_rasas_routes(app: APIGatewayHttpResolver, door: RasaDoor) -> None:
     ) -> Response[Any]:
         return door.tracker(unquote(sender), authorization, token)
 
-    @app.get("/status", summary="Which bot it is", tags=["Rasa"])
+    @app.get("/status", summary="Which bot it is", tags=["Rasa"], responses=answers(rasa.StatusBody))
     def status() -> Response[Any]:
         return door.status()
 
-    @app.get("/version", summary="Whose protocol this is", tags=["Rasa"])
+    @app.get("/version", summary="Whose protocol this is", tags=["Rasa"], responses=answers(rasa.VersionBody))
     def version() -> Response[Any]:
         return door.version()

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, CORSConfig, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
-from aws_lambda_powertools.event_handler.openapi.models import Server
+from aws_lambda_powertools.event_handler.openapi.models import OpenAPI, Server
 from aws_lambda_powertools.event_handler.openapi.params import Header, Path
 
 from parley import __version__
@@ -33,15 +33,37 @@ REFUSALS = {
     )
 }
 
+_ERRORS_OF_POWERTOOLS = ("HTTPValidationError", "ValidationError", "ResponseValidationError")
+
 Authorization = Annotated[str | None, Header(alias="Authorization")]
 PathId = Annotated[http.Id, Path()]
 
 logger = logging.getLogger(__name__)
 
 
+class _App(APIGatewayHttpResolver):
+    """An app whose OpenAPI document says nothing that does not happen."""
+
+    def get_openapi_schema(self, **about: Any) -> OpenAPI:
+        """The document, without what Powertools notes of errors by itself: ours look otherwise.
+
+        OpenAI's clients are told 400 where others get 422.
+        """
+        document = super().get_openapi_schema(**about)
+        for name in _ERRORS_OF_POWERTOOLS:
+            if document.components and document.components.schemas:
+                document.components.schemas.pop(name, None)
+        for path, item in (document.paths or {}).items():
+            if openai.is_ours(path):
+                for operation in (item.get, item.post):
+                    if operation is not None and operation.responses:
+                        operation.responses.pop(422, None)
+        return document
+
+
 def new_app() -> APIGatewayHttpResolver:
     """An app without routes, whose errors look as they should."""
-    app = APIGatewayHttpResolver(
+    app = _App(
         enable_validation=True,
         cors=CORSConfig(
             allow_origin="*",  # a token opens a conversation, never a cookie, so any page may ask
@@ -57,22 +79,27 @@ def new_app() -> APIGatewayHttpResolver:
 
 def resolve(app: APIGatewayHttpResolver, event: dict[str, Any], context: Any) -> dict[str, Any]:
     """API Gateway's response to API Gateway's event (payload format 2.0)."""
-    if http.is_document(event):
-        return app.resolve(event, context)
     try:
-        body = http.read_body(event)
+        http.check_query(event)
+        read = event if http.is_document(event) else _as_json(event, http.read_body(event))
     except Rejected as error:
         return _refused(event, error)
-    return app.resolve(_as_json(event, body), context)
+    return app.resolve(read, context)
 
 
 def answers(
-    model: Any, *, status: int = 200, more: dict[int, Any] | None = None, refusals: dict[int, Any] | None = None
+    model: Any,
+    *,
+    status: int = 200,
+    more: dict[int, Any] | None = None,
+    refusals: dict[int, Any] | None = None,
+    texts: tuple[str, ...] = (),
 ) -> dict[int, Any]:
-    """The responses of a route, for the OpenAPI document."""
+    """The responses of a route, for the OpenAPI document; `texts` are media types in which it may be a text too."""
     good = {status: model, **(more or {})}
+    as_text = {media_type: {"schema": {"type": "string"}} for media_type in texts}
     described = {
-        code: {"description": "Done.", "content": {"application/json": {"model": body}} if body else {}}
+        code: {"description": "Done.", "content": ({"application/json": {"model": body}} if body else {}) | as_text}
         for code, body in good.items()
     }
     return {**described, **(REFUSALS if refusals is None else refusals)}
@@ -132,5 +159,7 @@ def _refused(event: dict[str, Any], error: Rejected) -> dict[str, Any]:
 
 def _as_json(event: dict[str, Any], body: str | None) -> dict[str, Any]:
     """The event with its body declared as JSON: we read nothing else, and `curl -d` declares a form."""
-    headers = {**(event.get("headers") or {}), "content-type": "application/json"}
+    told = (event.get("headers") or {}).items()
+    headers = {name: value for name, value in told if name.lower() != "content-type"}
+    headers["content-type"] = "application/json"
     return {**event, "headers": headers, "body": body, "isBase64Encoded": False}

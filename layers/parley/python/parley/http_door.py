@@ -142,7 +142,7 @@ class HttpDoor:
     ) -> Response[Any]:
         """Keeps what the person thinks of a reply."""
         self._own(conversation_id, self.callers.who(authorization))
-        feedback = Feedback(request.rating, self.services.clock(), request.comment)
+        feedback = Feedback(request.rating, self.services.clock(), request.comment or "")
         self.services.conversations.rate(conversation_id, turn_id, feedback)
         about = {"turn_id": turn_id, "conversation_id": conversation_id, "rating": feedback.rating}
         logger.info("reply rated", extra=about)

@@ -21,6 +21,7 @@ from parley.loaded import LoadedBot
 from parley.ports import Documents, Libraries
 
 LONGEST_NAME = 200
+LONGEST_STORED = 880  # bytes: of S3's 1,024, what a folder and a bot's name leave; nothing longer can be there
 _NAME = re.compile(r"[\w(][\w ().,+-]*(/[\w(][\w ().,+-]*)*")
 
 logger = logging.getLogger(__name__)
@@ -48,6 +49,8 @@ class KnowledgeDoor:
     def delete(self, bot: str, name: str, authorization: str | None) -> Response[Any]:
         """Takes a document away; its answers go with it."""
         self._check_operates(authorization, bot)
+        if len(name.encode()) > LONGEST_STORED:
+            raise NotFound(f"there is no document with a name of more than {LONGEST_STORED} bytes")
         self.documents.delete(bot, name)
         logger.info("document taken away", extra={"bot": bot, "document": name})
         return json_response(202, {"document": name, "status": "queued"})

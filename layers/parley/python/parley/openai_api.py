@@ -21,7 +21,7 @@ def add_routes(app: APIGatewayHttpResolver, door: OpenAiDoor) -> None:
         openai.COMPLETIONS_PATH,
         summary="A chat completion",
         tags=["OpenAI"],
-        responses=answers(openai.Completion, refusals=refusals),
+        responses=answers(openai.Completion, refusals=refusals, texts=("text/event-stream",)),
     )
     def complete(
         request: openai.CompletionRequest,

@@ -54,11 +54,12 @@ class SocketDoor:
         Who can set headers may name the conversation in the query and show its token, or theirs, as `Authorization:
         Bearer`. A page cannot, and shows it in its first frame.
         """
-        conversation_id = (event.get("queryStringParameters") or {}).get("conversation_id")
-        if conversation_id is None:
+        named = (event.get("queryStringParameters") or {}).get("conversation_id")
+        if named is None:
             return HTTPStatus.OK
         headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
         try:
+            conversation_id = socket.read_conversation(named)
             self._owned(conversation_id, self.callers.who(headers.get("authorization")))
             self.lines.connections.listen(connection_id, conversation_id)
         except ParleyError as error:
@@ -128,6 +129,9 @@ class SocketDoor:
     def _resume(self, connection_id: str, frame: socket.Resume) -> None:
         """The worker goes on with this connection from the number; what is over already is told from here."""
         session = self._own(connection_id, frame)
+        if self.conversations.progress(session.conversation_id, frame.turn_id) is None:
+            raise _no_turn(frame.turn_id)
+        # Listen, then look again: a turn that ends in between is told by one of the two.
         self.lines.connections.listen(
             connection_id, session.conversation_id, turn_id=frame.turn_id, after=max(frame.after, socket.ACCEPTED)
         )
@@ -136,7 +140,7 @@ class SocketDoor:
     def _tell_the_end(self, connection_id: str, session: Session, turn_id: str, *, after: int) -> None:
         progress = self.conversations.progress(session.conversation_id, turn_id)
         if progress is None:
-            raise NotFound(f"no turn {turn_id!r} was accepted in this conversation")
+            raise _no_turn(turn_id)
         if progress.recorded is not None:
             more = {"handed_off": True} if session.handed_off_at is not None else {}
             end = socket.done(session.conversation_id, after + 1, progress.recorded, **more)
@@ -194,3 +198,7 @@ class SocketDoor:
         if session is None or session.is_being_erased:
             raise NotFound(f"there is no conversation {conversation_id!r}, or it was erased")
         return session
+
+
+def _no_turn(turn_id: str) -> NotFound:
+    return NotFound(f"no turn {turn_id!r} was accepted in this conversation")

@@ -18,6 +18,10 @@ MAX_BODY_BYTES = 128 * 1024
 DOCUMENTS_PATH = "/v1/knowledge/"
 MAY_WAIT = "True where the language model was away: `.../turns/{turn_id}/wait` asks for its answer later."
 PROBLEM_JSON = "application/problem+json"
+# For the OpenAPI document, since no model validates it: a document is bytes of whatever format.
+DOCUMENT_AS_BODY: dict[str, Any] = {
+    "requestBody": {"required": True, "content": {"application/octet-stream": {"schema": {"type": "string"}}}}
+}
 
 Id = Annotated[str, Field(pattern=ID_PATTERN)]
 MessageText = Annotated[str, Field(max_length=MAX_MESSAGE_CHARACTERS), AfterValidator(says_something)]
@@ -56,7 +60,7 @@ class FeedbackRequest(_Request):
     """What a person thinks of a reply."""
 
     rating: Rating
-    comment: Annotated[str, Field(max_length=MAX_MESSAGE_CHARACTERS)] = ""
+    comment: MessageText | None = None
 
 
 class FeedbackBody(BaseModel):
@@ -272,6 +276,27 @@ class DocumentsBody(BaseModel):
     documents: list[DocumentBody]
 
 
+class BotBody(BaseModel):
+    """A bot as its author introduces it."""
+
+    name: str
+    title: str
+    description: str
+    version: str
+    suggestions: list[str]
+
+
+class HealthBody(BaseModel):
+    """That it is up."""
+
+    status: Literal["ok"]
+    version: str
+    stage: str
+    explain: bool = Field(description="Whether everybody may ask why.")
+    websocket: str | None = Field(description="The address of the WebSocket API.")
+    bot: BotBody | None = Field(None, description="Which bot it is; to those who may talk with it.")
+
+
 class Problem(BaseModel):
     """RFC 9457."""
 
@@ -310,6 +335,13 @@ def read_body(event: dict[str, Any]) -> str | None:
     except (ValueError, RecursionError) as error:  # also not UTF-8, not base64, or a number of thousands of digits
         raise MalformedRequest("the body is not JSON, or nested too deeply") from error
     return text or None
+
+
+def check_query(event: dict[str, Any]) -> None:
+    """Raises: MalformedRequest: a parameter is given twice, of which one would be passed over."""
+    names = [pair.partition("=")[0] for pair in str(event.get("rawQueryString") or "").split("&") if pair]
+    if len(names) != len({*names}):
+        raise MalformedRequest("a parameter of the query is given twice")
 
 
 def is_document(event: dict[str, Any]) -> bool:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from parley.bots.bot import Bot
-from parley.channels.http import MessageText
+from parley.channels.http import ButtonBody, IntentBody, MessageText
 from parley.conversation import Message, RecordedTurn, Session, Understanding
 from parley.dialogue import protocol
 from parley.generation.citing import without_marks
@@ -38,6 +38,53 @@ class ParseRequest(BaseModel):
 
     text: MessageText
     message_id: str | None = None
+
+
+class BubbleBody(BaseModel):
+    """A message of the bot; it has one of these at least."""
+
+    recipient_id: str
+    text: str | None = None
+    buttons: list[ButtonBody] | None = None
+    image: str | None = None
+    attachment: Any = None
+    custom: Any = None
+
+
+class ParseBody(BaseModel):
+    """Rasa's parse data."""
+
+    text: str
+    intent: IntentBody
+    entities: list[dict[str, Any]]
+    intent_ranking: list[IntentBody]
+    message_id: str | None
+
+
+class TrackerBody(BaseModel):
+    """Rasa's tracker."""
+
+    model_config = ConfigDict(extra="allow")
+
+    sender_id: str
+    slots: dict[str, Any]
+    events: list[dict[str, Any]]
+    paused: bool
+
+
+class StatusBody(BaseModel):
+    """Which bot it is."""
+
+    model_file: str
+    model_id: str
+    num_active_training_jobs: int
+
+
+class VersionBody(BaseModel):
+    """Whose protocol it is."""
+
+    version: str
+    minimum_compatible_version: str
 
 
 def conversation_of(bot: str, sender: str) -> str:

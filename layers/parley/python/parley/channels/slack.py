@@ -80,7 +80,7 @@ def is_signed(body: bytes, headers: Mapping[str, str], secret: bytes, *, now: fl
     if abs(now - int(timestamp)) > REPLAY_SECONDS:
         return False
     signed = hmac.new(secret.strip(), b"v0:" + timestamp.encode() + b":" + body, hashlib.sha256).hexdigest()
-    return hmac.compare_digest(f"v0={signed}".encode(), presented.encode())
+    return hmac.compare_digest(f"v0={signed}".encode(), presented.encode("utf-8", "surrogatepass"))
 
 
 def conversation_of(team: str, channel: str, thread: str | None) -> str:

@@ -16,7 +16,9 @@ from parley.errors import MalformedRequest
 
 ACCEPTED = 0  # the number of the first frame of a turn; the worker's follow
 
-Id = Annotated[str, msgspec.Meta(pattern=ID_PATTERN)]
+# Python's `$` lets a line end follow, which neither a queue nor a header takes.
+_WHOLE_ID = ID_PATTERN.removesuffix("$") + r"\Z"
+Id = Annotated[str, msgspec.Meta(pattern=_WHOLE_ID)]
 
 
 class _Frame(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="action", kw_only=True):
@@ -62,6 +64,17 @@ class Ping(_Frame, frozen=True, tag="ping"):
 Frame = Say | Resume | Cancel | Wait | Ping
 _decoder: msgspec.json.Decoder[Frame] = msgspec.json.Decoder(Frame)
 _PATH = re.compile(r" - at `\$\.?(\S*)`$")
+
+
+def read_conversation(told: str) -> str:
+    """The conversation that the query of a handshake names.
+
+    Raises:
+        MalformedRequest: it is no id.
+    """
+    if not re.match(_WHOLE_ID, told):
+        raise MalformedRequest("`conversation_id` is not the id of a conversation")
+    return told
 
 
 def read_frame(body: str) -> Frame:

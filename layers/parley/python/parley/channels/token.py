@@ -33,6 +33,7 @@ def matches(presented: str | None, stored_digest: str) -> bool:
 
 
 def bearer(authorization: str | None) -> str | None:
-    """The token in an `Authorization: Bearer` header."""
+    """The token in an `Authorization: Bearer` header. All of ours are ASCII; nothing else is one."""
     scheme, _, token = (authorization or "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" and token.strip() else None
+    token = token.strip()
+    return token if scheme.lower() == "bearer" and token and token.isascii() else None
