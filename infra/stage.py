@@ -64,6 +64,7 @@ class Stage:
     dollars_per_million_tokens: float = 0.0  # of the generator, for the metric of what the reply cache saves; 0: none
     cache: CacheSize | None = None  # the server in front of shared replies; None: there is none
     has_slack: bool = False  # people talk to the bot in Slack, too
+    stream: FunctionSize | None = None  # replies to OpenAI's clients leave while they are made; None: whole ones only
     passages_in_memory: int | None = None  # of a bot; more are searched in DynamoDB. None: all are in memory
 
     @property
@@ -118,6 +119,9 @@ _SOCKET = FunctionSize(memory_mb=512, timeout_seconds=10)
 # the memory it has more of a core. What it misses, Slack sends again.
 _SLACK = FunctionSize(memory_mb=1024, timeout_seconds=10)
 
+# As the worker: a reply may take its time, and its client reads along.
+_STREAM = FunctionSize(memory_mb=1024, timeout_seconds=1 * _MINUTE)
+
 # Two cores, which is two passages embedded at once. What does not fit in the time goes on in another run.
 _INGEST = FunctionSize(memory_mb=3008, timeout_seconds=15 * _MINUTE)
 
@@ -151,6 +155,8 @@ STAGES = {
             retention_days=30,
             cache_ttl_seconds=1 * _HOUR,
             has_slack=True,
+            # No `stream`: the local AWS starts Python by itself, past AWS_LAMBDA_EXEC_WRAPPER, and its function URLs
+            # hold a response back until it is whole.
         ),
         Stage(
             name="dev",
@@ -175,6 +181,7 @@ STAGES = {
             log_retention_days=7,
             retention_days=30,
             cache_ttl_seconds=1 * _HOUR,
+            stream=_STREAM,
         ),
         Stage(
             name="prod",
@@ -201,6 +208,7 @@ STAGES = {
             log_retention_days=30,
             retention_days=90,
             cache_ttl_seconds=24 * _HOUR,
+            stream=_STREAM,
         ),
     )
 }

@@ -17,7 +17,7 @@ LAYERS = [
     {"channels"},
     {"loaded"},
     {"services", "handoff", "lines", "live", "waiting", "current_bots", "following", "admission", "http_app"},
-    {"slack_delivery"},
+    {"slack_delivery", "live_completion"},
     {"sharing", "compile", "ingest"},
     {"act"},
     {"turn"},
@@ -25,7 +25,7 @@ LAYERS = [
     {"http_door", "queue_door", "socket_door", "slack_door", "documents_door"},
     {"rasa_door", "knowledge_door", "openai_door", "keys_door"},
     {"openai_api", "keys_api"},
-    {"http_api"},
+    {"http_api", "stream_api"},
 ]
 RANK = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}
 MODULES = sorted(PACKAGE.rglob("*.py"))
