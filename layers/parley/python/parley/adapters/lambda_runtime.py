@@ -14,7 +14,9 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
+from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPMessage
 from typing import Any, NoReturn
 
@@ -101,14 +103,14 @@ class LambdaResponse:
 
 def serve(api: str, handler: Handler) -> NoReturn:
     """Answers one event after the other."""
-    events = HTTPConnection(api)  # without a timeout: Lambda freezes the process while it waits
-    while True:
-        events.request("GET", f"{API}/invocation/next")
-        with events.getresponse() as answered:
-            content, about = answered.read(), answered.headers
-        if answered.status != 200:
-            raise RuntimeError(f"Lambda gives no event but {answered.status}")
-        _answer(api, handler, content, about)
+    with closing(HTTPConnection(api)) as events:  # without a timeout: Lambda freezes the process while it waits
+        while True:
+            events.request("GET", f"{API}/invocation/next")
+            answered = events.getresponse()
+            content = answered.read()
+            if answered.status != HTTPStatus.OK:
+                raise RuntimeError(f"Lambda gives no event but {answered.status}")
+            _answer(api, handler, content, answered.headers)
 
 
 def _answer(api: str, handler: Handler, content: bytes, about: HTTPMessage) -> None:
@@ -144,11 +146,10 @@ def _context(about: HTTPMessage) -> Context:
 
 def _tell(api: str, path: str, error: Exception) -> None:
     """Tells Lambda of an error for which there is no response."""
-    connection = HTTPConnection(api, timeout=STALLED_SECONDS)
     headers = {"Content-Type": "application/json", _ERROR_TYPE: type(error).__name__}
-    connection.request("POST", f"{API}{path}", _described(error), headers)
-    connection.getresponse().read()
-    connection.close()
+    with closing(HTTPConnection(api, timeout=STALLED_SECONDS)) as connection:
+        connection.request("POST", f"{API}{path}", _described(error), headers)
+        connection.getresponse().read()
 
 
 def _trailers(error: Exception) -> dict[str, str]:
