@@ -130,20 +130,20 @@ def deployed(deploy: Deploy) -> Deployed:
 
 def test_what_is_sure_arrives_before_the_generator_has_said_the_next(deployed: Deployed) -> None:
     say = deployed.generator.says
-    say("Very well, ", "thank you. ", "And ")
+    say("Very well, ", "thank you. ", "And ", "you ")
     deltas = deployed.deltas(SMALL_TALK)
 
     assert next(deltas) == "Very well, thank you."
 
-    say("you are ", "welcome. ", "So ")
+    say("are ", "welcome. ", "So ", "long, ")
     assert next(deltas) == " And you are welcome."
     assert not deployed.lambda_.last.is_over.is_set()
 
-    say("long.")
+    say("friend.")
     deployed.generator.ends()
-    assert next(deltas) == " So long."
+    assert next(deltas) == " So long, friend."
     assert [*deltas] == []
-    assert deployed.recorded()[0].messages[0].text == "Very well, thank you. And you are welcome. So long."
+    assert deployed.recorded()[0].messages[0].text == "Very well, thank you. And you are welcome. So long, friend."
 
 
 def test_a_stream_is_in_openais_form(deployed: Deployed) -> None:
@@ -291,7 +291,7 @@ def test_a_table_that_is_away_after_something_has_left_is_an_error_at_the_end_of
     deployed: Deployed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(MemoryConversations, "record", _away)
-    deployed.generator.says("Very well. ", "Thank you.")
+    deployed.generator.says("Very well. ", "Thank you ", "for asking.")
     deployed.generator.ends()
     deltas = deployed.deltas(SMALL_TALK)
 
@@ -309,7 +309,7 @@ def test_what_breaks_inside_stays_inside(deployed: Deployed, monkeypatch: pytest
         raise ZeroDivisionError("secret detail")
 
     monkeypatch.setattr(MemoryConversations, "record", explode)
-    deployed.generator.says("Very well. ", "Thank you.")
+    deployed.generator.says("Very well. ", "Thank you ", "for asking.")
     deployed.generator.ends()
 
     with pytest.raises(openai.APIError) as broken:
@@ -347,7 +347,7 @@ def test_a_guard_that_refuses_later_ends_the_stream_with_an_error(deployed: Depl
 
 
 def test_a_generator_that_dies_and_says_the_same_again_is_not_noticed(deployed: Deployed) -> None:
-    deployed.generator.says("Very well. ", "And ")
+    deployed.generator.says("Very well. ", "And ", "so ")
     deltas = deployed.deltas(SMALL_TALK)
     assert next(deltas) == "Very well."
     deployed.generator.breaks()
@@ -359,7 +359,7 @@ def test_a_generator_that_dies_and_says_the_same_again_is_not_noticed(deployed: 
 
 
 def test_a_generator_that_dies_and_says_something_else_ends_the_stream_with_an_error(deployed: Deployed) -> None:
-    deployed.generator.says("Very well. ", "And ")
+    deployed.generator.says("Very well. ", "And ", "so ")
     deltas = deployed.deltas(SMALL_TALK, extra_headers=ONCE)
     assert next(deltas) == "Very well."
     deployed.generator.breaks()
@@ -372,7 +372,7 @@ def test_a_generator_that_dies_and_says_something_else_ends_the_stream_with_an_e
     assert deployed.whole(SMALL_TALK, extra_headers=ONCE).choices[0].message.content == "Not bad. Thank you."
 
 
-def test_a_turn_that_loses_a_race_ends_with_what_was_kept_or_with_an_error(
+def test_a_turn_that_loses_a_race_when_something_has_left_ends_the_stream_with_an_error(
     deployed: Deployed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record, lost = MemoryConversations.record, []
@@ -386,8 +386,8 @@ def test_a_turn_that_loses_a_race_ends_with_what_was_kept_or_with_an_error(
     named = {"metadata": {"conversation_id": "race"}}
     "".join(deployed.deltas("hello", **named))
     monkeypatch.setattr(MemoryConversations, "record", slower)
-    for said in ("Very well. Thank you.", "Not bad. Thank you."):
-        deployed.generator.says(*said.split(" ")[:2], " ", said.split(". ")[1])
+    for said in ("Very well. Thank you for asking.", "Not bad. Thank you."):
+        deployed.generator.says(said)
         deployed.generator.ends()
 
     with pytest.raises(openai.APIError):
@@ -397,7 +397,7 @@ def test_a_turn_that_loses_a_race_ends_with_what_was_kept_or_with_an_error(
 @pytest.mark.parametrize("cuts_off", [False, True])
 def test_a_client_that_leaves_does_not_lose_the_turn(deploy: Deploy, cuts_off: bool) -> None:
     deployed = deploy(cuts_off=cuts_off)
-    deployed.generator.says("Very well. ", "And ")
+    deployed.generator.says("Very well. ", "And ", "so ")
     deltas = deployed.deltas(SMALL_TALK)
     assert next(deltas) == "Very well."
 
@@ -415,11 +415,11 @@ def test_a_client_that_leaves_does_not_lose_the_turn(deploy: Deploy, cuts_off: b
 
 def test_a_composed_answer_leaves_when_it_has_cited(deploy: Deploy) -> None:
     deployed = deploy(composes=True)
-    deployed.generator.says("We wish you luck. ", "You have 30 days [2]. ", "It ")
+    deployed.generator.says("We wish you luck. ", "You have 30 days [2]. ", "It ", "is ")
     deltas = deployed.deltas(QUESTION)
 
     assert next(deltas) == "We wish you luck. You have 30 days [1]."
-    deployed.generator.says("is so [1].")
+    deployed.generator.says("so [1].")
     deployed.generator.ends()
 
     assert "".join(deltas).startswith(" It is so [2].\n\nSources:\n[1] ")
@@ -439,13 +439,13 @@ def test_a_composed_answer_that_cites_nothing_has_not_left_when_the_passage_is_g
 def test_what_a_turn_says_before_it_generates_stands_before(deploy: Deploy, support: LoadedBot) -> None:
     rule = {"steps": [{"intent": "greet"}, {"action": "utter_greet"}, {"action": "action_generate"}]}
     deployed = deploy(bots=lambda _: ruled_by(support, rule))
-    deployed.generator.says("Very well. ", "Thank ")
+    deployed.generator.says("Very well. ", "Thank ", "you ")
     deltas = deployed.deltas("hello", extra_headers=ONCE)
     left = next(deltas)  # what is said is sure at once
     left += next(deltas)
 
     assert left.endswith("\n\nVery well.")
-    deployed.generator.says("you.")
+    deployed.generator.says("all.")
     deployed.generator.ends()
 
     left += "".join(deltas)
