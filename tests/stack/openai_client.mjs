@@ -1,4 +1,4 @@
-// OpenAI's own client for Node talks to a deployment, and tells what it got as JSON: run by tests/stack/test_openai.py.
+// OpenAI's own client for Node talks to a deployment, and tells what it got as JSON: run by tests/stack/node.py.
 //
 //     node openai_client.mjs BASE_URL API_KEY
 

@@ -4,7 +4,6 @@ The local AWS cannot run the function `stream`, so its process is started here a
 settings of `chat`, the deployed tables and models, and on its other side a Lambda on loopback.
 """
 
-import json
 import os
 import subprocess
 import sys
@@ -15,8 +14,8 @@ from typing import Any
 import openai
 import pytest
 
-from build import node_environment
 from tests.contracts.loopback_lambda import LoopbackLambda
+from tests.stack.node import by_node
 from tests.stack.person import Answer, ask
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -263,20 +262,6 @@ def streaming(deployed_stack: Any) -> Iterator[str]:
         finally:
             process.kill()
             process.wait()
-
-
-def by_node(url: str, key: str) -> Any:
-    """What OpenAI's client for Node got from a deployment."""
-    program = Path(__file__).with_name("openai_client.mjs")
-    done = subprocess.run(
-        ["node", program, url, key],
-        env=node_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
 
 
 @pytest.mark.parametrize("by", ["chat", "stream"])

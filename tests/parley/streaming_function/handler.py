@@ -1,4 +1,4 @@
-"""The function `stream` with its stores in memory: what its generator says, a test writes into a pipe, line by line."""
+"""The function `stream` in memory. What its generator says, a test writes into a pipe, up to an empty line."""
 
 import os
 import time
@@ -35,7 +35,7 @@ class Piped:
 
     def stream(self, prompt: Prompt, *, patience: Patience) -> Iterator[str]:
         with Path(os.environ["SPEECH"]).open() as pipe:
-            for line in pipe:
+            for line in iter(pipe.readline, "\n"):
                 yield line.replace("\n", " ")
 
 
