@@ -34,7 +34,7 @@ async function streamed(content, options) {
 }
 
 const name = { metadata: { conversation_id: "from-node" }, user: "node" };
-const once = { idempotencyKey: "from-node" };
+const once = { headers: { "Idempotency-Key": "from-node" } }; // its own option sends nothing
 const models = [];
 for await (const model of client.models.list()) models.push(model.id);
 const stranger = new OpenAI({ baseURL, apiKey: "parley_wrong", maxRetries: 0 });
