@@ -8,6 +8,7 @@ POST /slack/… ─────▶ slack ┤
 WebSocket ─────────▶ socket ┴▶ turns.fifo ─▶ worker   the same turn, later; pushed to whoever listens
                      │           pace ──▶ how many at once
                      └ and chat, worker ─▶ waiting ─▶ worker   turns whose person agreed to wait for the generator
+function URL ──────▶ stream   OpenAI's routes again, whose replies leave while they are made
 Each queue has a second one for what failed, with an alarm.
 """
 
@@ -26,9 +27,9 @@ from constructs import Construct
 from infra.access import as_json
 from infra.cache_stack import CacheStack
 from infra.cluster_stack import Reach
-from infra.doors import HttpDoor, SocketDoor
+from infra.doors import HttpDoor, SocketDoor, stream_url
 from infra.front_door import FrontDoor, Gate
-from infra.functions import function_of
+from infra.functions import Network, function_of
 from infra.generators import ClusterSize, Elsewhere, EndpointSize
 from infra.knowledge_stack import KnowledgeStack
 from infra.nag import accept
@@ -107,9 +108,10 @@ class ChatStack(Stack):
         socket = function_of(self, "Socket", stage.socket, stage=stage, layers=known, environment=settings)
         keys = function_of(self, "Keys", stage.keys, stage=stage, layers=known, environment=settings)
         slack = self._slack(light, settings, worker)
+        stream = self._stream(answering_layers, of_turns, network)
         web = function_of(self, "Web", stage.web, stage=stage, environment={"SOCKET_ADDRESS": live.address})
 
-        for answering in (chat, worker):
+        for answering in filter(None, (chat, worker, stream)):
             state.grant_conversing(answering)
             knowledge.grant_knowing(answering)
             self._grant_reading(bundles, answering)
@@ -119,7 +121,8 @@ class ChatStack(Stack):
                 cache.grant_asking(answering)
         for operated in (chat, keys):
             state.grant_knowing_operators(operated)
-        state.grant_knowing_keys(chat)
+        for admitting in filter(None, (chat, stream)):
+            state.grant_knowing_keys(admitting)
         state.grant_keeping_keys(keys)
         knowledge.grant_putting_in(chat)
         state.grant_keeping_conversations(socket)
@@ -157,7 +160,7 @@ class ChatStack(Stack):
         if front := self._front(state, http, live):
             of_the_edge = {"CloudFrontName": front.cloudfront_name, "EdgeKeySecret": state.edge_key_arn}
             address, socket_address = front.address, front.socket_address
-            for told_of_it in filter(None, (chat, worker, socket, keys, slack, web)):
+            for told_of_it in filter(None, (chat, worker, socket, keys, slack, stream, web)):
                 told_of_it.add_environment("SOCKET_ADDRESS", socket_address)
         if slack:
             worker.add_environment("DOCUMENTS_AT", address)
@@ -174,6 +177,7 @@ class ChatStack(Stack):
             **pacing,
             **({"slack": slack} if slack else {}),
             **({"edge": gate.function} if gate else {}),
+            **({"stream": stream} if stream else {}),
         }.items():
             alarms.on_failures(name, function)
         alarms.on_wrong_replies(stage.name)
@@ -191,6 +195,7 @@ class ChatStack(Stack):
             "SocketFunction": socket.function_name,
             "KeysFunction": keys.function_name,
             **({"SlackFunction": slack.function_name} if slack else {}),
+            **({"StreamUrl": stream_url(stream)} if stream else {}),
             "OperatorKeySecret": state.operator_key_arn,
             "AnnouncementsBus": state.bus.event_bus_name,
             "ConversationsTable": state.conversations.table_name,
@@ -224,6 +229,17 @@ class ChatStack(Stack):
             key_arn=state.edge_key_arn,
             http=http,
             live=live,
+        )
+
+    def _stream(
+        self, layers: Sequence[lambda_.ILayerVersion], settings: Mapping[str, str], network: Network | None
+    ) -> lambda_.Function | None:
+        """The function whose replies leave while they are made, where the stage has it. Its runtime is our own."""
+        if self._stage.stream is None:
+            return None
+        own = {**settings, "AWS_LAMBDA_EXEC_WRAPPER": "/opt/bin/streaming-runtime"}
+        return function_of(
+            self, "Stream", self._stage.stream, stage=self._stage, layers=layers, environment=own, network=network
         )
 
     def _slack(

@@ -167,6 +167,18 @@ class SocketDoor(Construct):
         return f"{local_aws.replace('http', 'ws', 1)}{path}", f"{local_aws}{path}"
 
 
+def stream_url(stream: lambda_.Function) -> str:
+    """The address of a function URL that leads to `stream` and lets each piece through as it comes.
+
+    Anybody may call it, as with both APIs: the function checks the API key of every request. Pages may not, for there
+    is no CORS.
+    """
+    url = stream.add_function_url(
+        auth_type=lambda_.FunctionUrlAuthType.NONE, invoke_mode=lambda_.InvokeMode.RESPONSE_STREAM
+    )
+    return url.url
+
+
 def _throttle(stage: Stage) -> apigw.ThrottleSettings:
     return apigw.ThrottleSettings(rate_limit=stage.requests_per_second, burst_limit=stage.burst_requests)
 

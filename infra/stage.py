@@ -84,6 +84,7 @@ class Stage:
     has_slack: bool = False  # people talk to the bot in Slack, too
     issuers: tuple[Issuer, ...] = ()  # who signs people in
     quotas: Quotas = Quotas(user=Limits(turns_per_minute=60))  # noqa: RUF009  # frozen; nobody writes once a second
+    stream: FunctionSize | None = None  # replies to OpenAI's clients leave while they are made; None: whole ones only
     passages_in_memory: int | None = None  # of a bot; more are searched in DynamoDB. None: all are in memory
     edge: EdgeSize | None = None  # CloudFront and WAF in front of everything; None: the APIs are open themselves
 
@@ -139,6 +140,9 @@ _SOCKET = FunctionSize(memory_mb=512, timeout_seconds=10)
 # the memory it has more of a core. What it misses, Slack sends again.
 _SLACK = FunctionSize(memory_mb=1024, timeout_seconds=10)
 
+# As the worker: a reply may take its time, and its client reads along.
+_STREAM = FunctionSize(memory_mb=1024, timeout_seconds=1 * _MINUTE)
+
 # Two cores, which is two passages embedded at once. What does not fit in the time goes on in another run.
 _INGEST = FunctionSize(memory_mb=3008, timeout_seconds=15 * _MINUTE)
 
@@ -172,6 +176,8 @@ STAGES = {
             retention_days=30,
             cache_ttl_seconds=1 * _HOUR,
             has_slack=True,
+            # No `stream`: the local AWS starts Python by itself, past AWS_LAMBDA_EXEC_WRAPPER, and its function URLs
+            # hold a response back until it is whole.
         ),
         Stage(
             name="dev",
@@ -198,6 +204,7 @@ STAGES = {
             cache_ttl_seconds=1 * _HOUR,
             # A few people behind one address, each of whom says something every ten seconds and loads the page.
             edge=EdgeSize(requests_per_five_minutes=1500, talks_per_five_minutes=300),
+            stream=_STREAM,
         ),
         Stage(
             name="prod",
@@ -227,6 +234,7 @@ STAGES = {
             # An office or a mobile network of some hundred people behind one address, or a server that talks for
             # others five times a second. One address alone gets no more than a hundredth of the rate above.
             edge=EdgeSize(requests_per_five_minutes=6000, talks_per_five_minutes=1500),
+            stream=_STREAM,
         ),
     )
 }

@@ -52,7 +52,7 @@ def test_only_what_answers_counts_and_it_reads_nothing_there(stack_of: Synthesiz
     template = stack_of("prod")
     counting = [statement for statement in template.statements() if "Usage" in json.dumps(statement.resources)]
 
-    assert template.who_may("dynamodb:UpdateItem", to="Usage") == {"chat", "worker"}
+    assert template.who_may("dynamodb:UpdateItem", to="Usage") == {"chat", "worker", "stream"}
     assert {action for statement in counting for action in statement.actions} == {"dynamodb:UpdateItem"}
 
 

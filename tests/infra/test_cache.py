@@ -15,7 +15,7 @@ from tests.infra.test_templates import findings
 StackOf = Callable[..., Template]
 
 IN_AN_ACCOUNT = ("dev", "prod")
-OF_TURNS = ("chat", "worker")
+OF_TURNS = ("chat", "worker", "stream")
 KINDS = ("AWS::ElastiCache", "AWS::EC2")
 
 

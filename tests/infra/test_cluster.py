@@ -98,7 +98,7 @@ def test_only_functions_that_generate_are_let_in_and_nobody_from_outside(cluster
     (asking,) = (way for way in ways if way.get("FromPort") == 8000)
     (among,) = (way for way in ways if way is not asking)
 
-    assert inside.keys() == {"chat", "worker"}
+    assert inside.keys() == {"chat", "worker", "stream"}
     for groups in inside.values():
         assert asking["SourceSecurityGroupId"]["Fn::GetAtt"][0] in json.dumps(groups)
     assert (asking["FromPort"], asking["ToPort"]) == (8000, 8000)
@@ -110,7 +110,7 @@ def test_only_functions_that_generate_are_let_in_and_nobody_from_outside(cluster
 def test_functions_are_told_where_it_is_and_take_it(cluster: Template) -> None:
     (name,) = cluster.of_type("AWS::Route53::RecordSet").values()
 
-    for function in ("chat", "worker"):
+    for function in ("chat", "worker", "stream"):
         told = {key: str(value) for key, value in cluster.functions()[function]["Environment"]["Variables"].items()}
         settings = read_settings(told | {"BOTS": '{"support": "s3://bundles/support.zip"}'})
         assert settings.generator_backend == "openai"

@@ -30,7 +30,7 @@ def deployed(stack_of: StackOf, server: str) -> Template:
 
 
 def test_functions_are_told_what_they_understand(stack_of: StackOf, server: str) -> None:
-    for name in ("chat", "worker"):
+    for name in ("chat", "worker", "stream"):
         told = deployed(stack_of, server).functions()[name]["Environment"]["Variables"]
 
         known = {key: value if isinstance(value, str) else "known once deployed" for key, value in told.items()}
@@ -45,7 +45,7 @@ def test_functions_are_told_what_they_understand(stack_of: StackOf, server: str)
 def test_what_only_this_one_needs_is_a_layer_of_those_who_generate(stack_of: StackOf, server: str) -> None:
     functions = deployed(stack_of, server).functions()
 
-    assert {len(functions[name]["Layers"]) for name in ("chat", "worker")} == {LAYERS.get(server, 3)}
+    assert {len(functions[name]["Layers"]) for name in ("chat", "worker", "stream")} == {LAYERS.get(server, 3)}
     assert len(functions["socket"]["Layers"]) == 2
 
 
@@ -66,7 +66,7 @@ def test_only_those_who_generate_may_read_its_key(stack_of: StackOf, server: str
 
     reading = [each for each in template.statements() if "secret:llm-key-??????" in json.dumps(each.resources)]
 
-    answering = {template.role_of("chat"), template.role_of("worker")}
+    answering = {template.role_of(name) for name in ("chat", "worker", "stream")}
     assert {each.role for each in reading} == (answering if "key_secret" in SERVERS[server] else set())
     assert all(set(each.actions) == {"secretsmanager:GetSecretValue"} for each in reading)
 

@@ -216,7 +216,8 @@ def test_only_functions_that_generate_may_invoke_and_only_this_stages_endpoint(s
     template = stack_of(stage)
     invoking = [each for each in template.statements() if any(a.startswith("sagemaker:Invoke") for a in each.actions)]
 
-    assert {each.role for each in invoking} == {template.role_of("chat"), template.role_of("worker")}
+    generating = ("chat", "worker") if stage == "local" else ("chat", "worker", "stream")
+    assert {each.role for each in invoking} == {template.role_of(name) for name in generating}
     for each in invoking:
         assert set(each.actions) == {"sagemaker:InvokeEndpoint", "sagemaker:InvokeEndpointWithResponseStream"}
         assert len(each.resources) == 1
@@ -300,11 +301,11 @@ def test_a_call_while_it_sleeps_wakes_the_very_component_that_was_called(asleep:
 def test_functions_call_a_sleeping_one_by_its_component_and_may(asleep: Template) -> None:
     component = only(asleep, "AWS::SageMaker::InferenceComponent")["InferenceComponentName"]
 
-    for function in ("chat", "worker", "pace"):
+    for function in ("chat", "worker", "stream", "pace"):
         assert asleep.functions()[function]["Environment"]["Variables"]["GENERATOR_COMPONENT"] == component
     for kind in ("endpoint", "inference-component"):
         who = asleep.who_may("sagemaker:InvokeEndpointWithResponseStream", to=f":{kind}/{component}")
-        assert who == {"chat", "worker"}
+        assert who == {"chat", "worker", "stream"}
     assert asleep.who_may("sagemaker:DescribeInferenceComponent", to=component) == {"pace"}
 
 
@@ -345,11 +346,11 @@ def test_a_second_smaller_generator_is_an_endpoint_of_its_own_that_functions_kno
 
     assert names == {"parley-prod-generator", "parley-prod-second"}
     assert len({json.dumps(each) for each in resources}) == 2
-    for function in ("chat", "worker"):
+    for function in ("chat", "worker", "stream"):
         told = template.functions()[function]["Environment"]["Variables"]
         assert (told["GENERATOR_ENDPOINT"], told["GENERATOR_SECOND_ENDPOINT"]) == tuple(sorted(names))
     for name in names:
-        assert template.who_may("sagemaker:InvokeEndpoint", to=f":endpoint/{name}") == {"chat", "worker"}
+        assert template.who_may("sagemaker:InvokeEndpoint", to=f":endpoint/{name}") == {"chat", "worker", "stream"}
         alarms = template.of_type("AWS::CloudWatch::Alarm").values()
         watched = {it["MetricName"] for it in alarms if {"Name": "EndpointName", "Value": name} in it["Dimensions"]}
         assert watched == ROLLBACK_METRICS

@@ -108,10 +108,10 @@ def test_only_ingest_writes_passages_and_only_those_who_answer_search_them(stack
     searching = {name for name in template.functions() if "dynamodb:SearchVectors" in template.actions_of(name)}
     written = [each.actions for each in template.statements() if "Passages" in json.dumps(each.resources)]
 
-    assert searching == {"chat", "worker"}
+    assert searching == {"chat", "worker", "stream"}
     assert sorted(sorted(actions) for actions in map(set, written)) == sorted(
-        [["dynamodb:BatchWriteItem"], *[["dynamodb:Query"], ["dynamodb:SearchVectors"]] * 2]
+        [["dynamodb:BatchWriteItem"], *[["dynamodb:Query"], ["dynamodb:SearchVectors"]] * 3]
     )
-    for name in ("chat", "worker", "ingest"):
+    for name in ("chat", "worker", "stream", "ingest"):
         assert "PASSAGES_TABLE" in template.functions()[name]["Environment"]["Variables"]
     assert template.functions()["ingest"]["Environment"]["Variables"]["PASSAGES_IN_MEMORY"] == "50000"

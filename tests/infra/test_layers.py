@@ -39,7 +39,7 @@ def layers() -> Path:
 
 
 @pytest.mark.timeout(300)  # the first build downloads
-@pytest.mark.parametrize("function", ["chat", "socket", "slack", "worker", "web"])
+@pytest.mark.parametrize("function", ["chat", "socket", "slack", "worker", "web", "stream"])
 def test_a_function_imports_with_nothing_but_its_layers(layers: Path, function: str) -> None:
     handler = ROOT / "functions" / function / "handler.py"
     imports = [node for node in ast.parse(handler.read_text()).body if isinstance(node, ast.Import | ast.ImportFrom)]

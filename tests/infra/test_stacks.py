@@ -32,6 +32,11 @@ def slack_of(stage: str) -> set[str]:
     return {"slack"} if stage == "local" else set()
 
 
+def stream_of(stage: str) -> set[str]:
+    """The function that streams, which the local AWS cannot run."""
+    return set() if stage == "local" else {"stream"}
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_cdk_nag_has_nothing_to_say(stack_of: StackOf, stage: str) -> None:
     template = stack_of(stage)  # to synthesize with a finding raises
@@ -105,10 +110,8 @@ def test_custom_actions_may_use_the_secrets_and_functions_that_bots_name_and_no_
     called = [each for each in statements if "lambda:InvokeFunction" in each.actions and "payments" in str(each)]
     read = [each for each in statements if "weather-key" in json.dumps(each.resources)]
 
-    assert {each.role for each in (*called, *read)} == {
-        stack_of(stage).role_of("chat"),
-        stack_of(stage).role_of("worker"),
-    }
+    answering = {"chat", "worker", *stream_of(stage)}
+    assert {each.role for each in (*called, *read)} == {stack_of(stage).role_of(name) for name in answering}
     assert all(f"secret:parley/{stage}/weather-key-??????" in json.dumps(each.resources) for each in read)
     assert all(json.dumps(each.resources).count("function:payments") == 1 for each in called)
 
@@ -121,18 +124,20 @@ def test_hand_offs_are_announced_by_who_answers_and_only_the_doors_of_operators_
     announcing = {name for name in template.functions() if "events:PutEvents" in template.actions_of(name)}
     secret_readers = [each for each in template.statements() if "OperatorKey" in json.dumps(each.resources)]
 
-    assert announcing == {"chat", "worker"}
+    assert announcing == {"chat", "worker", *stream_of(stage)}
     assert {each.role for each in secret_readers} == {template.role_of("chat"), template.role_of("keys")}
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_chat_looks_api_keys_up_and_only_the_function_of_operators_changes_them(stack_of: StackOf, stage: str) -> None:
+def test_who_is_asked_with_api_keys_looks_them_up_and_only_the_function_of_operators_changes_them(
+    stack_of: StackOf, stage: str
+) -> None:
     template = stack_of(stage)
+    asked = {template.role_of(name) for name in ("chat", *stream_of(stage))}
     of_keys = [each for each in template.statements() if "GetAttKeys" in json.dumps(each.resources)]
-    by_chat = [each for each in of_keys if each.role == template.role_of("chat")]
 
-    assert {each.role for each in of_keys} == {template.role_of("chat"), template.role_of("keys")}
-    assert {action for each in by_chat for action in each.actions} == {"dynamodb:GetItem"}
+    assert {each.role for each in of_keys} == {*asked, template.role_of("keys")}
+    assert {action for each in of_keys if each.role in asked for action in each.actions} == {"dynamodb:GetItem"}
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -281,7 +286,7 @@ def test_no_address_of_a_laptop_reaches_an_account(stack_of: StackOf, stage: str
 def test_who_generates_counts_by_the_tokenizer_that_the_layer_carries(stack_of: StackOf, stage: str) -> None:
     functions = stack_of(stage).functions()
 
-    for name in ("chat", "worker"):
+    for name in ("chat", "worker", *stream_of(stage)):
         settings = functions[name]["Environment"]["Variables"]
         assert settings["GENERATOR_TOKENIZER"].endswith("/tokenizer/tokenizer.json")
         assert int(settings["GENERATOR_CONTEXT_TOKENS"]) >= 1024

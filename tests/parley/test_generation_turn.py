@@ -1,6 +1,6 @@
 """A generated turn as a whole: told of documents and of the person, cited, shared only where it may be."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -8,7 +8,7 @@ import pytest
 
 from parley.adapters.memory import MemoryGenerator
 from parley.bots.bot import Slot
-from parley.conversation import Citation, Reply
+from parley.conversation import Citation, Message, Reply
 from parley.dialogue.policy import Policy
 from parley.errors import GenerationBusy
 from parley.loaded import LoadedBot
@@ -29,6 +29,9 @@ class Listening:
     wants_no_more: bool = False
     text: str = ""
     cited: list[Citation] = field(default_factory=list)
+
+    def begin(self, before: Sequence[Message], *, must_cite: bool) -> None:
+        pass
 
     def write(self, text: str, *, at: int) -> None:
         self.text = self.text[:at] + text

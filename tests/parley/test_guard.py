@@ -6,6 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from parley.generation.ending import surely_whole
 from parley.generation.guard import StreamGuard, clean
 from parley.generation.spacing import Spacing
 
@@ -64,6 +65,19 @@ def test_what_has_left_and_what_is_said_begin_alike(completion: str) -> None:
 
     if whole is not None:
         assert left.startswith(whole) or whole.startswith(left)
+
+
+@given(COMPLETIONS, st.lists(st.integers(0, 10_000), max_size=12))
+def test_what_is_surely_whole_is_never_cut_off(completion: str, cuts: list[int]) -> None:
+    guard, left, sure = StreamGuard(), "", ""
+    for piece in pieces(completion, cuts):
+        left += guard.push(piece)
+        assert surely_whole(left).startswith(sure)
+        sure = surely_whole(left)
+
+    whole = guard.finish()
+
+    assert whole is None or whole.startswith(sure)
 
 
 @given(COMPLETIONS)

@@ -18,7 +18,7 @@ LAYERS = [
     {"loaded"},
     {"metering", "callers"},
     {"services", "handoff", "lines", "live", "waiting", "current_bots", "following", "http_app"},
-    {"slack_delivery"},
+    {"slack_delivery", "live_completion"},
     {"sharing", "compile", "ingest"},
     {"act"},
     {"turn"},
@@ -26,7 +26,7 @@ LAYERS = [
     {"http_door", "queue_door", "socket_door", "slack_door", "documents_door"},
     {"rasa_door", "knowledge_door", "openai_door", "keys_door"},
     {"openai_api", "keys_api"},
-    {"http_api"},
+    {"http_api", "stream_api"},
 ]
 RANK = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}
 MODULES = sorted(PACKAGE.rglob("*.py"))

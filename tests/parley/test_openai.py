@@ -51,6 +51,28 @@ def test_what_looks_like_a_mark_and_names_nothing_stays() -> None:
     assert openai.text_of([Message("a[1]")]) == "a[1]"
 
 
+@pytest.mark.parametrize(
+    ("before", "begun", "beginning"),
+    [
+        ((), "Three days [1], or [2, 1].", "Three days [1], or [2, 1]."),
+        ((), "Take a[1,2], it is fine.", "Take a"),  # `text_of` would write a[1, 2] of two citations
+        ((Message("Hello!"), Message("")), "Three days [1].", "Hello!\n\nThree days [1]."),
+        ((Message("30 days [1].", citations=(RETURNS,)),), "Three [1].", "30 days [1].\n\nThree "),
+        ((Message("Which?", buttons=(Button("The red", "/choose"),)),), "", "Which?\n\n- The red"),
+    ],
+)
+def test_a_reply_begins_as_it_will_be_told(before: tuple[Message, ...], begun: str, beginning: str) -> None:
+    whole = openai.text_of([*before, Message(f"{begun} And so on.", citations=(DELIVERY, RETURNS))])
+
+    assert openai.beginning_of(before, begun) == beginning
+    assert whole.startswith(beginning)
+
+
+def test_what_must_cite_begins_when_it_has() -> None:
+    assert openai.beginning_of((Message("Hello!"),), "Three days.", must_cite=True) == "Hello!"
+    assert openai.beginning_of((), "Three days [1].", must_cite=True) == "Three days [1]."
+
+
 def test_parts_are_one_text() -> None:
     request = a_request({"role": "user", "content": [{"type": "text", "text": "one"}, {"type": "text", "text": "two"}]})
 

@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from collections.abc import Generator as Yields
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -13,7 +13,7 @@ from parley.act import NOBODY
 from parley.adapters.memory import MemoryConversations, MemoryGenerator
 from parley.bots.flows import FlowReader
 from parley.bots.source import Faults, Placed
-from parley.conversation import Citation, RecordedTurn, Session
+from parley.conversation import Citation, Message, RecordedTurn, Session
 from parley.dialogue.learn import learn
 from parley.dialogue.policy import Policy
 from parley.errors import (
@@ -274,6 +274,9 @@ class Listening:
     @property
     def wants_no_more(self) -> bool:
         return bool(self.looks) and len(self.looks[-1]) >= self.enough
+
+    def begin(self, before: Sequence[Message], *, must_cite: bool) -> None:
+        pass
 
     def write(self, text: str, *, at: int) -> None:
         self.looks.append((self.looks[-1] if self.looks else "")[:at] + text)

@@ -1,12 +1,24 @@
-"""OpenAI's own client, unchanged, talks to the deployed stack with an API key that an operator made."""
+"""OpenAI's own clients, unchanged, talk to the deployed stack with an API key that an operator made.
 
+The local AWS cannot run the function `stream`, so its process is started here as Lambda starts it: its handler, the
+settings of `chat`, the deployed tables and models, and on its other side a Lambda on loopback.
+"""
+
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import openai
 import pytest
 
+from tests.contracts.loopback_lambda import LoopbackLambda
+from tests.stack.node import by_node
 from tests.stack.person import Answer, ask
+
+ROOT = Path(__file__).resolve().parents[2]
 
 Messages = list[Any]
 Connect = Callable[..., openai.OpenAI]
@@ -221,3 +233,62 @@ def test_the_function_that_answers_cannot_make_a_key(deployed_stack: Any) -> Non
     ]
 
     assert allowed == ["dynamodb:GetItem"]
+
+
+@pytest.fixture(scope="module")
+def streaming(deployed_stack: Any) -> Iterator[str]:
+    """The function URL of `stream`."""
+    name = deployed_stack.outputs["Parley-local-Chat"]["ChatFunction"]
+    chat = deployed_stack.client("lambda").get_function(FunctionName=name)["Configuration"]
+    with LoopbackLambda() as lambda_:
+        environment = {
+            **os.environ,
+            **chat["Environment"]["Variables"],
+            "POWERTOOLS_SERVICE_NAME": "stream",
+            "AWS_LAMBDA_RUNTIME_API": lambda_.runtime_api,
+            "AWS_LAMBDA_FUNCTION_NAME": "stream",
+            "LAMBDA_TASK_ROOT": str(ROOT / "functions" / "stream"),
+            "_HANDLER": "handler.handler",
+            "AWS_ENDPOINT_URL": deployed_stack.aws_endpoint,
+            "AWS_REGION": deployed_stack.region,
+            "AWS_DEFAULT_REGION": deployed_stack.region,
+            "AWS_ACCESS_KEY_ID": deployed_stack.credentials.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": deployed_stack.credentials.secret_access_key,
+        }
+        wrapper = ROOT / "layers" / "parley" / "bin" / "streaming-runtime"
+        process = subprocess.Popen([wrapper, sys.executable, "the-managed-runtime"], env=environment)
+        try:
+            yield f"{lambda_.url}/v1"
+        finally:
+            process.kill()
+            process.wait()
+
+
+@pytest.mark.parametrize("by", ["chat", "stream"])
+def test_the_client_for_node_gets_the_same(deployed_stack: Any, streaming: str, key: str, by: str) -> None:
+    got = by_node(streaming if by == "stream" else f"{deployed_stack.http}/v1", key)
+
+    assert "support" in got["models"]
+    assert got["model"]["owned_by"] == "parley"
+    assert got["completion"]["parley"]["source"] == "knowledge"
+    assert "Sources:\n[1]" in got["completion"]["choices"][0]["message"]["content"]
+    assert got["stream"]["text"] == got["whole"]
+    for stream in (got["stream"], got["generated"]):
+        assert stream["text"].strip()
+        assert stream["chunks"] > 3
+        assert [reason for reason in stream["reasons"] if reason] == ["stop"]
+        assert stream["usage"]["total_tokens"] > 0
+    assert "WB-" in got["asked"]
+    assert "WB-204518" in got["told"]
+    assert (got["stranger"]["kind"], got["stranger"]["code"]) == ("AuthenticationError", "invalid_api_key")
+    assert (got["unknown"]["kind"], got["unknown"]["code"]) == ("NotFoundError", "model_not_found")
+    assert got["empty"]["kind"] == "BadRequestError"
+
+
+def test_the_function_that_streams_says_what_the_other_says(streaming: str, key: str, client: openai.OpenAI) -> None:
+    messages: Any = [user("how long do I have to return something?")]
+    with openai.OpenAI(base_url=streaming, api_key=key, max_retries=0, timeout=60) as live:
+        stream = live.chat.completions.create(model="support", messages=messages, stream=True)
+        text = "".join(chunk.choices[0].delta.content or "" for chunk in stream)
+
+    assert text == text_of(client, messages)

@@ -6,7 +6,7 @@ what the dialogue names next; what the generator said to somebody else who asked
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -43,6 +43,9 @@ class Nobody:
 
     wants_no_more = False
 
+    def begin(self, before: Sequence[Message], *, must_cite: bool) -> None:
+        """See `ports.Audience.begin`."""
+
     def write(self, text: str, *, at: int) -> None:
         """See `ports.Audience.write`."""
 
@@ -76,6 +79,7 @@ class Actor:
     found_generator_away: bool = field(default=False)  # later it may have something to say
     earlier: tuple[RecordedTurn, ...] | None = None  # what was said before; None: what the conversation remembers
     tokens: Tokens | None = None  # of the generator, if it spoke
+    _before: tuple[Message, ...] = ()  # what the turn has said
     _near: dict[str, Snapshot] = field(default_factory=dict)  # what of the knowledge comes into question, by question
 
     def perform(self, need: Need) -> Any:
@@ -121,6 +125,7 @@ class Actor:
 
     def _first(self, need: FirstOf) -> list[Said]:
         """What the first way says that has something to say."""
+        self._before = need.said
         return next(filter(None, (self._try(way, need) for way in need.ways)), [])
 
     def _try(self, way: tuple[Step, ...], need: FirstOf) -> list[Said]:
@@ -184,6 +189,7 @@ class Actor:
 
         It has the passages that the bot's author gives it; if it is `composing` an answer, the best ones at least.
         """
+        self.audience.begin(self._before, must_cite=composing)
         asking = self._asking(slots, composing=composing)
         if asking is None:
             made = self._made(slots, composing=composing)

@@ -9,12 +9,12 @@ generator is never held up by a connection, and nobody who leaves stops the turn
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
 from parley.channels import socket
-from parley.conversation import Citation, RecordedTurn, Turn
+from parley.conversation import Citation, Message, RecordedTurn, Turn
 from parley.errors import Unavailable
 from parley.ports import Connections, Listener, Listeners, Sockets
 
@@ -57,6 +57,9 @@ class Live:
     def wants_no_more(self) -> bool:
         """See `ports.Audience.wants_no_more`."""
         return self._turn.id in self._listeners.cancelled
+
+    def begin(self, before: Sequence[Message], *, must_cite: bool) -> None:
+        """See `ports.Audience.begin`. Listeners see the rest of the reply when it is done."""
 
     def write(self, text: str, *, at: int) -> None:
         """See `ports.Audience.write`."""

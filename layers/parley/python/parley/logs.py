@@ -3,6 +3,14 @@
 import logging
 
 from aws_lambda_powertools import Logger
+from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
+
+
+def name_request(request_id: str) -> None:
+    """From now on every line says to which invocation it belongs."""
+    for handler in logging.getLogger("parley").handlers:
+        if isinstance(handler.formatter, LambdaPowertoolsFormatter):
+            handler.formatter.append_keys(function_request_id=request_id)
 
 
 def log_as_json(service: str) -> None:

@@ -10,6 +10,7 @@ from parley.channels import openai
 from parley.http_app import Authorization, answers
 from parley.openai_door import OpenAiDoor
 
+RESPONSE = "response"  # in the app's context: a `ports.ResponseStream`, where the function has one
 IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=255)]
 
 
@@ -28,7 +29,7 @@ def add_routes(app: APIGatewayHttpResolver, door: OpenAiDoor) -> None:
         authorization: Authorization = None,
         idempotency_key: IdempotencyKey = None,
     ) -> Response[Any]:
-        return door.complete(request, authorization, idempotency_key)
+        return door.complete(request, authorization, idempotency_key, app.context.get(RESPONSE))
 
     @app.get(
         openai.MODELS_PATH,

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from aws_lambda_powertools.event_handler import Response
 
+from parley.act import NOBODY
 from parley.caching.key import keyed_hash
 from parley.callers import Caller, Callers
 from parley.channels import openai
@@ -19,7 +20,8 @@ from parley.conversation import RecordedTurn, Session, Turn
 from parley.errors import Busy, MalformedRequest, NotKnown, SessionConflict
 from parley.http_app import json_response
 from parley.http_door import log_turn
-from parley.ports import ApiKey, Opened
+from parley.live_completion import LiveCompletion
+from parley.ports import ApiKey, Audience, Opened, ResponseStream
 from parley.services import Services
 from parley.turn import Answered, answer
 
@@ -42,26 +44,40 @@ class OpenAiDoor:
     callers: Callers
 
     def complete(
-        self, request: openai.CompletionRequest, authorization: str | None, idempotency_key: str | None
+        self,
+        request: openai.CompletionRequest,
+        authorization: str | None,
+        idempotency_key: str | None,
+        response: ResponseStream | None = None,
     ) -> Response[Any]:
-        """The bot's reply to the last message."""
+        """The bot's reply to the last message; a stream goes to `response` as it comes, where there is one."""
         caller, key = self._server(authorization)
         self.callers.check_talks(caller, request.model)
         turn_id = openai.turn_of_once(idempotency_key) if idempotency_key else uuid.uuid4().hex
         found = self._find(request, key, turn_id, idempotency_key)
         now, bot = self.services.clock(), request.model
         turn = Turn(turn_id, found.conversation_id, bot, openai.CHANNEL, request.text, now)
-        answered = answer(turn, self.services, opened=found.opened, earlier=found.earlier)
+        if request.stream and response is not None:
+            with LiveCompletion(request, turn, response) as live:
+                live.done(*self._answer(request, key, turn, found, live))
+            return Response(200, openai.EVENT_STREAM, "")  # which has left
+        recorded, after, usage = self._answer(request, key, turn, found, NOBODY)
+        if request.stream:
+            stream = openai.render_stream(request, recorded, after, usage)
+            return Response(200, openai.EVENT_STREAM, stream, headers=openai.OF_STREAMS)
+        return json_response(200, openai.render_completion(request, recorded, after, usage))
+
+    def _answer(
+        self, request: openai.CompletionRequest, key: ApiKey, turn: Turn, found: _Found, audience: Audience
+    ) -> tuple[RecordedTurn, Session, openai.Usage]:
+        """The turn as it was recorded, what it has left, and how many tokens there were."""
+        answered = answer(turn, self.services, opened=found.opened, audience=audience, earlier=found.earlier)
         log_turn(turn, answered, key=key.id)
         if answered.turn.message != request.text:
             raise MalformedRequest("this Idempotency-Key was used for another message")
         if found.earlier is not None:
             self._keep_state(request, key, answered)
-        usage = self._usage(request, answered)
-        if request.stream:
-            stream = openai.render_stream(request, answered.turn, answered.after, usage)
-            return Response(200, openai.EVENT_STREAM, stream, headers={"Cache-Control": "no-cache"})
-        return json_response(200, openai.render_completion(request, answered.turn, answered.after, usage))
+        return answered.turn, answered.after, self._usage(request, answered)
 
     def models(self, authorization: str | None) -> Response[Any]:
         """The bots that the key opens."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from parley.access import OWN_TENANT
 from parley.actions.custom_actions import CustomActions
-from parley.conversation import Citation, Feedback, RecordedTurn, Reply, Session, Turn, TurnProgress
+from parley.conversation import Citation, Feedback, Message, RecordedTurn, Reply, Session, Turn, TurnProgress
 
 if TYPE_CHECKING:  # not every function that needs a port needs vectors
     import numpy as np
@@ -496,6 +496,9 @@ class Audience(Protocol):
     def wants_no_more(self) -> bool:
         """Whether the person has stopped the reply."""
 
+    def begin(self, before: Sequence[Message], *, must_cite: bool) -> None:
+        """A message comes behind those `before`; one that `must_cite` and does not is dropped."""
+
     def write(self, text: str, *, at: int) -> None:
         """From the character `at` on the reply reads `text`; a smaller `at` than before takes back what stood there."""
 
@@ -710,3 +713,20 @@ class Announcements(Protocol):
         Raises:
             Unavailable: it was not taken.
         """
+
+
+class ResponseStream(Protocol):
+    """The response to one HTTP request, which leaves while it is being made.
+
+    A client that has gone away is no error here: what is written then is lost.
+    """
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether its status has left."""
+
+    def begin(self, status: int, headers: Mapping[str, str]) -> None:
+        """Sends the status and the headers."""
+
+    def write(self, content: bytes) -> None:
+        """Sends a piece of the body."""

@@ -15,6 +15,11 @@ def callers_of(settings: Settings) -> Callers:
     return Callers(settings.access, time.time, operator_key, keys, _identities(settings))
 
 
+def servers_of(settings: Settings) -> Callers:
+    """Knows visitors and servers."""
+    return Callers(settings.access, time.time, keys=DynamoKeys(settings.keys_table))
+
+
 def people_of(settings: Settings) -> Callers:
     """Knows visitors and who is signed in."""
     return Callers(settings.access, time.time, identities=_identities(settings))

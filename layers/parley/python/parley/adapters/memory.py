@@ -342,6 +342,28 @@ class MemoryGenerator:
             raise self._fails_with
 
 
+class MemoryResponse:
+    """`ports.ResponseStream` that keeps what was sent."""
+
+    def __init__(self) -> None:
+        self.status: int | None = None
+        self.headers: Mapping[str, str] = {}
+        self.pieces: list[bytes] = []
+
+    @property
+    def has_begun(self) -> bool:
+        """See `ports.ResponseStream.has_begun`."""
+        return self.status is not None
+
+    def begin(self, status: int, headers: Mapping[str, str]) -> None:
+        """See `ports.ResponseStream.begin`."""
+        self.status, self.headers = status, headers
+
+    def write(self, content: bytes) -> None:
+        """See `ports.ResponseStream.write`."""
+        self.pieces.append(content)
+
+
 class MemoryQueue:
     """`ports.TurnQueue` in a list."""
 

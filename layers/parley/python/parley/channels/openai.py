@@ -22,6 +22,7 @@ from parley.conversation import Citation, Message, RecordedTurn, Reply, Session,
 CHANNEL = "openai"
 COMPLETIONS_PATH, MODELS_PATH = "/v1/chat/completions", "/v1/models"
 EVENT_STREAM = "text/event-stream; charset=utf-8"
+OF_STREAMS = {"Cache-Control": "no-cache"}  # the headers of a stream, beside its type
 LONGEST_NAME = 512  # of users and conversations, as OpenAI has it of metadata
 RETRY_AFTER_SECONDS = 2
 
@@ -294,7 +295,7 @@ def _bubble(message: Message, sources: Sequence[Citation]) -> str:
         numbers = [int(number) for number in mark["numbers"].split(",")]
         if not all(1 <= number <= len(message.citations) for number in numbers):
             return mark[0]
-        return f"[{', '.join(str(sources.index(message.citations[number - 1]) + 1) for number in numbers)}]"
+        return _mark(sources.index(message.citations[number - 1]) + 1 for number in numbers)
 
     image = f"![]({message.image})" if message.image else ""
     buttons = "\n".join(f"- {button.title}" for button in message.buttons)
@@ -306,13 +307,30 @@ def _source(citation: Citation) -> str:
     return f"{' - '.join(filter(None, names))} ({citation.document})"
 
 
+def beginning_of(before: Sequence[Message], begun: str, *, must_cite: bool = False) -> str:
+    """What `text_of` a reply begins with that begins with the bubbles `before`, and the next one with `begun`.
+
+    Ends before a mark whose number the rest of the reply decides. If the bubble `must_cite`, it is left out until
+    there is a mark in it.
+    """
+    sources = list(dict.fromkeys(each for message in before for each in message.citations))
+    marks = list(_MARK.finditer(begun))
+    unsure = [mark.start() for mark in marks if sources or mark[0] != _mark(map(int, mark["numbers"].split(",")))]
+    sure = "" if must_cite and not marks else begun[: min(unsure, default=len(begun))]
+    return "\n\n".join(filter(None, (*(_bubble(message, sources) for message in before), sure)))
+
+
+def _mark(numbers: Iterable[int]) -> str:
+    return f"[{', '.join(map(str, numbers))}]"
+
+
 def render_completion(
     request: CompletionRequest, recorded: RecordedTurn, after: Session, usage: Usage
 ) -> dict[str, Any]:
     """A reply as a chat completion."""
     message = {"role": "assistant", "content": text_of(recorded.reply.messages)}
     return {
-        **_head(request, recorded, "chat.completion"),
+        **_head(recorded.turn_id, recorded.sent_at, request.model, "chat.completion"),
         "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
         "usage": usage.body,
         "parley": _parley(recorded, after),
@@ -321,23 +339,53 @@ def render_completion(
 
 def render_stream(request: CompletionRequest, recorded: RecordedTurn, after: Session, usage: Usage) -> str:
     """A reply as the event stream of a chat completion, whole."""
-    head = _head(request, recorded, "chat.completion.chunk")
-    pending: dict[str, Any] = {"usage": None} if request.wants_usage else {}
+    events = Events(recorded.turn_id, recorded.sent_at, request.model, request.wants_usage)
+    text = text_of(recorded.reply.messages)
+    return events.begin() + events.lines(text) + events.end(recorded, after, usage)
 
-    def chunk(delta: dict[str, Any], finish_reason: str | None = None, **more: Any) -> dict[str, Any]:
+
+class Events(NamedTuple):
+    """The event stream of a chat completion, event by event."""
+
+    turn_id: str
+    sent_at: float
+    model: str
+    wants_usage: bool
+
+    def begin(self) -> str:
+        """Whose words they are."""
+        return self._chunk({"role": "assistant", "content": ""})
+
+    def text(self, piece: str) -> str:
+        """What the reply goes on with."""
+        return self._chunk({"content": piece})
+
+    def lines(self, text: str) -> str:
+        """The same, line by line."""
+        return "".join(map(self.text, text.splitlines(keepends=True)))
+
+    def end(self, recorded: RecordedTurn, after: Session, usage: Usage) -> str:
+        """That it was all, and what there is to know beside the text."""
+        counted = _event({**self._head, "choices": [], "usage": usage.body}) if self.wants_usage else ""
+        return f"{self._chunk({}, 'stop', parley=_parley(recorded, after))}{counted}data: [DONE]\n\n"
+
+    def _chunk(self, delta: dict[str, Any], finish_reason: str | None = None, **more: Any) -> str:
+        pending: dict[str, Any] = {"usage": None} if self.wants_usage else {}
         choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
-        return {**head, "choices": [choice], **pending, **more}
+        return _event({**self._head, "choices": [choice], **pending, **more})
 
-    lines = text_of(recorded.reply.messages).splitlines(keepends=True)
-    chunks = [
-        chunk({"role": "assistant", "content": ""}),
-        *(chunk({"content": line}) for line in lines),
-        chunk({}, "stop", parley=_parley(recorded, after)),
-    ]
-    if request.wants_usage:
-        chunks.append({**head, "choices": [], "usage": usage.body})
-    events = [json.dumps(each, ensure_ascii=False, separators=(",", ":")) for each in chunks]
-    return "".join(f"data: {event}\n\n" for event in [*events, "[DONE]"])
+    @property
+    def _head(self) -> dict[str, Any]:
+        return _head(self.turn_id, self.sent_at, self.model, "chat.completion.chunk")
+
+
+def render_failure(problem: Mapping[str, Any]) -> str:
+    """A problem as the last event of a stream that has begun."""
+    return _event(render_error(problem)[1])
+
+
+def _event(content: Mapping[str, Any]) -> str:
+    return f"data: {json.dumps(content, ensure_ascii=False, separators=(',', ':'))}\n\n"
 
 
 def render_model(bot: str) -> dict[str, Any]:
@@ -378,13 +426,8 @@ def param_of(errors: Sequence[Any]) -> str | None:
     return place[0] if place else None
 
 
-def _head(request: CompletionRequest, recorded: RecordedTurn, kind: str) -> dict[str, Any]:
-    return {
-        "id": f"chatcmpl-{recorded.turn_id}",
-        "object": kind,
-        "created": int(recorded.sent_at),
-        "model": request.model,
-    }
+def _head(turn_id: str, sent_at: float, model: str, kind: str) -> dict[str, Any]:
+    return {"id": f"chatcmpl-{turn_id}", "object": kind, "created": int(sent_at), "model": model}
 
 
 def _parley(recorded: RecordedTurn, after: Session) -> dict[str, Any]:

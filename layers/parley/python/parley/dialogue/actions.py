@@ -37,6 +37,7 @@ class FirstOf:
 
     ways: tuple[tuple[Step, ...], ...]
     dialogue: Dialogue  # as it stands
+    said: tuple[Message, ...] = ()  # in this turn so far
 
 
 @dataclass(frozen=True, slots=True)

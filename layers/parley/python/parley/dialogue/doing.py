@@ -96,7 +96,7 @@ class Doing:
 
     def first_of(self, *ways: tuple[Step, ...]) -> Happenings:
         """What the first of several ways says that has something to say."""
-        said: list[Said] = yield FirstOf(ways, self.dialogue)
+        said: list[Said] = yield FirstOf(ways, self.dialogue, tuple(each.message for each in self.said))
         self.handed_off = self.handed_off or any(each.hands_off for each in said)
         return list(said)
 

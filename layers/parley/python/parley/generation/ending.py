@@ -13,6 +13,7 @@ _SENTENCE_END = re.compile(
 )
 _ITEM = re.compile(r"\s*(?:[-*+]|\d+[.)])\s+(?=\S)")
 _NUMBER_OF_ITEM = re.compile(r"\s*\d+[.]")
+_SOME_WORD = "x"  # with it no line and no sentence ends where the text ends so far
 _OPEN_ENDS = (":", ",", ";", "-", "–", "—", "(", "/")
 
 
@@ -39,6 +40,12 @@ def last_end(text: str, *, is_last: bool) -> int:
                 end = begin + len(line)
         begin += len(line) + 1
     return end
+
+
+def surely_whole(text: str) -> str:
+    """Of a text that goes on between two words, what a cut at its end will leave, whatever comes."""
+    end = last_end(f"{text}{_SOME_WORD}", is_last=False)
+    return text[: min(end, len(text))]
 
 
 def _is_whole(line: str, follows: str) -> bool:
