@@ -13,6 +13,7 @@ The only reader of the context:
     second           a smaller one beside it, by its name too; optional
     cache            a cache server, by its name in infra/stage.py; without it there is none
     slack            `true`: people talk to the bot in Slack, too; optional
+    slack_client_id  the app's, where several workspaces of Slack may install it; optional
     layers           the folder of built layers
     bundles          the compiled bots, separated by commas
     sagemaker_url    stage local only: the server that speaks SageMaker's runtime protocol
@@ -44,7 +45,7 @@ _BUNDLED_GENERATOR = ROOT / "models" / "generator" / "artefact" / "genai_config.
 def parley(app: cdk.App) -> None:
     """Put the stacks of the stage that the context names into `app`."""
     stage = STAGES[app.node.get_context("stage")]
-    for chosen in (_with_generators, _with_memory, _with_cache, _with_slack):
+    for chosen in (_with_generators, _with_memory, _with_cache, _with_slack, _with_slack_client):
         stage = chosen(stage, app)
     bundles = [Path(path) for path in app.node.get_context("bundles").split(",")]
     build = Build(Path(app.node.get_context("layers")), {bot_name(path): path for path in bundles})
@@ -148,6 +149,12 @@ def _with_slack(stage: Stage, app: cdk.App) -> Stage:
             return replace(stage, has_slack=False)
         case other:
             raise ValueError(f"slack is {other!r}; say `true` or `false`")
+
+
+def _with_slack_client(stage: Stage, app: cdk.App) -> Stage:
+    """The stage with the app of Slack's that the context names."""
+    client_id = app.node.try_get_context("slack_client_id")
+    return replace(stage, slack_client_id=str(client_id)) if client_id else stage
 
 
 def _generator(chosen: str | dict[str, Any]) -> EndpointSize | ClusterSize | Elsewhere:

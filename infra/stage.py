@@ -64,7 +64,13 @@ class Stage:
     dollars_per_million_tokens: float = 0.0  # of the generator, for the metric of what the reply cache saves; 0: none
     cache: CacheSize | None = None  # the server in front of shared replies; None: there is none
     has_slack: bool = False  # people talk to the bot in Slack, too
+    slack_client_id: str = ""  # of an app that several workspaces may install; "": one has it, by hand
     passages_in_memory: int | None = None  # of a bot; more are searched in DynamoDB. None: all are in memory
+
+    @property
+    def has_workspaces(self) -> bool:
+        """Whether several workspaces of Slack may install the app."""
+        return self.has_slack and bool(self.slack_client_id)
 
     @property
     def generator_endpoint(self) -> str:
@@ -151,6 +157,7 @@ STAGES = {
             retention_days=30,
             cache_ttl_seconds=1 * _HOUR,
             has_slack=True,
+            slack_client_id="0.0",
         ),
         Stage(
             name="dev",

@@ -45,6 +45,7 @@ AWS_SERVICES = (
     "apigatewaymanagementapi",
     "dynamodb",
     "events",
+    "kms",
     "lambda",
     "s3",
     "sagemaker-runtime",

@@ -9,8 +9,8 @@ account must have been bootstrapped once: npx cdk bootstrap. `synth` needs neith
 To try another language model than the stage's own, name one of infra/generators.py in the environment:
 PARLEY_GENERATOR, and PARLEY_SECOND_GENERATOR for a smaller one beside it. PARLEY_PASSAGES_IN_MEMORY says from how many
 passages on a bot's documents are searched in DynamoDB. PARLEY_CACHE_SERVER names a cache server of infra/stage.py for
-replies that many ask for. PARLEY_SLACK=true lets people talk to the bot in Slack. What shall stay
-belongs into infra/stage.py.
+replies that many ask for. PARLEY_SLACK=true lets people talk to the bot in Slack, and
+PARLEY_SLACK_CLIENT_ID lets several workspaces install it. What shall stay belongs into infra/stage.py.
 """
 
 import argparse
@@ -26,6 +26,7 @@ CONTEXT = {  # variable -> what infra/app.py calls it
     "PARLEY_PASSAGES_IN_MEMORY": "passages_in_memory",
     "PARLEY_CACHE_SERVER": "cache",
     "PARLEY_SLACK": "slack",
+    "PARLEY_SLACK_CLIENT_ID": "slack_client_id",
 }
 
 

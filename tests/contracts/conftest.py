@@ -25,6 +25,8 @@ class Tables:
     replies: str
     connections: str
     keys: str
+    workspaces: str
+    tokens_key: str  # the ARN of a key in KMS
 
 
 @pytest.fixture(scope="session")
@@ -86,7 +88,9 @@ def tables(aws: dict[str, str]) -> Tables:
     _create(client, "replies", {"by_bot": ("bot", "changed_at")}, pk="HASH")
     _create(client, "connections", pk="HASH", sk="RANGE")
     _create(client, "keys", {"by_kind": ("kind", "created_at")}, pk="HASH")
-    return Tables("conversations", "replies", "connections", "keys")
+    _create(client, "workspaces", pk="HASH")
+    tokens_key = _client("kms", aws).create_key()["KeyMetadata"]["Arn"]
+    return Tables("conversations", "replies", "connections", "keys", "workspaces", tokens_key)
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import pytest
 
 from parley.adapters.memory import MemorySlack
 from parley.adapters.slack import UNTIL_ASKED_AGAIN_SECONDS, WebApiSlack
-from parley.channels.slack import render_reply
+from parley.channels.slack_posts import render_reply
 from parley.conversation import Button, Citation, Message, Reply
 from parley.errors import ParleyError, Throttled, Unavailable, Undeliverable
 from parley.ports import Slack, SlackPost, SlackThread

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from parley.channels import slack
+from parley.channels import slack, slack_posts
 from parley.channels.slack import Challenge, Ignored, Said
 from parley.conversation import Button, Citation, Message, Reply
 from parley.errors import MalformedRequest
@@ -124,7 +124,7 @@ def test_a_conversation_says_where_it_takes_place() -> None:
 
 
 def posts_of(*messages: Message, documents_at: str = "") -> list[dict[str, Any]]:
-    posts = slack.render_reply(Reply(messages, "scripted"), THREAD, bot="support", documents_at=documents_at)
+    posts = slack_posts.render_reply(Reply(messages, "scripted"), THREAD, bot="support", documents_at=documents_at)
     return [{"text": post.text, "blocks": list(post.blocks)} for post in posts]
 
 
@@ -135,7 +135,7 @@ def test_a_message_is_a_section_and_its_buttons_know_their_conversation() -> Non
     assert post["text"] == section["text"]["text"] == "*Hi*"
     assert section["text"]["verbatim"] is True
     assert [each["value"] for each in actions["elements"]] == ["/affirm", "/deny"]
-    assert all(len(each["text"]["text"]) <= slack.MOST_TITLE for each in actions["elements"])
+    assert all(len(each["text"]["text"]) <= slack_posts.MOST_TITLE for each in actions["elements"])
     clicked = slack.read_interaction(a_click(block_id=actions["block_id"], value="/affirm"))
     assert isinstance(clicked, Said)
     assert clicked.conversation_id == THREAD
@@ -165,8 +165,8 @@ def test_a_very_long_reply_is_several_posts() -> None:
     posts = posts_of(*(Message("word " * 500) for _ in range(30)), *(Message("x") for _ in range(60)))
 
     assert len(posts) > 1
-    assert all(len(post["blocks"]) <= slack.MOST_BLOCKS for post in posts)
-    assert all(len(post["text"]) <= slack.MOST_POST_CHARACTERS + slack.MOST_BLOCKS for post in posts)
+    assert all(len(post["blocks"]) <= slack_posts.MOST_BLOCKS for post in posts)
+    assert all(len(post["text"]) <= slack_posts.MOST_POST_CHARACTERS + slack_posts.MOST_BLOCKS for post in posts)
     assert "".join(post["text"] for post in posts).count("word") == 15_000
 
 

@@ -597,6 +597,55 @@ class SlackPost:
     blocks: tuple[Mapping[str, Any], ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A workspace of Slack into which somebody has installed the app."""
+
+    team: str
+    bot: str  # whom people there talk to
+    installed_at: float  # seconds since the Unix epoch, UTC
+
+
+class Workspaces(Protocol):
+    """The workspaces that have the app, and the token that speaks in each, which is kept encrypted.
+
+    Every method raises Unavailable when the store, or what encrypts, does not answer.
+    """
+
+    def get(self, team: str) -> Workspace | None:
+        """The workspace, without its token."""
+
+    def token(self, team: str) -> str | None:
+        """What the bot speaks with there; None where it is not installed."""
+
+    def save(self, workspace: Workspace, token: str) -> None:
+        """Keeps an installation in place of an earlier one."""
+
+    def delete(self, team: str, *, before: float) -> bool:
+        """Forgets what was installed before a moment; False where there is no such installation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What Slack gives for the code that an installation ends with."""
+
+    team: str
+    team_name: str  # for people
+    token: str = field(repr=False)
+
+
+class SlackApp(Protocol):
+    """What Slack does for the app itself, in no workspace's name."""
+
+    def grant(self, code: str) -> Grant:
+        """What a code stands for, once.
+
+        Raises:
+            MalformedRequest: nothing that we can use; the message says why.
+            Unavailable: Slack did not answer.
+        """
+
+
 class Slack(Protocol):
     """The way into Slack."""
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from parley.channels import slack
+from parley.channels import slack, slack_posts
 from parley.conversation import RecordedTurn
 from parley.errors import NotFound, ParleyError, Throttled, Unavailable, Undeliverable
 from parley.lines import Lines
@@ -42,7 +42,7 @@ def deliver(
     where = slack.thread_of(conversation_id)
     if where is None or lines.slack is None:
         return
-    posts = slack.render_reply(recorded.reply, conversation_id, bot=bot, documents_at=lines.documents_at)
+    posts = slack_posts.render_reply(recorded.reply, conversation_id, bot=bot, documents_at=lines.documents_at)
     progress = conversations.progress(conversation_id, recorded.turn_id)
     if progress is None:  # erased, or expired: nobody is told any more
         raise NotFound(f"there is no turn {recorded.turn_id!r} in this conversation")
@@ -57,7 +57,7 @@ def deliver_failure(conversation_id: str, detail: str, lines: Lines, sleep: Slee
     if where is None or lines.slack is None:
         return
     try:
-        _post(where, slack.render_failure(detail), lines.slack, sleep)
+        _post(where, slack_posts.render_failure(detail), lines.slack, sleep)
     except ParleyError as error:
         logger.warning("a failure was not told", extra={"conversation_id": conversation_id, "reason": str(error)})
 

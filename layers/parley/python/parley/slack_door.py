@@ -17,7 +17,8 @@ import msgspec
 from parley.channels import problems, slack
 from parley.conversation import Session, Turn
 from parley.errors import MalformedRequest, ParleyError, Rejected, SessionConflict, Unavailable
-from parley.ports import Clock, Conversations, TurnQueue
+from parley.ports import Clock, Conversations, TurnQueue, Workspaces
+from parley.slack_install import INSTALL, REDIRECT, SlackInstall
 
 EVENTS, INTERACTIONS = "/slack/events", "/slack/interactions"
 
@@ -33,6 +34,8 @@ class SlackDoor:
     signing_secret: Callable[[], bytes]
     bot: str
     clock: Clock
+    workspaces: Workspaces | None = None  # None: one, with its token in Secrets Manager
+    install: SlackInstall | None = None
 
     def __call__(self, event: dict[str, Any], _context: Any) -> dict[str, Any]:
         """The response. What is none of 2xx, Slack sends again, three times at most."""
@@ -47,6 +50,8 @@ class SlackDoor:
             return _problem(problems.told(error))
 
     def _respond(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        if self.install and event["rawPath"].endswith((INSTALL, REDIRECT)):
+            return self.install(event)
         headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
         body = _body(event)
         if not slack.is_signed(body, headers, self.signing_secret(), now=self.clock()):
@@ -58,6 +63,9 @@ class SlackDoor:
                 return _json(HTTPStatus.OK, {"challenge": challenge})
             case slack.Said() as said:
                 self._accept(said, retry=headers.get("x-slack-retry-num"))
+            case slack.Removed(team, at):
+                gone = self.workspaces is not None and self.workspaces.delete(team, before=at)
+                logger.info("workspace gone", extra={"team": team, "forgotten": gone})
             case slack.Ignored(why):
                 logger.info("nothing to answer", extra={"why": why})
         return {"statusCode": int(HTTPStatus.OK), "body": ""}
@@ -87,7 +95,8 @@ class SlackDoor:
         """The conversation, which begins with the first that is said in its place. No token opens it."""
         session = self.conversations.open(said.conversation_id).session
         if session is None:
-            session = Session(said.conversation_id, self.bot, "", self.clock(), user_id=said.user_id)
+            bot = self._bot_of(said.conversation_id)
+            session = Session(said.conversation_id, bot, "", self.clock(), user_id=said.user_id)
             try:
                 self.conversations.start(session)
             except SessionConflict:  # somebody else said something there at the same moment
@@ -95,6 +104,12 @@ class SlackDoor:
         if session.is_being_erased:
             raise Unavailable("this conversation is being erased; say it again in a moment")
         return session
+
+    def _bot_of(self, conversation_id: str) -> str:
+        """Whom a workspace talks to: the bot that was named when the app was installed there."""
+        where = slack.thread_of(conversation_id)
+        workspace = self.workspaces.get(where.team) if self.workspaces and where else None
+        return workspace.bot if workspace else self.bot
 
 
 def _body(event: Mapping[str, Any]) -> bytes:

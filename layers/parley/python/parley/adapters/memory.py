@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 from parley.actions import CustomActions
 from parley.conversation import Feedback, RecordedTurn, Session, Turn, TurnProgress
-from parley.errors import ActionFailed, NotFound, ParleyError, SessionConflict, Unavailable, Unreadable
+from parley.errors import (
+    ActionFailed,
+    MalformedRequest,
+    NotFound,
+    ParleyError,
+    SessionConflict,
+    Unavailable,
+    Unreadable,
+)
 from parley.lines import Lines
 from parley.ports import (
     LIFETIME_SECONDS,
@@ -27,6 +35,7 @@ from parley.ports import (
     Catalogue,
     Change,
     Clock,
+    Grant,
     LateTurn,
     Listener,
     Listeners,
@@ -40,6 +49,7 @@ from parley.ports import (
     StoredDocument,
     StoredPassage,
     Tally,
+    Workspace,
 )
 
 if TYPE_CHECKING:  # a fake of one port needs no vectors for the others
@@ -392,6 +402,45 @@ class MemorySlack:
         if self.fails_with:
             raise self.fails_with.pop(0)
         self.posts.append((where, post))
+
+
+class MemoryWorkspaces:
+    """`ports.Workspaces` in a dictionary."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[Workspace, str]] = {}
+
+    def get(self, team: str) -> Workspace | None:
+        """See `ports.Workspaces.get`."""
+        return self._kept[team][0] if team in self._kept else None
+
+    def token(self, team: str) -> str | None:
+        """See `ports.Workspaces.token`."""
+        return self._kept[team][1] if team in self._kept else None
+
+    def save(self, workspace: Workspace, token: str) -> None:
+        """See `ports.Workspaces.save`."""
+        self._kept[workspace.team] = (workspace, token)
+
+    def delete(self, team: str, *, before: float) -> bool:
+        """See `ports.Workspaces.delete`."""
+        if team not in self._kept or self._kept[team][0].installed_at >= before:
+            return False
+        del self._kept[team]
+        return True
+
+
+class MemorySlackApp:
+    """`ports.SlackApp` that knows what each code stands for; each is good once."""
+
+    def __init__(self, grants: Mapping[str, Grant]) -> None:
+        self._grants = dict(grants)
+
+    def grant(self, code: str) -> Grant:
+        """See `ports.SlackApp.grant`."""
+        if code not in self._grants:
+            raise MalformedRequest("Slack does not take this code: invalid_code")
+        return self._grants.pop(code)
 
 
 def memory_lines(clock: Clock = time.time) -> Lines:

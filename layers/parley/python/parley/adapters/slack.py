@@ -15,15 +15,19 @@ UNTIL_ASKED_AGAIN_SECONDS = 30.0  # where Slack does not say, which its document
 
 # Slack's own troubles; anything else that it says "ok": false with, it will say again.
 _PASSING = frozenset({"internal_error", "fatal_error", "request_timeout", "service_unavailable", "team_added_to_org"})
+_REFUSED_TOKENS = frozenset({"invalid_auth", "not_authed", "token_revoked", "account_inactive"})
 _THROTTLED = frozenset({"ratelimited", "rate_limited", "message_limit_exceeded"})
 
 
 class WebApiSlack:
     """`ports.Slack` by `chat.postMessage`."""
 
-    def __init__(self, token_of: Callable[[str], str], url: str) -> None:
-        """`token_of` gives the bot token of a workspace, by its team id."""
+    def __init__(
+        self, token_of: Callable[[str], str], url: str, forget: Callable[[str], None] = lambda _: None
+    ) -> None:
+        """`token_of` gives the bot token of a workspace, by its team id; `forget` is told of one that was refused."""
         self._token_of = token_of
+        self._forget = forget
         # It would try again by itself where a connection broke, and say things twice.
         self._client = WebClient(base_url=url, timeout=TIMEOUT_SECONDS, retry_handlers=[])
 
@@ -41,7 +45,10 @@ class WebApiSlack:
                 unfurl_links=False,
             )
         except SlackApiError as error:
-            raise _translated(error.response) from error
+            translated = _translated(error.response)
+            if isinstance(translated, Undeliverable) and translated.reason in _REFUSED_TOKENS:
+                self._forget(where.team)
+            raise translated from error
         except (SlackClientError, OSError, HTTPException, ValueError) as error:
             raise Unavailable("Slack did not answer") from error
 
