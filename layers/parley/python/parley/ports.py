@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from parley.actions.custom_actions import CustomActions
 from parley.conversation import Citation, Feedback, RecordedTurn, Reply, Session, Turn, TurnProgress
@@ -443,8 +443,26 @@ class Generator(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something to tell people in Slack of the bot itself, outside of any turn."""
+
+    id: str  # told again with the same within five minutes, it is told once
+    conversation_id: str
+    bot: str
+    about: Literal["bot", "files"]  # what it is for; that it reads none
+    reply_to: str = ""  # see `Turn`
+
+
 class TurnQueue(Protocol):
     """The way from a door that acknowledges at once to the worker; keeps the order within a conversation."""
+
+    def tell(self, notice: Notice) -> None:
+        """Has something told.
+
+        Raises:
+            Unavailable: the queue did not take it.
+        """
 
     def send(self, turn: Turn) -> None:
         """Hands the turn over.
@@ -587,6 +605,7 @@ class SlackThread:
     team: str  # the workspace
     channel: str
     thread: str | None = None  # the time of its first message; None: the channel itself
+    person: str | None = None  # the only one who sees what is said; None: everybody there
 
 
 @dataclass(frozen=True, slots=True)
@@ -646,7 +665,20 @@ class SlackApp(Protocol):
         """
 
 
-class Slack(Protocol):
+class SlackResponses(Protocol):
+    """The way to the addresses that Slack gives with what somebody did: good for five posts within half an hour."""
+
+    def respond(self, url: str, post: SlackPost, *, thread: str | None = None) -> None:
+        """Says something that only he sees who did it.
+
+        Raises:
+            Throttled: too much was said there just now.
+            Unavailable: Slack did not answer, or not in time.
+            Undeliverable: it refuses the post, or the address is not good any more.
+        """
+
+
+class Slack(SlackResponses, Protocol):
     """The way into Slack."""
 
     def post(self, where: SlackThread, post: SlackPost) -> None:

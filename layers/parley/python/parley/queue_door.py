@@ -19,9 +19,9 @@ from parley.errors import GenerationBusy, GenerationFailed, NotFound, ParleyErro
 from parley.late import answer_late
 from parley.lines import Lines
 from parley.live import Live, tell
-from parley.ports import LateTurn
+from parley.ports import LateTurn, Notice
 from parley.services import Services
-from parley.slack_delivery import deliver, deliver_failure
+from parley.slack_delivery import deliver, deliver_failure, deliver_notice
 from parley.turn import Answered, answer
 from parley.waiting import agree_to_wait
 
@@ -44,6 +44,8 @@ class QueueDoor:
         match read_errand(record.body):
             case LateTurn() as late:
                 self._answer_late(late)
+            case Notice() as notice:
+                deliver_notice(notice, self.services.bots(notice.bot).bot, self.lines)
             case Turn() as turn:
                 self._answer(turn, delivery=int(record.attributes.approximate_receive_count))
 
@@ -57,7 +59,7 @@ class QueueDoor:
             except Rejected as error:
                 conversations.mark_failed(turn, str(error))
                 live.failed(problems.told(error))
-                deliver_failure(turn.conversation_id, str(error), self.lines)
+                deliver_failure(turn, str(error), self.lines)
                 logger.warning("turn refused", extra={**about, "reason": str(error)})
                 return
             except Exception as error:
@@ -65,7 +67,7 @@ class QueueDoor:
                     reason = str(error) if isinstance(error, ParleyError) else problems.BROKEN
                     conversations.mark_failed(turn, reason)
                     live.failed(problems.told(error))
-                    deliver_failure(turn.conversation_id, reason, self.lines)
+                    deliver_failure(turn, reason, self.lines)
                 logger.exception("turn failed", extra=about)
                 raise
             else:
@@ -74,13 +76,14 @@ class QueueDoor:
                 logger.info("turn answered", extra={**about, **decided, "timings_ms": answered.timings_ms})
         self._deliver(answered.turn, turn)
         if turn.waits and answered.turn.reply.may_wait:
-            agree_to_wait(answered.after, turn.id, conversations, self.lines.late, now=self.services.clock())
+            now = self.services.clock()
+            agree_to_wait(answered.after, turn.id, conversations, self.lines.late, now=now, reply_to=turn.reply_to)
 
     def _deliver(self, recorded: RecordedTurn, turn: Turn) -> None:
         """Posts the reply where its channel takes posts; raises where the queue shall try it again."""
         about = {"turn_id": turn.id, "conversation_id": turn.conversation_id}
         try:
-            deliver(recorded, turn.conversation_id, turn.bot, self.lines, self.services.conversations)
+            deliver(recorded, turn, self.lines, self.services.conversations)
         except NotFound as error:
             logger.warning("reply to nobody", extra={**about, "reason": str(error)})
         except Undeliverable as error:  # somebody has to see to it: it stays as a dead letter, with an alarm
@@ -101,7 +104,7 @@ class QueueDoor:
                 return
             conversations.mark_failed(turn, str(error))
             tell(turn.conversation_id, socket.failed(turn.id, 1, problems.told(error)), connections, sockets)
-            deliver_failure(turn.conversation_id, str(error), self.lines)
+            deliver_failure(turn, str(error), self.lines)
             logger.warning("late answer given up", extra={**about, "reason": str(error)})
         else:
             tell(turn.conversation_id, socket.turn(recorded), connections, sockets)

@@ -39,6 +39,7 @@ from parley.ports import (
     LateTurn,
     Listener,
     Listeners,
+    Notice,
     Opened,
     Page,
     Patience,
@@ -296,10 +297,16 @@ class MemoryQueue:
 
     def __init__(self) -> None:
         self.sent: list[Turn] = []
+        self.notices: list[Notice] = []
 
     def send(self, turn: Turn) -> None:
         """See `ports.TurnQueue.send`."""
         self.sent.append(replace(turn))
+
+    def tell(self, notice: Notice) -> None:
+        """See `ports.TurnQueue.tell`."""
+        if notice not in self.notices:
+            self.notices.append(notice)
 
 
 class MemoryLateQueue:
@@ -395,6 +402,7 @@ class MemorySlack:
 
     def __init__(self) -> None:
         self.posts: list[tuple[SlackThread, SlackPost]] = []
+        self.responses: list[tuple[str, SlackPost]] = []
         self.fails_with: list[ParleyError] = []
 
     def post(self, where: SlackThread, post: SlackPost) -> None:
@@ -402,6 +410,12 @@ class MemorySlack:
         if self.fails_with:
             raise self.fails_with.pop(0)
         self.posts.append((where, post))
+
+    def respond(self, url: str, post: SlackPost, *, thread: str | None = None) -> None:  # noqa: ARG002
+        """See `ports.SlackResponses.respond`."""
+        if self.fails_with:
+            raise self.fails_with.pop(0)
+        self.responses.append((url, post))
 
 
 class MemoryWorkspaces:

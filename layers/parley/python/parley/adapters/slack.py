@@ -7,6 +7,7 @@ from typing import Any
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
+from parley.adapters.slack_responses import WebhookResponses
 from parley.errors import Throttled, Unavailable, Undeliverable
 from parley.ports import SlackPost, SlackThread
 
@@ -28,6 +29,7 @@ class WebApiSlack:
         """`token_of` gives the bot token of a workspace, by its team id; `forget` is told of one that was refused."""
         self._token_of = token_of
         self._forget = forget
+        self.respond = WebhookResponses(url).respond  # see `ports.SlackResponses.respond`
         # It would try again by itself where a connection broke, and say things twice.
         self._client = WebClient(base_url=url, timeout=TIMEOUT_SECONDS, retry_handlers=[])
 

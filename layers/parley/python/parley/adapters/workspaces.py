@@ -1,7 +1,7 @@
 """Workspaces of Slack in the table `workspaces`, each with its bot's token as KMS has encrypted it.
 
-The team's id is the encryption context: a token that somebody copies into another workspace's item opens nothing. Of the
-two functions that know the key, `slack` may encrypt, and `worker` decrypt.
+The team's id is the encryption context: a token that somebody copies into another workspace's item opens nothing. Of
+the two functions that know the key, `slack` may encrypt, and `worker` decrypt.
 """
 
 import base64

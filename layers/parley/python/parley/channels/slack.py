@@ -10,21 +10,23 @@ import hmac
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qs
 
 import msgspec
 
 from parley.channels.limits import ID_PATTERN, MAX_MESSAGE_CHARACTERS
+from parley.conversation import Rating
 from parley.errors import MalformedRequest
 from parley.ports import SlackThread
 
 CHANNEL = "slack"
 REPLAY_SECONDS = 300  # Slack's own advice: what was signed longer ago is somebody else's recording
+HELP = ("", "help", "?")  # a command with nothing else asks what the bot is for
 CALLED = "hello"  # what somebody says who only calls the bot by its name
 
-_CONVERSATION = re.compile(r"slack:(?P<team>\w+):(?P<channel>\w+)(?::(?P<thread>\d+\.\d+))?")
+_CONVERSATION = re.compile(r"slack:(?P<team>\w+):(?P<channel>\w+)(?::(?:(?P<thread>\d+\.\d+)|(?P<person>[UW]\w+)))?")
 _TIME = re.compile(r"\d{1,12}\.\d{1,9}")
 _SAID = frozenset({None, "file_share", "thread_broadcast"})  # subtypes that are words of a person
 _SLACKBOT = "USLACKBOT"  # Slack's own, which writes to everybody and says nowhere that it is a bot
@@ -47,6 +49,30 @@ class Said:
     user_id: str
     text: str
     sent_at: float  # seconds since the Unix epoch, UTC; the same when Slack tells it again
+    has_files: bool = False  # and perhaps no text
+    reply_to: str = ""  # where the reply goes that only this person sees
+
+
+@dataclass(frozen=True, slots=True)
+class Rated:
+    """Somebody has said what he thinks of a reply."""
+
+    conversation_id: str
+    turn_id: str
+    rating: Rating
+    at: float  # seconds since the Unix epoch, UTC
+    reply_to: str
+    thread: str | None = None  # in which the reply stands
+
+
+@dataclass(frozen=True, slots=True)
+class Help:
+    """Somebody asks what the bot is for."""
+
+    conversation_id: str
+    id: str
+    user_id: str
+    reply_to: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +90,7 @@ class Removed:
     at: float  # seconds since the Unix epoch, UTC
 
 
-Event = Challenge | Said | Removed | Ignored
+Event = Challenge | Said | Rated | Help | Removed | Ignored
 
 
 def is_signed(body: bytes, headers: Mapping[str, str], secret: bytes, *, now: float) -> bool:
@@ -82,14 +108,14 @@ def is_signed(body: bytes, headers: Mapping[str, str], secret: bytes, *, now: fl
 
 
 def conversation_of(team: str, channel: str, thread: str | None) -> str:
-    """The conversation of a thread or, without one, of a channel of direct messages."""
+    """The conversation of a thread, of somebody who gives commands in a channel, or of direct messages in it."""
     return ":".join(("slack", team, channel, *((thread,) if thread else ())))
 
 
 def thread_of(conversation_id: str) -> SlackThread | None:
     """Where in Slack a conversation takes place; None for one of another channel of ours."""
     found = _CONVERSATION.fullmatch(conversation_id)
-    return SlackThread(found["team"], found["channel"], found["thread"]) if found else None
+    return SlackThread(**found.groupdict()) if found else None
 
 
 def read_event(body: bytes) -> Event:
@@ -138,15 +164,54 @@ def read_interaction(body: bytes) -> Event:
             "type": "block_actions",
             "user": {"id": str(user)},
             "actions": [{"type": "button", "block_id": str(block), "value": str(value), "action_ts": str(at)}, *_],
+            **more,
         }:
-            where = thread_of(block.partition("/")[0])
+            conversation_id, _, rest = block.partition("/")
+            where = thread_of(conversation_id)
             if where is None or not _TIME.fullmatch(at) or not value.strip():
                 return Ignored("an action of somebody else's making")
-            conversation_id = block.partition("/")[0]
-            return Said(conversation_id, f"c{at}", f"slack:{where.team}:{user}", value, float(at))
+            reply_to = str(more.get("response_url") or "")
+            match rest.split("/"):
+                case ["rate", turn_id, *_] if value in ("up", "down"):
+                    return Rated(conversation_id, turn_id, _rating(value), float(at), reply_to, _thread_in(more))
+            said = Said(conversation_id, f"c{at}", f"slack:{where.team}:{user}", value, float(at))
+            return replace(said, reply_to=reply_to) if where.person else said
         case {"type": str(kind)}:
             return Ignored(kind)
     raise MalformedRequest("this is no interaction of Slack's")
+
+
+def read_command(body: bytes, *, at: float) -> Event:
+    """What somebody asked by a command, to be answered where only he sees it.
+
+    Raises:
+        MalformedRequest: it is nothing that Slack sends.
+    """
+    try:
+        fields = {name: values[-1] for name, values in parse_qs(body.decode(), max_num_fields=30).items()}
+        team, channel, user = fields["team_id"], fields["channel_id"], fields["user_id"]
+        trigger, reply_to = fields["trigger_id"], fields["response_url"]
+    except (KeyError, ValueError) as error:
+        raise MalformedRequest("this is no command of Slack's") from error
+    conversation_id, turn_id, user_id = conversation_of(team, channel, user), f"s{trigger}", f"slack:{team}:{user}"
+    where = thread_of(conversation_id)
+    if where is None or where.person is None or not re.match(ID_PATTERN, turn_id):
+        return Ignored("from a place that is none")
+    text = _plain(fields.get("text", ""), "")
+    if text.lower() in HELP:
+        return Help(conversation_id, turn_id, user_id, reply_to)
+    return Said(conversation_id, turn_id, user_id, text, at, reply_to=reply_to)
+
+
+def _rating(value: str) -> Rating:
+    return "up" if value == "up" else "down"
+
+
+def _thread_in(payload: Mapping[str, Any]) -> str | None:
+    match payload:
+        case {"message": {"thread_ts": str(thread)}}:
+            return thread
+    return None
 
 
 def _said(team: str, kind: str, event: Mapping[str, Any], own_id: str | None) -> Event:
@@ -165,10 +230,13 @@ def _said(team: str, kind: str, event: Mapping[str, Any], own_id: str | None) ->
     if thread_of(conversation_id) is None or not re.match(ID_PATTERN, conversation_id):
         return Ignored("from a place that is none")
     text = _plain(str(event.get("text") or ""), own_id)
-    if not text and is_direct:
+    has_files = bool(event.get("files"))
+    if not text and is_direct and not has_files:
         return Ignored("a message without words")
+    if not has_files:
+        text = text or CALLED
     # The message's own time, not `event_id`: it is the same when Slack tells it again, and when the message is edited.
-    return Said(conversation_id, f"m{at}", f"slack:{team}:{user}", text or CALLED, float(at))
+    return Said(conversation_id, f"m{at}", f"slack:{team}:{user}", text, float(at), has_files)
 
 
 def _own_id(told: Mapping[str, Any]) -> str | None:

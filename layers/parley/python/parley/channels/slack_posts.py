@@ -17,18 +17,49 @@ MOST_BLOCKS = 50
 MOST_BUTTONS = 25  # of one block
 MOST_TITLE = 75
 MOST_PAYLOAD = 2_000
+MOST_ECHO = 1_000
 MOST_POST_CHARACTERS = 12_000  # all sections of one post: well below what is refused as msg_blocks_too_long
 
+RATED = frozenset({"generated", "cached", "knowledge"})  # what nobody wrote for just this
 
-def render_reply(reply: Reply, conversation_id: str, *, bot: str, documents_at: str = "") -> tuple[SlackPost, ...]:
+FILES = "I cannot read files. Write to me what it is about."
+THANKS = "Thank you for telling us."
+TOO_OLD = "That reply is too old; what you think of it could not be kept."
+
+
+def render_reply(
+    reply: Reply, conversation_id: str, *, bot: str, documents_at: str = "", turn_id: str | None = None
+) -> tuple[SlackPost, ...]:
     """A reply as Slack shows it: mostly one post, more if it is very long.
 
-    `documents_at` is where our HTTP API is, for links to what was cited; without it citations have none.
+    `documents_at` is where our HTTP API is, for links to what was cited; without it citations have none. With a
+    `turn_id`, people are asked below it what they think of it, unless its author wrote it.
     """
     blocks = [
         block for message in reply.messages for block in _blocks(message, conversation_id, bot, documents_at) if block
     ]
+    if blocks and turn_id is not None and reply.source in RATED:
+        blocks.append(_thumbs(conversation_id, turn_id))
     return tuple(_posts(blocks))
+
+
+def render_introduction(
+    title: str, description: str, suggestions: tuple[str, ...], conversation_id: str, *, bot: str
+) -> tuple[SlackPost, ...]:
+    """What a bot is for, and what one could ask it first."""
+    about = f"**{title}**\n{description}".strip()
+    buttons = tuple(Button(each, each) for each in suggestions)
+    return render_reply(Reply((Message(about, buttons),), "scripted"), conversation_id, bot=bot)
+
+
+def render_note(text: str) -> SlackPost:
+    """A word of our own."""
+    return SlackPost(escaped(text), (_section(escaped(text)),))
+
+
+def render_question(text: str) -> str:
+    """What somebody has asked by a command, which Slack shows to nobody, to stand above its answer."""
+    return "\n".join(f"> {escaped(line)}" for line in text[:MOST_ECHO].splitlines())
 
 
 def render_failure(detail: str) -> SlackPost:
@@ -94,6 +125,20 @@ def _button(button: Button, number: int) -> dict[str, Any]:
         "text": {"type": "plain_text", "text": title, "emoji": True},
         "value": button.payload or button.title,
     }
+
+
+def _thumbs(conversation_id: str, turn_id: str) -> dict[str, Any]:
+    buttons = [
+        {
+            "type": "button",
+            "action_id": f"rate.{rating}",
+            "text": {"type": "plain_text", "text": thumb, "emoji": True},
+            "value": rating,
+            "accessibility_label": label,
+        }
+        for rating, thumb, label in (("up", "👍", "A good reply"), ("down", "👎", "A bad reply"))
+    ]
+    return {"type": "actions", "block_id": f"{conversation_id}/rate/{turn_id}", "elements": buttons}
 
 
 def _sources(citations: tuple[Citation, ...], bot: str, documents_at: str) -> dict[str, Any]:
