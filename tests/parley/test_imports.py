@@ -17,7 +17,7 @@ LAYERS = [
     {"channels"},
     {"loaded"},
     {"services", "handoff", "lines", "live", "waiting", "current_bots", "following", "admission", "http_app"},
-    {"slack_delivery", "slack_install"},
+    {"slack_delivery", "slack_draft", "slack_install"},
     {"sharing", "compile", "ingest"},
     {"act"},
     {"turn"},

@@ -128,6 +128,9 @@ class Conversations(Protocol):
     def mark_delivered(self, conversation_id: str, turn_id: str, posts: int) -> None:
         """Notes that the channel has taken so many posts of a turn's reply; of one that nobody knows, nothing."""
 
+    def mark_drafted(self, conversation_id: str, turn_id: str, draft: str) -> None:
+        """Notes in which post the channel shows a reply while it is made; of a turn that nobody knows, nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class SharedReply:
@@ -681,13 +684,22 @@ class SlackResponses(Protocol):
 class Slack(SlackResponses, Protocol):
     """The way into Slack."""
 
-    def post(self, where: SlackThread, post: SlackPost) -> None:
-        """Says something there. What is posted twice is there twice.
+    def post(self, where: SlackThread, post: SlackPost) -> str:
+        """Says something there, and gives the post's name in its channel. What is posted twice is there twice.
 
         Raises:
             Throttled: too much was said there just now.
             Unavailable: Slack did not answer, or not in time; whether it has taken the post is not known.
             Undeliverable: it refuses the post.
+        """
+
+    def update(self, where: SlackThread, name: str, post: SlackPost) -> None:
+        """Has a post of ours say something else.
+
+        Raises:
+            Throttled: too much was said there just now.
+            Unavailable: Slack did not answer, or not in time.
+            Undeliverable: it refuses the post, or there is none of that name any more.
         """
 
 

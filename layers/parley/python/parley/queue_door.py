@@ -14,14 +14,15 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from parley.adapters.sqs import read_errand
 from parley.channels import problems, rendering, socket
-from parley.conversation import RecordedTurn, Turn
+from parley.conversation import Citation, RecordedTurn, Turn
 from parley.errors import GenerationBusy, GenerationFailed, NotFound, ParleyError, Rejected, Undeliverable
 from parley.late import answer_late
 from parley.lines import Lines
 from parley.live import Live, tell
-from parley.ports import LateTurn, Notice
+from parley.ports import Audience, LateTurn, Notice
 from parley.services import Services
 from parley.slack_delivery import deliver, deliver_failure, deliver_notice
+from parley.slack_draft import SlackDraft
 from parley.turn import Answered, answer
 from parley.waiting import agree_to_wait
 
@@ -55,11 +56,11 @@ class QueueDoor:
         conversations.mark_running(turn)
         with Live(turn, self.lines.connections, self.lines.sockets, delivery=delivery) as live:
             try:
-                answered = answer(turn, self.services, audience=live)
+                answered = self._answered(turn, live, delivery=delivery)
             except Rejected as error:
                 conversations.mark_failed(turn, str(error))
                 live.failed(problems.told(error))
-                deliver_failure(turn, str(error), self.lines)
+                deliver_failure(turn, str(error), self.lines, conversations)
                 logger.warning("turn refused", extra={**about, "reason": str(error)})
                 return
             except Exception as error:
@@ -67,7 +68,7 @@ class QueueDoor:
                     reason = str(error) if isinstance(error, ParleyError) else problems.BROKEN
                     conversations.mark_failed(turn, reason)
                     live.failed(problems.told(error))
-                    deliver_failure(turn, reason, self.lines)
+                    deliver_failure(turn, reason, self.lines, conversations)
                 logger.exception("turn failed", extra=about)
                 raise
             else:
@@ -78,6 +79,11 @@ class QueueDoor:
         if turn.waits and answered.turn.reply.may_wait:
             now = self.services.clock()
             agree_to_wait(answered.after, turn.id, conversations, self.lines.late, now=now, reply_to=turn.reply_to)
+
+    def _answered(self, turn: Turn, live: Live, *, delivery: int) -> Answered:
+        """The turn's reply, which people follow over sockets and in Slack until it is kept."""
+        with SlackDraft(turn, self.lines, self.services.conversations, delivery=delivery) as draft:
+            return answer(turn, self.services, audience=_Both(live, draft))
 
     def _deliver(self, recorded: RecordedTurn, turn: Turn) -> None:
         """Posts the reply where its channel takes posts; raises where the queue shall try it again."""
@@ -104,12 +110,32 @@ class QueueDoor:
                 return
             conversations.mark_failed(turn, str(error))
             tell(turn.conversation_id, socket.failed(turn.id, 1, problems.told(error)), connections, sockets)
-            deliver_failure(turn, str(error), self.lines)
+            deliver_failure(turn, str(error), self.lines, conversations)
             logger.warning("late answer given up", extra={**about, "reason": str(error)})
         else:
             tell(turn.conversation_id, socket.turn(recorded), connections, sockets)
             logger.info("late answer given", extra={**about, "source": recorded.reply.source})
             self._deliver(recorded, turn)
+
+
+@dataclass(frozen=True, slots=True)
+class _Both:
+    """`ports.Audience` of two."""
+
+    one: Audience
+    other: Audience
+
+    @property
+    def wants_no_more(self) -> bool:
+        return self.one.wants_no_more or self.other.wants_no_more
+
+    def write(self, text: str, *, at: int) -> None:
+        self.one.write(text, at=at)
+        self.other.write(text, at=at)
+
+    def cite(self, citation: Citation) -> None:
+        self.one.cite(citation)
+        self.other.cite(citation)
 
 
 def _more(turn: Turn, answered: Answered) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Saying in Slack what was decided: a turn's reply, once as far as that can be had.
 
-Each post that Slack has taken is noted beside the turn, so a turn that is delivered again goes on
+A reply that was shown while it was made takes the place of that draft, however often it tries. Each post that Slack has
+taken is noted beside the turn, so a turn that is delivered again goes on
 behind it. What remains: a post whose taking could not be noted, or whose answer was lost, is
 posted again. Slack knows no mark by which it would drop the second one.
 """
@@ -19,6 +20,7 @@ from parley.ports import Conversations, Notice, Slack, SlackPost, SlackThread
 
 # A turn may have taken 45 s of the worker's 60. What Slack wants to have waited longer, the queue waits (120 s).
 PATIENCE_SECONDS = 5.0
+_NO_DRAFT = ("message_not_found", "cant_update_message", "edit_window_closed")
 _BAD_BLOCKS = ("invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long")
 
 Sleep = Callable[[float], None]
@@ -52,18 +54,23 @@ def deliver(
     progress = conversations.progress(turn.conversation_id, recorded.turn_id)
     if progress is None:  # erased, or expired: nobody is told any more
         raise NotFound(f"there is no turn {recorded.turn_id!r} in this conversation")
+    if progress.draft and not posts:
+        posts = (slack_posts.NOTHING,)
     for number, post in enumerate(posts[progress.delivered :], start=progress.delivered + 1):
-        way.say(post)
+        way.say(post, instead_of=progress.draft if number == 1 else None)
         _note(recorded, turn.conversation_id, number, conversations)
 
 
-def deliver_failure(turn: Turn, detail: str, lines: Lines, sleep: Sleep = time.sleep) -> None:
+def deliver_failure(
+    turn: Turn, detail: str, lines: Lines, conversations: Conversations, sleep: Sleep = time.sleep
+) -> None:
     """Tells a person in Slack that there will be no reply, if that can be told."""
     way = _way(turn.conversation_id, turn.reply_to, lines, sleep)
     if way is None:
         return
     try:
-        way.say(slack_posts.render_failure(detail))
+        progress = conversations.progress(turn.conversation_id, turn.id)
+        way.say(slack_posts.render_failure(detail), instead_of=progress.draft if progress else None)
     except ParleyError as error:
         about = {"conversation_id": turn.conversation_id, "reason": str(error)}
         logger.warning("a failure was not told", extra=about)
@@ -97,26 +104,35 @@ class _Way:
     client: Slack
     sleep: Sleep
 
-    def say(self, post: SlackPost) -> None:
+    def say(self, post: SlackPost, *, instead_of: str | None = None) -> None:
+        """Posts it, or has it take the place of a draft; to do the latter again changes nothing."""
         try:
-            self._patiently(post)
+            self._patiently(post, instead_of)
         except Undeliverable as error:
             if not post.blocks or error.reason not in _BAD_BLOCKS:
                 raise
             logger.warning("Slack refused blocks", extra={"reason": error.reason})  # an author's own, most likely
-            self._patiently(replace(post, blocks=()))
+            self._patiently(replace(post, blocks=()), instead_of)
 
-    def _patiently(self, post: SlackPost) -> None:
+    def _patiently(self, post: SlackPost, draft: str | None) -> None:
         try:
-            self._post(post)
+            self._post(post, draft)
         except Throttled as error:
             if error.retry_after_seconds > PATIENCE_SECONDS:
                 raise
             self.sleep(error.retry_after_seconds)
-            self._post(post)
+            self._post(post, draft)
 
-    def _post(self, post: SlackPost) -> None:
+    def _post(self, post: SlackPost, draft: str | None) -> None:
         """Where only one person is to see it, to the address that came with his command, and else to him directly."""
+        if draft is not None:
+            try:
+                self.client.update(self.where, draft, post)
+            except Undeliverable as error:
+                if error.reason not in _NO_DRAFT:
+                    raise
+            else:
+                return
         if self.where.person is None:
             self.client.post(self.where, post)
             return

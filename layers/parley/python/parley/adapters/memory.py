@@ -22,6 +22,7 @@ from parley.errors import (
     ParleyError,
     SessionConflict,
     Unavailable,
+    Undeliverable,
     Unreadable,
 )
 from parley.lines import Lines
@@ -96,7 +97,8 @@ class MemoryConversations:
             raise SessionConflict(f"conversation {session.conversation_id!r} has moved on")
         stored.session = session
         stored.turns.append(turn)
-        stored.progress[turn.turn_id] = TurnProgress(turn.turn_id, "done", self._clock(), recorded=turn)
+        draft = known.draft if known else None
+        stored.progress[turn.turn_id] = TurnProgress(turn.turn_id, "done", self._clock(), recorded=turn, draft=draft)
 
     def history(self, conversation_id: str, *, limit: int, before: int | None = None) -> tuple[RecordedTurn, ...]:
         """See `ports.Conversations.history`."""
@@ -147,11 +149,17 @@ class MemoryConversations:
         if turn_id in stored.progress:
             stored.progress[turn_id] = replace(stored.progress[turn_id], delivered=posts)
 
+    def mark_drafted(self, conversation_id: str, turn_id: str, draft: str) -> None:
+        """See `ports.Conversations.mark_drafted`."""
+        stored = self._stored.get(conversation_id, _Stored())
+        if turn_id in stored.progress:
+            stored.progress[turn_id] = replace(stored.progress[turn_id], draft=draft)
+
     def _mark(self, turn: Turn, progress: TurnProgress) -> None:
         stored = self._stored.get(turn.conversation_id, _Stored())
         known = stored.progress.get(turn.id)
         if known is not None and known.status != "done":
-            stored.progress[turn.id] = replace(progress, delivered=known.delivered)
+            stored.progress[turn.id] = replace(progress, delivered=known.delivered, draft=known.draft)
 
 
 @dataclass(slots=True)
@@ -398,18 +406,29 @@ class MemorySockets:
 
 
 class MemorySlack:
-    """`ports.Slack` in a list; what a test puts into `fails_with` is raised, one for each post."""
+    """`ports.Slack` in a list; what a test puts into `fails_with` is raised, one for each post or update."""
 
     def __init__(self) -> None:
-        self.posts: list[tuple[SlackThread, SlackPost]] = []
+        self.posts: list[tuple[SlackThread, SlackPost]] = []  # as they read now; the first one's name is "1"
+        self.updates: list[tuple[str, SlackPost]] = []
         self.responses: list[tuple[str, SlackPost]] = []
         self.fails_with: list[ParleyError] = []
 
-    def post(self, where: SlackThread, post: SlackPost) -> None:
+    def post(self, where: SlackThread, post: SlackPost) -> str:
         """See `ports.Slack.post`."""
         if self.fails_with:
             raise self.fails_with.pop(0)
         self.posts.append((where, post))
+        return str(len(self.posts))
+
+    def update(self, where: SlackThread, name: str, post: SlackPost) -> None:
+        """See `ports.Slack.update`."""
+        if self.fails_with:
+            raise self.fails_with.pop(0)
+        if not (name.isdecimal() and 0 < int(name) <= len(self.posts)):
+            raise Undeliverable("there is no such post", reason="message_not_found")
+        self.posts[int(name) - 1] = (where, post)
+        self.updates.append((name, post))
 
     def respond(self, url: str, post: SlackPost, *, thread: str | None = None) -> None:  # noqa: ARG002
         """See `ports.SlackResponses.respond`."""

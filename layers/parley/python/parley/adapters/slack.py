@@ -21,7 +21,7 @@ _THROTTLED = frozenset({"ratelimited", "rate_limited", "message_limit_exceeded"}
 
 
 class WebApiSlack:
-    """`ports.Slack` by `chat.postMessage`."""
+    """`ports.Slack` by `chat.postMessage` and `chat.update`."""
 
     def __init__(
         self, token_of: Callable[[str], str], url: str, forget: Callable[[str], None] = lambda _: None
@@ -33,18 +33,26 @@ class WebApiSlack:
         # It would try again by itself where a connection broke, and say things twice.
         self._client = WebClient(base_url=url, timeout=TIMEOUT_SECONDS, retry_handlers=[])
 
-    def post(self, where: SlackThread, post: SlackPost) -> None:
+    def post(self, where: SlackThread, post: SlackPost) -> str:
         """See `ports.Slack.post`."""
+        answer = self._said(
+            where, post, self._client.chat_postMessage, thread_ts=where.thread, parse="none", unfurl_links=False
+        )
+        return str(answer["ts"])
+
+    def update(self, where: SlackThread, name: str, post: SlackPost) -> None:
+        """See `ports.Slack.update`."""
+        self._said(where, post, self._client.chat_update, ts=name, parse="none")
+
+    def _said(self, where: SlackThread, post: SlackPost, method: Callable[..., Any], **more: Any) -> Any:
         try:
-            self._client.chat_postMessage(
+            return method(
                 token=self._token_of(where.team),
                 channel=where.channel,
-                thread_ts=where.thread,
                 text=post.text,
-                blocks=[dict(block) for block in post.blocks] or None,
-                parse="none",
+                blocks=[dict(block) for block in post.blocks],  # an empty list takes those away that were there
                 link_names=False,
-                unfurl_links=False,
+                **more,
             )
         except SlackApiError as error:
             translated = _translated(error.response)

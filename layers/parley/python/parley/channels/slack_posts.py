@@ -24,6 +24,7 @@ RATED = frozenset({"generated", "cached", "knowledge"})  # what nobody wrote for
 
 FILES = "I cannot read files. Write to me what it is about."
 THANKS = "Thank you for telling us."
+NOTHING = SlackPost("…")  # in place of a draft whose reply was none
 TOO_OLD = "That reply is too old; what you think of it could not be kept."
 
 
@@ -41,6 +42,18 @@ def render_reply(
     if blocks and turn_id is not None and reply.source in RATED:
         blocks.append(_thumbs(conversation_id, turn_id))
     return tuple(_posts(blocks))
+
+
+def render_draft(text: str) -> SlackPost:
+    """A reply while it is made, as far as it fits into one post."""
+    shown: list[dict[str, Any]] = []
+    room = MOST_POST_CHARACTERS
+    for each in sections(f"{text} …"):
+        room -= len(each)
+        if room < 0 or len(shown) == MOST_BLOCKS:
+            break
+        shown.append(_section(each))
+    return _post(shown)
 
 
 def render_introduction(
