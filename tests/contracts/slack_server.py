@@ -88,6 +88,7 @@ class SlackServer(Loopback):
             return _refused("channel_not_found")
         if reason := _fault(fields):
             return _refused(reason)
+        fields = {**fields, "authorization": authorization}
         return self._posted(fields) if path == "/api/chat.postMessage" else self._updated(fields)
 
     def _posted(self, fields: dict[str, Any]) -> Answered:
