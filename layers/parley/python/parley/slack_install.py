@@ -73,7 +73,8 @@ class SlackInstall:
 
 
 def _nonce(event: Mapping[str, Any]) -> str:
-    for each in event.get("cookies") or ():
+    headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+    for each in event.get("cookies") or headers.get("cookie", "").split(";"):  # the local AWS leaves them in the header
         name, _, value = each.partition("=")
         if name.strip() == slack_install.COOKIE:
             return str(value)
