@@ -278,7 +278,7 @@ def test_a_person_takes_a_direct_conversation_over(deployed_stack: Any, slack: S
         calmed = posted(slack, thread)
         says("is anybody there?")
         message = heard()["detail"]
-        conversation = f"{deployed_stack.http}/v1/conversations/{quote(announced['conversation_id'])}"
+        conversation = f"{deployed_stack.http}/v1/conversations/{announced['conversation_id']}"
         body, bearer = {"message": "Good day, Maeve here."}, f"Bearer {key}"
         written = ask(f"{conversation}/person", method="POST", body=body, Authorization=bearer)
         after = posted(slack, thread, len(calmed) + 1)
