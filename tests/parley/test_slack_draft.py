@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from parley.adapters.memory import MemoryConversations, MemorySlack, memory_lines
+from parley.adapters.slack import WebApiSlack
 from parley.conversation import RecordedTurn, Reply, Turn
 from parley.errors import ParleyError, Throttled, Unavailable, Undeliverable
 from parley.lines import Lines
@@ -14,6 +15,7 @@ from parley.ports import SlackPost, SlackThread
 from parley.slack_delivery import deliver, deliver_failure
 from parley.slack_draft import EVERY_SECONDS, FIRST_SECONDS, SlackDraft
 from tests.builders import a_recorded_turn, a_reply, a_session, a_turn
+from tests.contracts.slack_server import TOKEN, SlackServer
 
 CONVERSATION = "slack:T1:C1:1700000000.000100"
 QUICK = {"first_seconds": 0.001, "every_seconds": 0.001}
@@ -182,3 +184,23 @@ def test_nothing_grows_elsewhere_nor_where_slack_takes_five_posts_only(
 
 def _begun() -> tuple[SlackThread, SlackPost]:
     return SlackThread("T1", "C1", "1700000000.000100"), SlackPost("Very …")
+
+
+def test_before_slacks_own_client_and_limits_a_reply_grows_and_is_whole_in_the_end(
+    turn: Turn, conversations: MemoryConversations
+) -> None:
+    with SlackServer() as server:
+        lines = replace(memory_lines(), slack=WebApiSlack(lambda _: TOKEN, f"{server.url}/api/"))
+        with SlackDraft(turn, lines, conversations, first_seconds=0.001, every_seconds=0.01) as draft:
+            draft.write("Very ", at=0)
+            deadline = time.monotonic() + 5
+            while not server.posts and time.monotonic() < deadline:
+                time.sleep(0.002)
+            server.next_answers.append((429, {"Retry-After": "1"}, {"ok": False, "error": "ratelimited"}))
+            draft.write("well", at=5)
+            while not server.updates and time.monotonic() < deadline:
+                time.sleep(0.01)
+        deliver(recorded(turn, conversations, "Very well."), turn, lines, conversations)
+
+        assert [post["text"] for post in server.posts] == ["Very well."]
+        assert [update["text"] for _, update in server.updates] == ["Very well …", "Very well."]
