@@ -18,6 +18,7 @@ The only reader of the context:
     slack            `true`: people talk to the bot in Slack, too; optional
     domain           the name that people know the address by, in place of CloudFront's own; optional
     certificate      the ARN of its certificate in us-east-1
+    slack_client_id  the app's, where several workspaces of Slack may install it; optional
     layers           the folder of built layers
     bundles          the compiled bots, separated by commas
     sagemaker_url    stage local only: the server that speaks SageMaker's runtime protocol
@@ -51,7 +52,16 @@ _BUNDLED_GENERATOR = ROOT / "models" / "generator" / "artefact" / "genai_config.
 def parley(app: cdk.App) -> None:
     """Put the stacks of the stage that the context names into `app`."""
     stage = STAGES[app.node.get_context("stage")]
-    for chosen in (_with_generators, _with_memory, _with_cache, _with_slack, _with_access, _with_domain):
+    chosen_by_context = (
+        _with_generators,
+        _with_memory,
+        _with_cache,
+        _with_slack,
+        _with_slack_client,
+        _with_access,
+        _with_domain,
+    )
+    for chosen in chosen_by_context:
         stage = chosen(stage, app)
     bundles = [Path(path) for path in app.node.get_context("bundles").split(",")]
     build = Build(Path(app.node.get_context("layers")), {bot_name(path): path for path in bundles})
@@ -188,6 +198,12 @@ def _with_domain(stage: Stage, app: cdk.App) -> Stage:
     if not name or not certificate:
         raise ValueError("a domain needs its certificate, and a certificate its domain")
     return replace(stage, edge=replace(stage.edge, domain=Domain(name, certificate)))
+
+
+def _with_slack_client(stage: Stage, app: cdk.App) -> Stage:
+    """The stage with the app of Slack's that the context names."""
+    client_id = app.node.try_get_context("slack_client_id")
+    return replace(stage, slack_client_id=str(client_id)) if client_id else stage
 
 
 def _generator(chosen: str | dict[str, Any]) -> EndpointSize | ClusterSize | Elsewhere:

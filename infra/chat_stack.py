@@ -107,7 +107,7 @@ class ChatStack(Stack):
         known = [*light, *identity]
         socket = function_of(self, "Socket", stage.socket, stage=stage, layers=known, environment=settings)
         keys = function_of(self, "Keys", stage.keys, stage=stage, layers=known, environment=settings)
-        slack = self._slack(light, settings, worker)
+        slack = self._slack(light, settings, worker, state)
         stream = self._stream(answering_layers, of_turns, network)
         web = function_of(self, "Web", stage.web, stage=stage, environment={"SOCKET_ADDRESS": live.address})
 
@@ -243,21 +243,37 @@ class ChatStack(Stack):
         )
 
     def _slack(
-        self, layers: Sequence[lambda_.ILayerVersion], settings: Mapping[str, str], worker: lambda_.Function
+        self,
+        layers: Sequence[lambda_.ILayerVersion],
+        settings: Mapping[str, str],
+        worker: lambda_.Function,
+        state: StateStack,
     ) -> lambda_.Function | None:
         """The function that hears Slack, where the stage has it; and what lets the worker speak there.
 
-        The two secrets are made by hand, for Slack gives them: neither of the two functions reads the other's.
+        The secrets are made by hand, for Slack gives them: neither of the two functions reads the other's.
         """
         if not self._stage.has_slack:
             return None
         signing, token = f"{self._secrets_prefix}slack-signing-secret", f"{self._secrets_prefix}slack-bot-token"
-        named = {**settings, "SLACK_SIGNING_SECRET": signing}
+        named = {**settings, "SLACK_SIGNING_SECRET": signing, **self._workspaces(state)}
+        if self._stage.has_workspaces:
+            client = f"{self._secrets_prefix}slack-client-secret"
+            named |= {"SLACK_CLIENT_ID": self._stage.slack_client_id, "SLACK_CLIENT_SECRET": client}
         slack = function_of(self, "Slack", self._stage.slack, stage=self._stage, layers=layers, environment=named)
-        self._grant_secrets([signing], slack)
-        worker.add_environment("SLACK_TOKEN_SECRET", token)
+        self._grant_secrets([signing, *filter(None, [named.get("SLACK_CLIENT_SECRET")])], slack)
+        for name, value in {"SLACK_TOKEN_SECRET": token, **self._workspaces(state)}.items():
+            worker.add_environment(name, value)
         self._grant_secrets([token], worker)
+        state.grant_installing(slack)
+        state.grant_speaking(worker)
         return slack
+
+    def _workspaces(self, state: StateStack) -> dict[str, str]:
+        """Where the tokens of workspaces of Slack are, if several may install the app."""
+        if state.workspaces is None or state.tokens_key is None:
+            return {}
+        return {"WORKSPACES_TABLE": state.workspaces.table_name, "SLACK_TOKENS_KEY": state.tokens_key.key_arn}
 
     def _work_on(self, queue: sqs.Queue, worker: lambda_.Function, *, at_once: int) -> event_sources.SqsEventSource:
         source = event_sources.SqsEventSource(

@@ -78,8 +78,10 @@ class HttpDoor(Construct):
             self.api.add_routes(path=path, methods=list(methods), integration=of_keys)
         if slack is not None:
             told = integrations.HttpLambdaIntegration("ToSlack", slack)
-            for path in ("/slack/events", "/slack/interactions"):
+            for path in ("/slack/events", "/slack/interactions", "/slack/commands"):
                 self.api.add_routes(path=path, methods=[apigw.HttpMethod.POST], integration=told)
+            for path in ("/slack/install", "/slack/oauth_redirect") if stage.has_workspaces else ():
+                self.api.add_routes(path=path, methods=[apigw.HttpMethod.GET], integration=told)
         own_host = local_aws is None  # the local AWS has all APIs on one
         self.address = self.api.api_endpoint if own_host else f"{local_aws}/_aws/execute-api/{self.api.api_id}"
         live = apigw.HttpStage(
@@ -91,7 +93,7 @@ class HttpDoor(Construct):
             "AwsSolutions-APIG4",
             "Anybody may begin to talk. What was said is open only to the bearer of the conversation's own token, "
             "which chat checks, as it does API keys and the operator key, and keys the latter; what Slack sends is "
-            "signed, which slack checks; the stage is throttled.",
+            "signed, which slack checks; who installs the app is known to Slack; the stage is throttled.",
         )
 
 

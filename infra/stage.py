@@ -85,8 +85,14 @@ class Stage:
     issuers: tuple[Issuer, ...] = ()  # who signs people in
     quotas: Quotas = Quotas(user=Limits(turns_per_minute=60))  # noqa: RUF009  # frozen; nobody writes once a second
     stream: FunctionSize | None = None  # replies to OpenAI's clients leave while they are made; None: whole ones only
+    slack_client_id: str = ""  # of an app that several workspaces may install; "": one has it, by hand
     passages_in_memory: int | None = None  # of a bot; more are searched in DynamoDB. None: all are in memory
     edge: EdgeSize | None = None  # CloudFront and WAF in front of everything; None: the APIs are open themselves
+
+    @property
+    def has_workspaces(self) -> bool:
+        """Whether several workspaces of Slack may install the app."""
+        return self.has_slack and bool(self.slack_client_id)
 
     @property
     def generator_endpoint(self) -> str:
@@ -178,6 +184,7 @@ STAGES = {
             has_slack=True,
             # No `stream`: the local AWS starts Python by itself, past AWS_LAMBDA_EXEC_WRAPPER, and its function URLs
             # hold a response back until it is whole.
+            slack_client_id="0.0",
         ),
         Stage(
             name="dev",

@@ -55,6 +55,8 @@ class StateStack(Stack):
         connections: who is listening to which conversation on an open WebSocket
         keys: API keys, of whose secrets it has digests only
         usage: how much users, API keys and tenants have asked
+        workspaces: the workspaces of Slack that have installed the app, where several may
+        tokens_key: what their tokens are encrypted under
         cache_key_arn: the secret that keys the hashes in `replies`
         operator_key_arn: the secret whose bearer takes conversations over and makes API keys
         edge_key_arn: the secret by which CloudFront is known; None: nothing is in front of the APIs
@@ -91,6 +93,8 @@ class StateStack(Stack):
             projection_type=dynamodb.ProjectionType.ALL,
         )
         self.usage = self._table("Usage")
+        self.workspaces = self._table("Workspaces") if stage.has_workspaces else None
+        self.tokens_key = self._tokens_key() if stage.has_workspaces else None
         self.cache_key_arn = self._cache_key_arn()
         self.operator_key_arn = self._operator_key_arn()
         self.edge_key_arn = self._edge_key_arn() if stage.edge else None
@@ -127,6 +131,20 @@ class StateStack(Stack):
         _allow(grantee, self.keys.table_arn, *_KEEPING_KEYS)
         _allow(grantee, f"{self.keys.table_arn}/index/by_kind", "dynamodb:Query")
         self.grant_key(grantee)
+
+    def grant_installing(self, grantee: iam.IGrantable) -> None:
+        """Keep workspaces of Slack, encrypt their tokens, and forget them."""
+        if self.workspaces is not None and self.tokens_key is not None:
+            _allow(grantee, self.workspaces.table_arn, "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem")
+            _allow(grantee, self.tokens_key.key_arn, "kms:Encrypt")
+            self.grant_key(grantee)
+
+    def grant_speaking(self, grantee: iam.IGrantable) -> None:
+        """Look up the token of one workspace of Slack, and decrypt it."""
+        if self.workspaces is not None and self.tokens_key is not None:
+            _allow(grantee, self.workspaces.table_arn, "dynamodb:GetItem")
+            _allow(grantee, self.tokens_key.key_arn, "kms:Decrypt")
+            self.grant_key(grantee)
 
     def grant_knowing_operators(self, grantee: iam.IGrantable) -> None:
         """Read the key by which an operator is known."""
@@ -214,6 +232,16 @@ class StateStack(Stack):
             self,
             "Key",
             description=f"Parley {self._stage.name}: conversations, documents, shared replies, the cache key",
+            enable_key_rotation=True,
+            removal_policy=self._removal_policy(),
+        )
+
+    def _tokens_key(self) -> kms.Key:
+        # Not the customer's key: whoever keeps conversations may decrypt with that one.
+        return kms.Key(
+            self,
+            "SlackTokens",
+            description=f"Parley {self._stage.name}: the tokens with which the bot speaks in workspaces of Slack",
             enable_key_rotation=True,
             removal_policy=self._removal_policy(),
         )

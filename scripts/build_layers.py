@@ -46,6 +46,7 @@ AWS_SERVICES = (
     "apigatewaymanagementapi",
     "dynamodb",
     "events",
+    "kms",
     "lambda",
     "s3",
     "sagemaker-runtime",
@@ -82,6 +83,7 @@ NOT_AT_RUN_TIME = (
     "dateutil/zoneinfo/*.tar.gz",  # tzdata has the same
     "urllib3/contrib/emscripten",
     "boto3/examples",
+    "botocore/data/**/examples-1.json",  # for documentation
     "numpy/_core/_simd.*",  # for numpy's own tests
     "numpy/_core/include",
     "numpy/_core/lib",

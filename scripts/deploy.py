@@ -9,9 +9,10 @@ account must have been bootstrapped once: npx cdk bootstrap. `synth` needs neith
 To try another language model than the stage's own, name one of infra/generators.py in the environment:
 PARLEY_GENERATOR, and PARLEY_SECOND_GENERATOR for a smaller one beside it. PARLEY_PASSAGES_IN_MEMORY says from how many
 passages on a bot's documents are searched in DynamoDB. PARLEY_CACHE_SERVER names a cache server of infra/stage.py for
-replies that many ask for. PARLEY_SLACK=true lets people talk to the bot in Slack; PARLEY_ISSUERS says who signs
-people in, and PARLEY_QUOTAS how much may be asked, both as JSON. PARLEY_DOMAIN is the name by which people shall know
-the address, with the ARN of its certificate in PARLEY_CERTIFICATE. What shall stay belongs into infra/stage.py.
+replies that many ask for. PARLEY_SLACK=true lets people talk to the bot in Slack, and PARLEY_SLACK_CLIENT_ID lets
+several workspaces install it. PARLEY_ISSUERS says who signs people in, and PARLEY_QUOTAS how much may be asked, both as
+JSON. PARLEY_DOMAIN is the name by which people shall know the address, with the ARN of its certificate in
+PARLEY_CERTIFICATE. What shall stay belongs into infra/stage.py.
 
 What guards the address is always in us-east-1, which must have been bootstrapped too. It is deployed first, for the
 chat stack, wherever that is, must be told its ARN.
@@ -37,6 +38,7 @@ CONTEXT = {  # variable -> what infra/app.py calls it
     "PARLEY_QUOTAS": "quotas",
     "PARLEY_DOMAIN": "domain",
     "PARLEY_CERTIFICATE": "certificate",
+    "PARLEY_SLACK_CLIENT_ID": "slack_client_id",
 }
 
 

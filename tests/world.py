@@ -29,6 +29,9 @@ from parley.adapters.memory import (
     MemoryMetrics,
     MemoryQueue,
     MemoryReplies,
+    MemorySlack,
+    MemorySlackApp,
+    MemoryWorkspaces,
     memory_lines,
 )
 from parley.caching.cache import reply_cache
@@ -48,11 +51,13 @@ from parley.ports import Opened
 from parley.rasa_door import RasaDoor
 from parley.services import Services
 from parley.slack_door import SlackDoor
+from parley.slack_install import SlackInstall
 from parley.socket_door import SocketDoor
 from tests.builders import a_recorded_turn, a_reply
 
 BOT = "support"
 OPERATOR_KEY = "the-operators-own-key"
+CLIENT_SECRET = "the-secret-of-the-app"
 SIGNING_SECRET = "slacks-own-signing-secret"
 CACHE_SECRET = "secret of the reply cache"
 WEB_FUNCTION = Path(__file__).parents[1] / "functions" / "web" / "handler.py"
@@ -132,7 +137,20 @@ class World:
         self.services = replace(services, bots=_only(loaded), conversations=self.conversations, cache=cache)
         self.web = _web_function(page)
         callers = Callers({BOT: Access()}, time.time, OPERATOR_KEY.encode, self.keys, MemoryIdentities())
-        self.slack = SlackDoor(self.conversations, self.queue, SIGNING_SECRET.encode, BOT, time.time)
+        workspaces, spoken = MemoryWorkspaces(), MemorySlack()
+        install = SlackInstall(
+            workspaces,
+            MemorySlackApp({}),
+            "1.2",
+            CLIENT_SECRET.encode,
+            (BOT,),
+            BOT,
+            "https://slack.com/api/",
+            time.time,
+        )
+        self.slack = SlackDoor(
+            self.conversations, self.queue, SIGNING_SECRET.encode, BOT, time.time, spoken, workspaces, install
+        )
         self.socket = SocketDoor(self.conversations, self.lines, self.queue, callers, BOT, time.time)
         keys_door = KeysDoor(self.keys, callers, time.time)
         self.keys_api = KeysApi(keys_door)
@@ -165,7 +183,7 @@ class World:
         sessions = [self.conversations.open(name).session for name in (MINE, THEIRS)]
         digests += [session.token_digest for session in sessions if session]
         hidden = (self.token, self.their_token, self.key, self.their_key)
-        return (OPERATOR_KEY, SIGNING_SECRET, CACHE_SECRET, *hidden, *digests)
+        return (OPERATOR_KEY, SIGNING_SECRET, CLIENT_SECRET, CACHE_SECRET, *hidden, *digests)
 
     def stored(self) -> bytes:
         """Everything that is in the stores now, to be compared."""

@@ -26,6 +26,8 @@ class Tables:
     connections: str
     keys: str
     usage: str
+    workspaces: str
+    tokens_key: str  # the ARN of a key in KMS
 
 
 @pytest.fixture(scope="session")
@@ -88,7 +90,9 @@ def tables(aws: dict[str, str]) -> Tables:
     _create(client, "connections", pk="HASH", sk="RANGE")
     _create(client, "keys", {"by_kind": ("kind", "created_at")}, pk="HASH")
     _create(client, "usage", pk="HASH")
-    return Tables("conversations", "replies", "connections", "keys", "usage")
+    _create(client, "workspaces", pk="HASH")
+    tokens_key = _client("kms", aws).create_key()["KeyMetadata"]["Arn"]
+    return Tables("conversations", "replies", "connections", "keys", "usage", "workspaces", tokens_key)
 
 
 @pytest.fixture(scope="session")

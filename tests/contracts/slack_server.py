@@ -1,7 +1,14 @@
-"""Slack's Web API on loopback, as far as `chat.postMessage` goes: what it takes, and how it refuses the rest."""
+"""Slack on loopback, as far as we talk to it: what it takes, how it refuses the rest, and how it tells what happens.
 
+Its Web API has `chat.postMessage`, `chat.update` and `oauth.v2.access`; beside it are the addresses for responses.
+"""
+
+import base64
 import json
 import threading
+import time
+import urllib.error
+import urllib.request
 from collections.abc import Mapping
 from http.server import ThreadingHTTPServer
 from typing import Any
@@ -10,6 +17,11 @@ from urllib.parse import parse_qs
 from tests.contracts.loopback import Handler, Loopback, _Server
 
 TOKEN = "xoxb-0-of-a-test"
+CLIENT_ID, CLIENT_SECRET = "0.0", "0123456789abcdef-of-a-test"
+MOST_UPDATES_A_MINUTE = 50
+MOST_RESPONSES = 5
+WAITS_SECONDS = 3.0  # for an event to be acknowledged
+AGAIN_AFTER_SECONDS = (0.0, 0.5, 1.0)  # Slack's are at once, a minute and five minutes
 
 
 class _Slack(Handler):
@@ -27,16 +39,23 @@ class _Slack(Handler):
         return fields
 
 
+Answered = tuple[int, Mapping[str, str], dict[str, Any]]
+
+
 class SlackServer(Loopback):
-    """Keeps what was posted. `next_answers` are given before it answers as Slack does."""
+    """Keeps what was posted, as it reads now. `next_answers` are given before it answers as Slack does."""
 
     handler = _Slack
 
     def __init__(self, port: int = 0) -> None:
         self.left, self.over = threading.Event(), threading.Event()
         self.posts: list[dict[str, Any]] = []
+        self.updates: list[tuple[float, dict[str, Any]]] = []  # with when they came, by the monotonic clock
+        self.responses: list[tuple[str, dict[str, Any]]] = []  # by the name of their address
         self.channels = {"C1", "D1"}
-        self.next_answers: list[tuple[int, Mapping[str, str], dict[str, Any]]] = []
+        self.tokens = {TOKEN: "T1"}  # of each workspace
+        self.codes: dict[str, dict[str, Any]] = {}  # what each is good for, once
+        self.next_answers: list[Answered] = []
         self._port = port
 
     def __enter__(self) -> "SlackServer":
@@ -49,24 +68,102 @@ class SlackServer(Loopback):
         threading.Thread(target=serve, args=(self._server, 0.02), daemon=True).start()
         return self
 
-    def answered(
-        self, path: str, authorization: str | None, fields: dict[str, Any]
-    ) -> tuple[int, Mapping[str, str], dict[str, Any]]:
+    def response_url(self, name: str) -> str:
+        """An address for responses to something that somebody did."""
+        return f"{self.url}/response/{name}"
+
+    def answered(self, path: str, authorization: str | None, fields: dict[str, Any]) -> Answered:
         """What Slack answers to a request; an error of its API is a 200, but for too many of them."""
         if self.next_answers:
             return self.next_answers.pop(0)
-        if path != "/api/chat.postMessage":
-            return 200, {}, {"ok": False, "error": "unknown_method"}
-        if authorization != f"Bearer {TOKEN}":
-            return 200, {}, {"ok": False, "error": "invalid_auth"}
+        if path.startswith("/response/"):
+            return self._responded(path.removeprefix("/response/"), fields)
+        if path == "/api/oauth.v2.access":
+            return self._granted(authorization, fields)
+        if path not in ("/api/chat.postMessage", "/api/chat.update"):
+            return _refused("unknown_method")
+        if (authorization or "").removeprefix("Bearer ") not in self.tokens:
+            return _refused("invalid_auth")
         if fields.get("channel") not in self.channels:
-            return 200, {}, {"ok": False, "error": "channel_not_found"}
-        if not fields.get("text") and not fields.get("blocks"):
-            return 200, {}, {"ok": False, "error": "no_text"}
-        if not all(map(_is_valid, fields.get("blocks", []))) or len(fields.get("blocks", [])) > 50:
-            return 200, {}, {"ok": False, "error": "invalid_blocks"}
-        self.posts.append(fields)
-        return 200, {}, {"ok": True, "channel": fields["channel"], "ts": f"1700000000.{len(self.posts):06d}"}
+            return _refused("channel_not_found")
+        if reason := _fault(fields):
+            return _refused(reason)
+        fields = {**fields, "authorization": authorization}
+        return self._posted(fields) if path == "/api/chat.postMessage" else self._updated(fields)
+
+    def _posted(self, fields: dict[str, Any]) -> Answered:
+        ts = f"1700000000.{len(self.posts) + 1:06d}"
+        self.posts.append({**fields, "ts": ts})
+        return 200, {}, {"ok": True, "channel": fields["channel"], "ts": ts}
+
+    def _updated(self, fields: dict[str, Any]) -> Answered:
+        now = time.monotonic()
+        if len([at for at, _ in self.updates if at > now - 60]) >= MOST_UPDATES_A_MINUTE:
+            return 429, {"Retry-After": "1"}, {"ok": False, "error": "ratelimited"}
+        post = next((post for post in self.posts if post["ts"] == fields.get("ts")), None)
+        if post is None:
+            return _refused("message_not_found")
+        self.updates.append((now, fields))
+        post |= {"text": fields.get("text", ""), "blocks": fields.get("blocks", post.get("blocks", []))}
+        return 200, {}, {"ok": True, "channel": fields["channel"], "ts": post["ts"], "text": post["text"]}
+
+    def _responded(self, name: str, fields: dict[str, Any]) -> Answered:
+        if len([each for each, _ in self.responses if each == name]) >= MOST_RESPONSES:
+            return 404, {}, {"ok": False, "error": "used_url"}
+        if reason := _fault(fields):
+            return 400, {}, {"ok": False, "error": reason}
+        self.responses.append((name, fields))
+        return 200, {}, {"ok": True}
+
+    def _granted(self, authorization: str | None, fields: dict[str, Any]) -> Answered:
+        basic = base64.b64encode(f"{CLIENT_ID}:{CLIENT_SECRET}".encode()).decode()
+        if authorization != f"Basic {basic}":
+            return _refused("bad_client_secret")
+        if fields.get("code") not in self.codes:
+            return _refused("invalid_code")
+        granted = self.codes.pop(fields["code"])
+        if granted.get("team"):
+            self.tokens[granted["access_token"]] = granted["team"]["id"]
+        return 200, {}, {"ok": True, **granted}
+
+
+def a_grant(team_id: str, token: str, **changes: Any) -> dict[str, Any]:
+    """What `oauth.v2.access` answers."""
+    granted = {"access_token": token, "token_type": "bot", "scope": "chat:write", "bot_user_id": "UBOT", "app_id": "A1"}
+    granted |= {"team": {"id": team_id, "name": f"{team_id} <Ltd>"}, "enterprise": None, "is_enterprise_install": False}
+    return {**granted, "authed_user": {"id": "U1"}, **changes}
+
+
+def tell(url: str, body: bytes, headers: Mapping[str, str]) -> list[int]:
+    """Tells an event as Slack does: again, up to three times, unless it was acknowledged in time. The statuses."""
+    statuses: list[int] = []
+    for number, pause in enumerate((0.0, *AGAIN_AFTER_SECONDS)):
+        time.sleep(pause)
+        again = {"X-Slack-Retry-Num": str(number), "X-Slack-Retry-Reason": "http_error"} if number else {}
+        request = urllib.request.Request(url, data=body, headers={**headers, **again}, method="POST")
+        try:
+            with urllib.request.urlopen(request, timeout=WAITS_SECONDS) as response:
+                return [*statuses, response.status]
+        except urllib.error.HTTPError as error:
+            statuses.append(error.code)
+            error.close()
+        except OSError:
+            statuses.append(0)
+    return statuses
+
+
+def _refused(reason: str) -> Answered:
+    return 200, {}, {"ok": False, "error": reason}
+
+
+def _fault(fields: Mapping[str, Any]) -> str | None:
+    blocks = fields.get("blocks") or []
+    if not fields.get("text") and not blocks:
+        return "no_text"
+    if not all(map(_is_valid, blocks)) or len(blocks) > 50:
+        return "invalid_blocks"
+    named = [block["block_id"] for block in blocks if "block_id" in block]
+    return "invalid_blocks" if len(set(named)) < len(named) else None
 
 
 def _is_valid(block: dict[str, Any]) -> bool:

@@ -276,6 +276,26 @@ def test_what_the_channel_has_taken_of_a_reply_is_known(conversations: Conversat
     assert conversations.progress("nowhere", turn.turn_id) is None
 
 
+def test_the_post_in_which_a_reply_was_begun_is_known_also_once_it_is_kept(conversations: Conversations) -> None:
+    session = a_session()
+    conversations.start(session)
+    turn = a_turn(conversation_id=session.conversation_id)
+    conversations.accept(turn)
+
+    conversations.mark_drafted(session.conversation_id, turn.id, "17.5")
+    conversations.mark_drafted(session.conversation_id, "nobody's", "17.5")
+    conversations.mark_running(turn)  # by the next worker, when the first has died
+    running = conversations.progress(session.conversation_id, turn.id)
+    conversations.record(one_turn_on(session), a_recorded_turn(turn_id=turn.id))
+    done = conversations.progress(session.conversation_id, turn.id)
+
+    assert running is not None
+    assert (running.status, running.draft) == ("running", "17.5")
+    assert done is not None
+    assert (done.status, done.draft, done.delivered) == ("done", "17.5", 0)
+    assert conversations.progress(session.conversation_id, "nobody's") is None
+
+
 def test_a_failed_turn_says_why_and_may_be_sent_again(conversations: Conversations) -> None:
     session = a_session()
     conversations.start(session)

@@ -1,4 +1,5 @@
-"""The contract of `ports.Slack`, kept by the fake and, before a server that behaves as Slack does, by the Web API."""
+"""The contract of `ports.Slack`, kept by the fake and, before a server that behaves as Slack does, by the Web API;
+and those of what Slack does for the app itself."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -6,13 +7,16 @@ from typing import Any
 
 import pytest
 
-from parley.adapters.memory import MemorySlack
+from parley.adapters.memory import MemorySlack, MemorySlackApp, MemoryWorkspaces
 from parley.adapters.slack import UNTIL_ASKED_AGAIN_SECONDS, WebApiSlack
-from parley.channels.slack import render_reply
+from parley.adapters.slack_app import WebApiSlackApp
+from parley.adapters.slack_responses import WebhookResponses
+from parley.adapters.slack_tokens import SlackTokens
+from parley.channels.slack_posts import render_reply
 from parley.conversation import Button, Citation, Message, Reply
-from parley.errors import ParleyError, Throttled, Unavailable, Undeliverable
-from parley.ports import Slack, SlackPost, SlackThread
-from tests.contracts.slack_server import TOKEN, SlackServer
+from parley.errors import MalformedRequest, ParleyError, Throttled, Unavailable, Undeliverable
+from parley.ports import Grant, Slack, SlackApp, SlackPost, SlackThread, Workspace
+from tests.contracts.slack_server import CLIENT_ID, CLIENT_SECRET, TOKEN, SlackServer, a_grant
 
 THREAD = SlackThread("T1", "C1", "1700000000.000100")
 HELLO = SlackPost("hello")
@@ -57,11 +61,135 @@ def test_a_post_arrives_in_its_thread(spoken: Spoken) -> None:
     assert spoken.arrived() == [("C1", THREAD.thread, "hello", []), ("D1", None, "hello", [])]
 
 
+def test_a_post_says_something_else_once_it_is_updated(spoken: Spoken) -> None:
+    name = spoken.slack.post(THREAD, HELLO)
+
+    for text in ("hello y", "hello you"):
+        spoken.slack.update(THREAD, name, SlackPost(text))
+
+    assert [text for _, _, text, _ in spoken.arrived()] == ["hello you"]
+
+
+def test_what_is_not_there_cannot_be_updated(spoken: Spoken) -> None:
+    with pytest.raises(Undeliverable) as error:
+        spoken.slack.update(THREAD, "1600000000.000100", HELLO)
+
+    assert error.value.reason == "message_not_found"
+
+
+def test_an_update_is_told_to_come_later_too(spoken: Spoken) -> None:
+    name = spoken.slack.post(THREAD, HELLO)
+    answer = (429, {"Retry-After": "7"}, {"ok": False, "error": "ratelimited"})
+    spoken.fails(answer, Throttled("", retry_after_seconds=7))
+
+    with pytest.raises(Throttled) as error:
+        spoken.slack.update(THREAD, name, SlackPost("more"))
+
+    assert error.value.retry_after_seconds == 7
+
+
+def test_a_response_reaches_the_one_who_did_something(spoken: Spoken) -> None:
+    url = spoken.server.response_url("r1") if spoken.server else "https://hooks.slack.com/r1"
+
+    spoken.slack.respond(url, HELLO)
+
+    if spoken.server:
+        ((_, told),) = spoken.server.responses
+        assert (told["response_type"], told["replace_original"], told["text"]) == ("ephemeral", False, "hello")
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        ((429, {"Retry-After": "7"}, {}), Throttled("", retry_after_seconds=7)),
+        ((503, {}, {}), Unavailable("away")),
+        ((404, {}, {"ok": False, "error": "expired_url"}), Undeliverable("", reason="expired_url")),
+    ],
+    ids=["too much", "away", "too late"],
+)
+def test_a_response_that_cannot_be_given_says_why(spoken: Spoken, answer: Any, error: ParleyError) -> None:
+    url = spoken.server.response_url("r1") if spoken.server else "https://hooks.slack.com/r1"
+    spoken.fails(answer, error)
+
+    with pytest.raises(type(error)) as raised:
+        spoken.slack.respond(url, HELLO)
+
+    assert getattr(raised.value, "reason", None) == getattr(error, "reason", None)
+
+
+def test_no_sixth_response_is_taken() -> None:
+    with SlackServer() as server:
+        responses = WebhookResponses(f"{server.url}/api/")
+        for _ in range(5):
+            responses.respond(server.response_url("r1"), HELLO)
+        with pytest.raises(Undeliverable, match="used_url"):
+            responses.respond(server.response_url("r1"), HELLO)
+
+
+@pytest.mark.parametrize(
+    "url", ["", "http://hooks.slack.com/a", "https://slack.com.evil.example/", "http://169.254.169.254/", "file:///x"]
+)
+def test_nothing_is_said_to_an_address_that_is_not_slacks(url: str) -> None:
+    with pytest.raises(Undeliverable, match="no address"):
+        WebhookResponses("https://slack.com/api/").respond(url, HELLO)
+
+
+@pytest.fixture(params=["memory", "web api"])
+def app_and_codes(request: pytest.FixtureRequest) -> Iterator[SlackApp]:
+    """An app for which the code "good" is good once."""
+    if request.param == "memory":
+        yield MemorySlackApp({"good": Grant("T2", "T2 <Ltd>", "xoxb-2")})
+        return
+    with SlackServer() as server:
+        server.codes["good"] = a_grant("T2", "xoxb-2")
+        yield WebApiSlackApp(CLIENT_ID, lambda: f"{CLIENT_SECRET}\n".encode(), f"{server.url}/api/")
+
+
+def test_a_code_is_good_once(app_and_codes: SlackApp) -> None:
+    granted = app_and_codes.grant("good")
+
+    assert granted == Grant("T2", "T2 <Ltd>", "xoxb-2")
+    assert "xoxb" not in repr(granted)
+    for code in ("good", "guessed"):
+        with pytest.raises(MalformedRequest, match="invalid_code"):
+            app_and_codes.grant(code)
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"is_enterprise_install": True, "team": None}, "organisation"),
+        ({"refresh_token": "xoxe-1", "expires_in": 43_200}, "rotation"),
+        ({"token_type": "user"}, "no bot"),
+    ],
+)
+def test_a_grant_that_is_of_no_use_says_why(changes: dict[str, Any], why: str) -> None:
+    with SlackServer() as server:
+        server.codes["good"] = a_grant("T2", "xoxb-2", **changes)
+        with pytest.raises(MalformedRequest, match=why):
+            WebApiSlackApp(CLIENT_ID, CLIENT_SECRET.encode, f"{server.url}/api/").grant("good")
+
+
+def test_a_token_that_slack_does_not_take_any_more_is_looked_up_anew() -> None:
+    workspaces = MemoryWorkspaces()
+    workspaces.save(Workspace("T1", "support", 0.0), "xoxb-old")
+    tokens = SlackTokens(workspaces, lambda: None, lambda: 0.0)
+    with SlackServer() as server:
+        slack = WebApiSlack(tokens, f"{server.url}/api/", tokens.forget)
+        with pytest.raises(Undeliverable, match="invalid_auth"):
+            slack.post(THREAD, HELLO)
+        workspaces.save(Workspace("T1", "support", 1.0), TOKEN)
+
+        slack.post(THREAD, HELLO)
+
+        assert len(server.posts) == 1
+
+
 def test_what_we_render_is_what_slack_takes(spoken: Spoken) -> None:
     cited = tuple(Citation(f"Title {n}", "a.md", "section", "") for n in range(5))
     buttons = tuple(Button("x" * 100, "/y") for _ in range(30))
     messages = (Message("schön 😀 **b** <!here>\n" * 900, buttons, "https://x.example/a.png", cited),) * 3
-    posts = render_reply(Reply(messages, "knowledge"), "slack:T1:C1:1700000000.000100", bot="support")
+    posts = render_reply(Reply(messages, "knowledge"), "slack:T1:C1:1700000000.000100", bot="support", turn_id="m1")
 
     for post in posts:
         spoken.slack.post(THREAD, post)

@@ -54,6 +54,33 @@ def test_each_of_the_two_reads_its_own_secret_and_has_its_name_only(
     assert worker["DOCUMENTS_AT"]
 
 
+def test_where_several_workspaces_may_install_it_only_slack_keeps_them_and_only_the_worker_decrypts(
+    stack_of: StackOf,
+) -> None:
+    template = stack_of("prod", slack="true", slack_client_id="1.2")
+    slack, worker = (template.functions()[name]["Environment"]["Variables"] for name in ("slack", "worker"))
+    routes = {route["RouteKey"] for route in template.of_type("AWS::ApiGatewayV2::Route").values()}
+
+    assert {"GET /slack/install", "GET /slack/oauth_redirect", "POST /slack/commands"} <= routes
+    for change in ("dynamodb:PutItem", "dynamodb:DeleteItem"):
+        assert template.who_may(change, to="Workspaces") == {"slack"}
+    assert template.who_may("dynamodb:GetItem", to="Workspaces") == {"slack", "worker"}
+    assert template.who_may("kms:Encrypt", to="SlackTokens") == {"slack"}
+    assert template.who_may("kms:Decrypt", to="SlackTokens") == {"worker"}
+    read = "secretsmanager:GetSecretValue"
+    assert template.who_may(read, to="parley/prod/slack-client-secret-??????") == {"slack"}
+    assert slack["SLACK_CLIENT_ID"] == "1.2"
+    assert "SLACK_CLIENT_SECRET" not in worker
+
+
+def test_where_one_workspace_has_it_there_is_nothing_of_several(stack_of: StackOf) -> None:
+    template = stack_of("prod", slack="true")
+
+    assert "WORKSPACES_TABLE" not in template.functions()["worker"]["Environment"]["Variables"]
+    assert not [name for name in template.of_type("AWS::DynamoDB::Table") if "Workspaces" in name]
+    assert not [name for name in template.of_type("AWS::KMS::Key") if "SlackTokens" in name]
+
+
 def test_only_a_laptop_has_something_else_in_slacks_place(stack_of: StackOf) -> None:
     assert (
         stack_of("local").functions()["worker"]["Environment"]["Variables"]["SLACK_API_URL"].startswith("http://127.")

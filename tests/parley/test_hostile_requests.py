@@ -22,7 +22,7 @@ import parley.errors
 from parley.loaded import LoadedBot
 from parley.services import Services
 from tests import gateway
-from tests.parley.test_slack import a_click, a_direct_message, an_event
+from tests.parley.test_slack import a_click, a_command, a_direct_message, a_thumb, an_event
 from tests.world import (
     BOT,
     HANDED_OFF,
@@ -152,6 +152,10 @@ OTHERS: dict[tuple[str, str], Way] = {
     ("POST", "/slack/events"): Way("POST", "/slack/events", json.loads(an_event())),
     ("POST", "/slack/events of a direct message"): Way("POST", "/slack/events", json.loads(a_direct_message())),
     ("POST", "/slack/interactions"): Way("POST", "/slack/interactions", a_click()),
+    ("POST", "/slack/interactions of a thumb"): Way("POST", "/slack/interactions", a_thumb(SAID_BEFORE, "up")),
+    ("POST", "/slack/commands"): Way("POST", "/slack/commands", a_command()),
+    ("GET", "/slack/install"): Way("GET", f"/slack/install?bot={BOT}"),
+    ("GET", "/slack/oauth_redirect"): Way("GET", "/slack/oauth_redirect?code=c&state=s"),
 }
 FRAMES: dict[str, Any] = {
     "CONNECT": None,

@@ -18,7 +18,7 @@ LAYERS = [
     {"loaded"},
     {"metering", "callers"},
     {"services", "handoff", "lines", "live", "waiting", "current_bots", "following", "http_app"},
-    {"slack_delivery", "live_completion"},
+    {"slack_delivery", "slack_draft", "slack_install", "live_completion"},
     {"sharing", "compile", "ingest"},
     {"act"},
     {"turn"},

@@ -2,17 +2,19 @@
 
 import json
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pytest
 
-from parley.channels import slack
-from parley.channels.slack import Challenge, Ignored, Said
+from parley.channels import slack, slack_posts
+from parley.channels.slack import Challenge, Ignored, Rated, Said
 from parley.conversation import Button, Citation, Message, Reply
 from parley.errors import MalformedRequest
 from parley.ports import SlackThread
 
 THREAD = "slack:T1:C1:1700000000.000100"
+COMMANDED = "slack:T1:C1:U1"
+RESPONSE_URL = "https://hooks.slack.com/actions/T1/1/abc"
 AUTHORIZED = [{"team_id": "T1", "user_id": "UBOT"}]
 
 
@@ -28,8 +30,18 @@ def a_direct_message(**changes: Any) -> bytes:
 
 def a_click(**changes: Any) -> bytes:
     action = {"type": "button", "block_id": f"{THREAD}/1", "value": "/greet", "action_ts": "1700000009.5", **changes}
-    payload = {"type": "block_actions", "user": {"id": "U1"}, "actions": [action]}
+    payload = {"type": "block_actions", "user": {"id": "U1"}, "actions": [action], "response_url": RESPONSE_URL}
     return f"payload={quote(json.dumps(payload))}".encode()
+
+
+def a_thumb(turn_id: str, rating: str) -> bytes:
+    block = f"{THREAD}/rate/{turn_id}/3"
+    return a_click(block_id=block, value=rating, action_id=f"rate.{rating}")
+
+
+def a_command(**changes: str) -> bytes:
+    fields = {"command": "/wren", "text": "when are you open?", "team_id": "T1", "channel_id": "C1", "user_id": "U1"}
+    return urlencode({**fields, "trigger_id": "13.7.8ab", "response_url": RESPONSE_URL, **changes}).encode()
 
 
 def said(body: bytes) -> Said:
@@ -90,6 +102,34 @@ def test_what_slack_never_sends_is_refused(body: bytes) -> None:
         slack.read_event(body)
     with pytest.raises(MalformedRequest):
         slack.read_interaction(b"payload=" + body)
+    with pytest.raises(MalformedRequest):
+        slack.read_command(body, at=0.0)
+
+
+def test_a_command_has_a_conversation_of_its_person_in_that_channel() -> None:
+    asked = slack.read_command(a_command(), at=5.0)
+
+    assert asked == Said(COMMANDED, "s13.7.8ab", "slack:T1:U1", "when are you open?", 5.0, reply_to=RESPONSE_URL)
+    assert slack.thread_of(COMMANDED) == SlackThread("T1", "C1", person="U1")
+
+
+def test_a_click_on_what_only_one_person_sees_is_answered_to_him_alone() -> None:
+    clicked = slack.read_interaction(a_click(block_id=f"{COMMANDED}/1"))
+
+    assert isinstance(clicked, Said)
+    assert clicked.reply_to == RESPONSE_URL
+
+
+def test_a_thumb_names_the_reply_that_it_is_for() -> None:
+    thumb = slack.read_interaction(a_thumb("m17.5.late", "down"))
+
+    assert thumb == Rated(THREAD, "m17.5.late", "down", 1700000009.5, RESPONSE_URL)
+
+
+def test_files_without_a_word_say_nothing() -> None:
+    sent = said(a_direct_message(subtype="file_share", text="", files=[{"id": "F1"}]))
+
+    assert (sent.text, sent.has_files) == ("", True)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +164,7 @@ def test_a_conversation_says_where_it_takes_place() -> None:
 
 
 def posts_of(*messages: Message, documents_at: str = "") -> list[dict[str, Any]]:
-    posts = slack.render_reply(Reply(messages, "scripted"), THREAD, bot="support", documents_at=documents_at)
+    posts = slack_posts.render_reply(Reply(messages, "scripted"), THREAD, bot="support", documents_at=documents_at)
     return [{"text": post.text, "blocks": list(post.blocks)} for post in posts]
 
 
@@ -135,7 +175,7 @@ def test_a_message_is_a_section_and_its_buttons_know_their_conversation() -> Non
     assert post["text"] == section["text"]["text"] == "*Hi*"
     assert section["text"]["verbatim"] is True
     assert [each["value"] for each in actions["elements"]] == ["/affirm", "/deny"]
-    assert all(len(each["text"]["text"]) <= slack.MOST_TITLE for each in actions["elements"])
+    assert all(len(each["text"]["text"]) <= slack_posts.MOST_TITLE for each in actions["elements"])
     clicked = slack.read_interaction(a_click(block_id=actions["block_id"], value="/affirm"))
     assert isinstance(clicked, Said)
     assert clicked.conversation_id == THREAD
@@ -165,8 +205,8 @@ def test_a_very_long_reply_is_several_posts() -> None:
     posts = posts_of(*(Message("word " * 500) for _ in range(30)), *(Message("x") for _ in range(60)))
 
     assert len(posts) > 1
-    assert all(len(post["blocks"]) <= slack.MOST_BLOCKS for post in posts)
-    assert all(len(post["text"]) <= slack.MOST_POST_CHARACTERS + slack.MOST_BLOCKS for post in posts)
+    assert all(len(post["blocks"]) <= slack_posts.MOST_BLOCKS for post in posts)
+    assert all(len(post["text"]) <= slack_posts.MOST_POST_CHARACTERS + slack_posts.MOST_BLOCKS for post in posts)
     assert "".join(post["text"] for post in posts).count("word") == 15_000
 
 
@@ -177,6 +217,19 @@ def test_an_image_is_a_link_and_an_authors_own_blocks_go_through() -> None:
 
     assert post["blocks"][0]["text"]["text"] == "<https://x.example/a.png>"
     assert post["blocks"][1] == {"type": "divider"}
+
+
+@pytest.mark.parametrize(("source", "asked"), [("generated", True), ("knowledge", True), ("scripted", False)])
+def test_people_are_asked_about_replies_that_nobody_wrote_for_just_this(source: Any, asked: bool) -> None:
+    reply = Reply((Message("word " * 5_000),), source)
+
+    posts = slack_posts.render_reply(reply, THREAD, bot="support", turn_id="m1")
+
+    rated = [block["block_id"] for post in posts for block in post.blocks if block["type"] == "actions"]
+    assert bool(rated) == asked
+    if asked:
+        assert rated == [posts[-1].blocks[-1]["block_id"]]
+        assert rated[0].startswith(f"{THREAD}/rate/m1")
 
 
 def test_a_reply_of_nothing_is_no_post() -> None:

@@ -16,16 +16,18 @@ from parley.adapters.memory import (
     memory_callers,
     memory_lines,
 )
+from parley.channels import slack_posts
 from parley.conversation import Turn
 from parley.errors import GenerationAsleep, Throttled, Unavailable, Undeliverable
 from parley.http_door import HttpDoor
 from parley.lines import Lines
-from parley.ports import LateTurn, SlackThread
+from parley.ports import LateTurn, Notice, SlackThread
 from parley.queue_door import MAX_DELIVERIES, QueueDoor
 from parley.services import Services
 from parley.slack_delivery import PATIENCE_SECONDS, deliver
 from tests.builders import a_recorded_turn, a_reply, a_session, a_turn
 from tests.parley.test_queue_door import a_record, broken
+from tests.parley.test_slack import COMMANDED, RESPONSE_URL
 
 WHERE = SlackThread("T1", "C1", "1700000000.000100")
 CONVERSATION = "slack:T1:C1:1700000000.000100"
@@ -100,13 +102,14 @@ def test_of_several_posts_those_that_were_taken_are_not_said_again(lines: Lines,
     conversations.start(session := a_session(conversation_id=CONVERSATION))
     recorded = a_recorded_turn(reply=a_reply("word " * 5_000))
     conversations.record(replace(session, version=1), recorded)
+    turn = a_turn(id=recorded.turn_id, bot="support", conversation_id=CONVERSATION)
     slack.fails_with = [Throttled("", retry_after_seconds=0.5), Unavailable("no answer")]
     pauses: list[float] = []
 
     with pytest.raises(Unavailable):
-        deliver(recorded, CONVERSATION, "support", lines, conversations, pauses.append)
-    deliver(recorded, CONVERSATION, "support", lines, conversations, pauses.append)
-    deliver(recorded, CONVERSATION, "support", lines, conversations, pauses.append)
+        deliver(recorded, turn, lines, conversations, pauses.append)
+    deliver(recorded, turn, lines, conversations, pauses.append)
+    deliver(recorded, turn, lines, conversations, pauses.append)
 
     assert pauses == [0.5]
     assert " ".join(said(slack)).count("word") == 5_000
@@ -169,6 +172,63 @@ def test_a_late_answer_comes_into_the_thread(
     QueueDoor(replace(services, generator=MemoryGenerator("Very well.")), lines)(a_record(late))
 
     assert said(slack)[1:] == ["Very well."]
+
+
+def commanded(services: Services, **changes: Any) -> Turn:
+    """A command's turn that waits in the queue."""
+    services.conversations.start(a_session(bot="support", conversation_id=COMMANDED))
+    turn = a_turn(bot="support", channel="slack", conversation_id=COMMANDED, reply_to=RESPONSE_URL, **changes)
+    services.conversations.accept(turn)
+    return turn
+
+
+def test_a_command_is_answered_where_only_its_person_sees_it(
+    services: Services, lines: Lines, slack: MemorySlack
+) -> None:
+    QueueDoor(services, lines)(a_record(commanded(services)))
+
+    assert slack.posts == []
+    assert [url for url, _ in slack.responses] == [RESPONSE_URL]
+
+
+def test_where_its_address_is_used_up_a_command_is_answered_in_a_direct_message(
+    services: Services, lines: Lines, slack: MemorySlack
+) -> None:
+    slack.fails_with = [Undeliverable("", reason="expired_url")]
+
+    QueueDoor(services, lines)(a_record(commanded(services)))
+
+    assert [where for where, _ in slack.posts] == [SlackThread("T1", "U1")]
+
+
+def test_a_late_answer_to_a_command_knows_its_address(
+    make_services: Callable[..., Services], lines: Lines, slack: MemorySlack
+) -> None:
+    services = make_services(generator=MemoryGenerator(fails_with=GenerationAsleep("no instance is up")))
+    QueueDoor(services, lines)(a_record(commanded(services, text="how are you today?", waits=True)))
+    assert isinstance(lines.late, MemoryLateQueue)
+    ((late, _),) = lines.late.sent
+
+    assert late.turn.reply_to == RESPONSE_URL
+
+
+def test_help_says_what_the_bot_is_for_and_offers_questions(
+    services: Services, lines: Lines, slack: MemorySlack
+) -> None:
+    bot = services.bots("support").bot
+    notice = Notice("s1", COMMANDED, "support", "bot", RESPONSE_URL)
+
+    QueueDoor(services, lines)(a_record(notice))
+
+    ((_, post),) = slack.responses
+    assert bot.description in post.text
+    assert [button["value"] for button in post.blocks[-1]["elements"]] == list(bot.suggestions)
+
+
+def test_who_sent_a_file_is_told_that_it_is_not_read(services: Services, lines: Lines, slack: MemorySlack) -> None:
+    QueueDoor(services, lines)(a_record(Notice("files", CONVERSATION, "support", "files")))
+
+    assert said(slack) == [slack_posts.FILES]
 
 
 def test_a_conversation_elsewhere_posts_nothing(services: Services, lines: Lines, slack: MemorySlack) -> None:

@@ -5,19 +5,21 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from slack_sdk.signature import SignatureVerifier
 
-from parley.adapters.memory import MemoryConversations, MemoryQueue
+from parley.adapters.memory import MemoryConversations, MemoryQueue, MemorySlack, MemoryWorkspaces
 from parley.channels.slack import REPLAY_SECONDS
 from parley.conversation import Turn
 from parley.errors import Unavailable
-from parley.slack_door import EVENTS, INTERACTIONS, SlackDoor
-from tests.parley.test_slack import THREAD, a_click, an_event
+from parley.ports import Notice, Workspace
+from parley.slack_door import COMMANDS, EVENTS, INTERACTIONS, SlackDoor
+from tests.builders import a_recorded_turn, a_session
+from tests.parley.test_slack import COMMANDED, RESPONSE_URL, THREAD, a_click, a_command, a_thumb, an_event
 
 SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
 NOW = 1_700_000_000.0
@@ -30,6 +32,8 @@ class Slack:
 
     conversations: MemoryConversations = field(default_factory=lambda: MemoryConversations(lambda: NOW))
     queue: Any = field(default_factory=MemoryQueue)
+    spoken: MemorySlack = field(default_factory=MemorySlack)
+    workspaces: MemoryWorkspaces = field(default_factory=MemoryWorkspaces)
 
     def sends(
         self, body: bytes, path: str = EVENTS, *, secret: str = SECRET, at: float = NOW, encoded: bool = False
@@ -42,7 +46,15 @@ class Slack:
         )
 
     def sends_raw(self, body: bytes, path: str, headers: Any, *, encoded: bool = False) -> tuple[int, str]:
-        door = SlackDoor(self.conversations, self.queue, lambda: SECRET.encode(), "support", lambda: NOW)
+        door = SlackDoor(
+            self.conversations,
+            self.queue,
+            lambda: SECRET.encode(),
+            "support",
+            lambda: NOW,
+            self.spoken,
+            self.workspaces,
+        )
         text = base64.b64encode(body).decode() if encoded else body.decode()
         response = door({"rawPath": path, "headers": headers, "body": text, "isBase64Encoded": encoded}, None)
         return response["statusCode"], response["body"]
@@ -84,6 +96,106 @@ def test_a_click_is_queued() -> None:
     assert slack.sends(a_click(), INTERACTIONS, encoded=True) == (200, "")
 
     assert [turn.text for turn in slack.queued] == ["/greet"]
+
+
+def test_a_workspace_talks_to_the_bot_that_was_installed_there() -> None:
+    slack = Slack()
+    slack.workspaces.save(Workspace("T1", "clinic", 0.0), "xoxb-1")
+
+    slack.sends(an_event())
+
+    assert [turn.bot for turn in slack.queued] == ["clinic"]
+
+
+@pytest.mark.parametrize(
+    ("event", "remains"),
+    [
+        ({"type": "app_uninstalled"}, False),
+        ({"type": "tokens_revoked", "tokens": {"bot": ["UBOT"], "oauth": []}}, False),
+        ({"type": "tokens_revoked", "tokens": {"oauth": ["U1"]}}, True),  # of a person, whose token we never had
+    ],
+)
+def test_a_workspace_that_does_not_want_the_app_any_more_is_forgotten(event: dict[str, Any], remains: bool) -> None:
+    slack = Slack()
+    slack.workspaces.save(Workspace("T1", "support", NOW - 60), "xoxb-1")
+    told = {"type": "event_callback", "team_id": "T1", "event_time": int(NOW), "event": event}
+
+    assert slack.sends(json.dumps(told).encode()) == (200, "")
+
+    assert (slack.workspaces.token("T1") is not None) == remains
+
+
+def test_a_command_is_queued_and_its_question_shown_to_the_one_who_asked() -> None:
+    slack = Slack()
+
+    status, body = slack.sends(a_command(text="is <!here> open?"), COMMANDS)
+
+    (turn,) = slack.queued
+    assert (turn.conversation_id, turn.reply_to, turn.waits) == (COMMANDED, RESPONSE_URL, True)
+    assert (status, json.loads(body)) == (200, {"response_type": "ephemeral", "text": "> is @here open?"})
+
+
+@pytest.mark.parametrize("text", ["", " help ", "HELP"])
+def test_a_command_for_help_is_no_turn(text: str) -> None:
+    slack = Slack()
+
+    assert slack.sends(a_command(text=text), COMMANDS) == (200, "")
+
+    assert slack.queued == []
+    (notice,) = slack.queue.notices
+    assert (notice.about, notice.bot, notice.reply_to) == ("bot", "support", RESPONSE_URL)
+
+
+def test_a_command_that_slack_did_not_sign_does_nothing() -> None:
+    slack = Slack()
+
+    assert slack.sends(a_command(), COMMANDS, secret="guessed")[0] == 401
+    assert slack.queued == []
+
+
+def test_a_thumb_is_kept_with_the_reply_and_only_its_owner_is_thanked() -> None:
+    slack = Slack()
+    slack.conversations.start(session := a_session(conversation_id=THREAD))
+    slack.conversations.record(replace(session, version=1), a_recorded_turn(turn_id="m1"))
+
+    for rating in ("up", "down"):
+        assert slack.sends(a_thumb("m1", rating), INTERACTIONS) == (200, "")
+
+    (recorded,) = slack.conversations.history(THREAD, limit=1)
+    assert recorded.feedback is not None
+    assert (recorded.feedback.rating, recorded.feedback.at) == ("down", 1_700_000_009.5)
+    assert [url for url, _ in slack.spoken.responses] == [RESPONSE_URL] * 2
+    assert slack.queued == []
+
+
+def test_a_thumb_is_kept_also_where_nobody_can_be_thanked() -> None:
+    slack = Slack()
+    slack.conversations.start(session := a_session(conversation_id=THREAD))
+    slack.conversations.record(replace(session, version=1), a_recorded_turn(turn_id="m1"))
+    slack.spoken.fails_with = [Unavailable("away")]
+
+    assert slack.sends(a_thumb("m1", "up"), INTERACTIONS) == (200, "")
+    assert slack.conversations.history(THREAD, limit=1)[0].feedback is not None
+
+
+def test_a_thumb_for_a_reply_that_is_gone_is_told_so() -> None:
+    slack = Slack()
+
+    assert slack.sends(a_thumb("m1", "up"), INTERACTIONS) == (200, "")
+    assert "too old" in slack.spoken.responses[0][1].text
+
+
+def test_who_sends_files_is_told_once_that_nobody_reads_them() -> None:
+    slack = Slack()
+    for ts in ("1700000001.0", "1700000002.0"):
+        slack.sends(an_event(type="message", channel="D1", text="", ts=ts, subtype="file_share", files=[{"id": "F1"}]))
+    slack.sends(an_event(files=[{"id": "F1"}]))
+
+    assert [turn.text for turn in slack.queued] == ["hi"]
+    assert slack.queue.notices == [
+        Notice("files", "slack:T1:D1", "support", "files"),
+        Notice("files", THREAD, "support", "files"),
+    ]
 
 
 def test_the_challenge_is_answered() -> None:
@@ -162,7 +274,7 @@ def test_nonsense_that_is_signed_is_refused_readably() -> None:
 
 
 def test_the_function_loads_nothing_heavy() -> None:
-    script = "import sys, parley.slack_door, parley.adapters.lines; print(*sys.modules)"
+    script = "import sys, parley.slack_door, parley.adapters.lines, parley.adapters.slack_app; print(*sys.modules)"
     environment = {**os.environ, "PYTHONPATH": str(PACKAGES)}
     told = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment

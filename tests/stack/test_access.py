@@ -116,6 +116,7 @@ TABLE: dict[tuple[str, str], tuple[Any, tuple[int, ...]]] = {
     ("GET", "/"): (None, ANY),
     ("POST", "/slack/events"): ({"type": "url_verification", "challenge": "c"}, (401,) * 14),  # it is not signed
     ("POST", "/slack/interactions"): ({}, (401,) * 14),
+    ("POST", "/slack/commands"): ({}, (401,) * 14),
 }
 
 

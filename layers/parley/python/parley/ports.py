@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from parley.access import OWN_TENANT
 from parley.actions.custom_actions import CustomActions
@@ -142,6 +142,9 @@ class Conversations(Protocol):
 
     def mark_delivered(self, conversation_id: str, turn_id: str, posts: int) -> None:
         """Notes that the channel has taken so many posts of a turn's reply; of one that nobody knows, nothing."""
+
+    def mark_drafted(self, conversation_id: str, turn_id: str, draft: str) -> None:
+        """Notes in which post the channel shows a reply while it is made; of a turn that nobody knows, nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -458,8 +461,26 @@ class Generator(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something to tell people in Slack of the bot itself, outside of any turn."""
+
+    id: str  # told again with the same within five minutes, it is told once
+    conversation_id: str
+    bot: str
+    about: Literal["bot", "files"]  # what it is for; that it reads none
+    reply_to: str = ""  # see `Turn`
+
+
 class TurnQueue(Protocol):
     """The way from a door that acknowledges at once to the worker; keeps the order within a conversation."""
+
+    def tell(self, notice: Notice) -> None:
+        """Has something told.
+
+        Raises:
+            Unavailable: the queue did not take it.
+        """
 
     def send(self, turn: Turn) -> None:
         """Hands the turn over.
@@ -645,6 +666,7 @@ class SlackThread:
     team: str  # the workspace
     channel: str
     thread: str | None = None  # the time of its first message; None: the channel itself
+    person: str | None = None  # the only one who sees what is said; None: everybody there
 
 
 @dataclass(frozen=True, slots=True)
@@ -655,16 +677,87 @@ class SlackPost:
     blocks: tuple[Mapping[str, Any], ...] = ()
 
 
-class Slack(Protocol):
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A workspace of Slack into which somebody has installed the app."""
+
+    team: str
+    bot: str  # whom people there talk to
+    installed_at: float  # seconds since the Unix epoch, UTC
+
+
+class Workspaces(Protocol):
+    """The workspaces that have the app, and the token that speaks in each, which is kept encrypted.
+
+    Every method raises Unavailable when the store, or what encrypts, does not answer.
+    """
+
+    def get(self, team: str) -> Workspace | None:
+        """The workspace, without its token."""
+
+    def token(self, team: str) -> str | None:
+        """What the bot speaks with there; None where it is not installed."""
+
+    def save(self, workspace: Workspace, token: str) -> None:
+        """Keeps an installation in place of an earlier one."""
+
+    def delete(self, team: str, *, before: float) -> bool:
+        """Forgets what was installed before a moment; False where there is no such installation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What Slack gives for the code that an installation ends with."""
+
+    team: str
+    team_name: str  # for people
+    token: str = field(repr=False)
+
+
+class SlackApp(Protocol):
+    """What Slack does for the app itself, in no workspace's name."""
+
+    def grant(self, code: str) -> Grant:
+        """What a code stands for, once.
+
+        Raises:
+            MalformedRequest: nothing that we can use; the message says why.
+            Unavailable: Slack did not answer.
+        """
+
+
+class SlackResponses(Protocol):
+    """The way to the addresses that Slack gives with what somebody did: good for five posts within half an hour."""
+
+    def respond(self, url: str, post: SlackPost, *, thread: str | None = None) -> None:
+        """Says something that only he sees who did it.
+
+        Raises:
+            Throttled: too much was said there just now.
+            Unavailable: Slack did not answer, or not in time.
+            Undeliverable: it refuses the post, or the address is not good any more.
+        """
+
+
+class Slack(SlackResponses, Protocol):
     """The way into Slack."""
 
-    def post(self, where: SlackThread, post: SlackPost) -> None:
-        """Says something there. What is posted twice is there twice.
+    def post(self, where: SlackThread, post: SlackPost) -> str:
+        """Says something there, and gives the post's name in its channel. What is posted twice is there twice.
 
         Raises:
             Throttled: too much was said there just now.
             Unavailable: Slack did not answer, or not in time; whether it has taken the post is not known.
             Undeliverable: it refuses the post.
+        """
+
+    def update(self, where: SlackThread, name: str, post: SlackPost) -> None:
+        """Has a post of ours say something else.
+
+        Raises:
+            Throttled: too much was said there just now.
+            Unavailable: Slack did not answer, or not in time.
+            Undeliverable: it refuses the post, or there is none of that name any more.
         """
 
 

@@ -7,6 +7,7 @@ message as a dead letter. Where a channel takes posts, a turn has not succeeded 
 """
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,14 +15,15 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from parley.adapters.sqs import read_errand
 from parley.channels import problems, rendering, socket
-from parley.conversation import RecordedTurn, Turn
+from parley.conversation import Citation, Message, RecordedTurn, Turn
 from parley.errors import GenerationBusy, GenerationFailed, NotFound, ParleyError, Rejected, Undeliverable
 from parley.late import answer_late
 from parley.lines import Lines
 from parley.live import Live, tell
-from parley.ports import LateTurn
+from parley.ports import Audience, LateTurn, Notice
 from parley.services import Services
-from parley.slack_delivery import deliver, deliver_failure
+from parley.slack_delivery import deliver, deliver_failure, deliver_notice
+from parley.slack_draft import SlackDraft
 from parley.turn import Answered, answer
 from parley.waiting import agree_to_wait
 
@@ -44,6 +46,8 @@ class QueueDoor:
         match read_errand(record.body):
             case LateTurn() as late:
                 self._answer_late(late)
+            case Notice() as notice:
+                deliver_notice(notice, self.services.bots(notice.bot).bot, self.lines)
             case Turn() as turn:
                 self._answer(turn, delivery=int(record.attributes.approximate_receive_count))
 
@@ -53,11 +57,11 @@ class QueueDoor:
         conversations.mark_running(turn)
         with Live(turn, self.lines.connections, self.lines.sockets, delivery=delivery) as live:
             try:
-                answered = answer(turn, self.services, audience=live)
+                answered = self._answered(turn, live, delivery=delivery)
             except Rejected as error:
                 conversations.mark_failed(turn, str(error))
                 live.failed(problems.told(error))
-                deliver_failure(turn.conversation_id, str(error), self.lines)
+                deliver_failure(turn, str(error), self.lines, conversations)
                 logger.warning("turn refused", extra={**about, "reason": str(error)})
                 return
             except Exception as error:
@@ -65,7 +69,7 @@ class QueueDoor:
                     reason = str(error) if isinstance(error, ParleyError) else problems.BROKEN
                     conversations.mark_failed(turn, reason)
                     live.failed(problems.told(error))
-                    deliver_failure(turn.conversation_id, reason, self.lines)
+                    deliver_failure(turn, reason, self.lines, conversations)
                 logger.exception("turn failed", extra=about)
                 raise
             else:
@@ -74,13 +78,19 @@ class QueueDoor:
                 logger.info("turn answered", extra={**about, **decided, "timings_ms": answered.timings_ms})
         self._deliver(answered.turn, turn)
         if turn.waits and answered.turn.reply.may_wait:
-            agree_to_wait(answered.after, turn.id, conversations, self.lines.late, now=self.services.clock())
+            now = self.services.clock()
+            agree_to_wait(answered.after, turn.id, conversations, self.lines.late, now=now, reply_to=turn.reply_to)
+
+    def _answered(self, turn: Turn, live: Live, *, delivery: int) -> Answered:
+        """The turn's reply, which people follow over sockets and in Slack until it is kept."""
+        with SlackDraft(turn, self.lines, self.services.conversations, delivery=delivery) as draft:
+            return answer(turn, self.services, audience=_Both(live, draft))
 
     def _deliver(self, recorded: RecordedTurn, turn: Turn) -> None:
         """Posts the reply where its channel takes posts; raises where the queue shall try it again."""
         about = {"turn_id": turn.id, "conversation_id": turn.conversation_id}
         try:
-            deliver(recorded, turn.conversation_id, turn.bot, self.lines, self.services.conversations)
+            deliver(recorded, turn, self.lines, self.services.conversations)
         except NotFound as error:
             logger.warning("reply to nobody", extra={**about, "reason": str(error)})
         except Undeliverable as error:  # somebody has to see to it: it stays as a dead letter, with an alarm
@@ -101,12 +111,36 @@ class QueueDoor:
                 return
             conversations.mark_failed(turn, str(error))
             tell(turn.conversation_id, socket.failed(turn.id, 1, problems.told(error)), connections, sockets)
-            deliver_failure(turn.conversation_id, str(error), self.lines)
+            deliver_failure(turn, str(error), self.lines, conversations)
             logger.warning("late answer given up", extra={**about, "reason": str(error)})
         else:
             tell(turn.conversation_id, socket.turn(recorded), connections, sockets)
             logger.info("late answer given", extra={**about, "source": recorded.reply.source})
             self._deliver(recorded, turn)
+
+
+@dataclass(frozen=True, slots=True)
+class _Both:
+    """`ports.Audience` of two."""
+
+    one: Audience
+    other: Audience
+
+    @property
+    def wants_no_more(self) -> bool:
+        return self.one.wants_no_more or self.other.wants_no_more
+
+    def begin(self, before: Sequence[Message], *, must_cite: bool) -> None:
+        self.one.begin(before, must_cite=must_cite)
+        self.other.begin(before, must_cite=must_cite)
+
+    def write(self, text: str, *, at: int) -> None:
+        self.one.write(text, at=at)
+        self.other.write(text, at=at)
+
+    def cite(self, citation: Citation) -> None:
+        self.one.cite(citation)
+        self.other.cite(citation)
 
 
 def _more(turn: Turn, answered: Answered) -> dict[str, Any]:

@@ -65,6 +65,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     socket_address: str = ""  # where clients connect to
     slack_signing_secret: str = ""  # a name in Secrets Manager: what Slack signs requests with; `slack` has it
     slack_token_secret: str = ""  # the same of the bot's token; `worker` has it
+    slack_client_id: str = ""  # of the app, where several workspaces may install it, and
+    slack_client_secret: str = ""  # a name in Secrets Manager; both are `slack`'s
+    workspaces_table: str = ""  # which have installed it
+    slack_tokens_key: str = ""  # the ARN of the KMS key under which their tokens are
     slack_api_url: str = "https://slack.com/api/"
     documents_at: str = ""  # where the HTTP API is, for links to what is cited
     generator_backend: Backend = "sagemaker"
@@ -90,6 +94,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     def default_bot(self) -> str:
         """The bot of those who name none."""
         return next(iter(self.bots))
+
+    @property
+    def open_bots(self) -> tuple[str, ...]:
+        """The bots that anybody may talk to."""
+        return tuple(bot for bot in self.bots if self.access.get(bot, Access()).visitors)
 
     @property
     def encoder_folder(self) -> Path:
@@ -188,6 +197,10 @@ def _check_slack(settings: Settings) -> None:
     url = urlsplit(settings.slack_api_url)
     if url.scheme != "https" and not (url.scheme == "http" and url.hostname in _LOOPBACK):
         raise BadSettings("SLACK_API_URL must be https://..., for a token travels there")
+    if bool(settings.workspaces_table) != bool(settings.slack_tokens_key):
+        raise BadSettings("WORKSPACES_TABLE and SLACK_TOKENS_KEY are needed together")
+    if settings.slack_client_id and not (settings.slack_client_secret and settings.workspaces_table):
+        raise BadSettings("SLACK_CLIENT_ID needs SLACK_CLIENT_SECRET and WORKSPACES_TABLE")
     if not settings.slack_api_url.endswith("/"):
         raise BadSettings("SLACK_API_URL must end with a slash: method names are put behind it")
 

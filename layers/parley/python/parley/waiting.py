@@ -11,7 +11,9 @@ from parley.ports import Conversations, LateQueue, LateTurn
 FIRST_SECONDS = 20  # until the first try: a throttled endpoint is free again, a sleeping one still wakes
 
 
-def agree_to_wait(session: Session, turn_id: str, conversations: Conversations, late: LateQueue, *, now: float) -> Turn:
+def agree_to_wait(
+    session: Session, turn_id: str, conversations: Conversations, late: LateQueue, *, now: float, reply_to: str = ""
+) -> Turn:
     """The turn in which the answer to `turn_id` will come; agreeing twice is agreeing once.
 
     Raises:
@@ -25,7 +27,15 @@ def agree_to_wait(session: Session, turn_id: str, conversations: Conversations, 
     recorded = progress.recorded
     if recorded is None or not recorded.reply.may_wait:
         raise MalformedRequest(f"there is nothing to wait for in the turn {turn_id!r}: its reply has no `may_wait`")
-    turn = Turn(f"{turn_id}.late", session.conversation_id, session.bot, recorded.channel, recorded.message, now)
+    turn = Turn(
+        f"{turn_id}.late",
+        session.conversation_id,
+        session.bot,
+        recorded.channel,
+        recorded.message,
+        now,
+        reply_to=reply_to,
+    )
     if conversations.accept(turn) is None:
         try:
             late.send(LateTurn(turn, before=recorded.number), delay_seconds=FIRST_SECONDS)

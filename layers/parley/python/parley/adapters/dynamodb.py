@@ -56,6 +56,7 @@ class _Item(Model):
     number = NumberAttribute(null=True)
     feedback = UnicodeAttribute(null=True)  # turn: as JSON
     delivered = NumberAttribute(null=True)  # request: posts that the channel has taken
+    draft = UnicodeAttribute(null=True)  # request: the post that shows the reply while it is made
     by_user = _ByUser()
 
 
@@ -91,9 +92,16 @@ class DynamoConversations:
         with translated(), TransactWrite(connection=self._connection) as transaction:
             transaction.save(self._state(session), condition=follows)
             transaction.save(self._new(pk, _turn(turn.number), number=turn.number, body=_json(turn)))
-            done = self._new(pk, _request(turn.turn_id), status="done", number=turn.number, updated_at=now)
+            done = (
+                self._item.status.set("done"),
+                self._item.number.set(turn.number),
+                self._item.updated_at.set(now),
+                self._item.expires_at.set(int(now) + self._retention_seconds),
+                self._item.reason.remove(),
+                self._item.delivered.remove(),
+            )
             unanswered = self._item.pk.does_not_exist() | (self._item.status != "done") | (self._item.expires_at < now)
-            transaction.save(done, condition=unanswered)
+            transaction.update(self._item(pk, _request(turn.turn_id)), [*done], condition=unanswered)
 
     def history(self, conversation_id: str, *, limit: int, before: int | None = None) -> tuple[RecordedTurn, ...]:
         """See `ports.Conversations.history`."""
@@ -166,6 +174,7 @@ class DynamoConversations:
             item.reason,
             recorded,
             int(item.delivered or 0),
+            item.draft,
         )
         return progress.as_of(self._clock())
 
@@ -196,10 +205,17 @@ class DynamoConversations:
 
     def mark_delivered(self, conversation_id: str, turn_id: str, posts: int) -> None:
         """See `ports.Conversations.mark_delivered`."""
+        self._note(conversation_id, turn_id, self._item.delivered.set(posts))
+
+    def mark_drafted(self, conversation_id: str, turn_id: str, draft: str) -> None:
+        """See `ports.Conversations.mark_drafted`."""
+        self._note(conversation_id, turn_id, self._item.draft.set(draft))
+
+    def _note(self, conversation_id: str, turn_id: str, change: Any) -> None:
         item = self._item(_pk(conversation_id), _request(turn_id))
         try:
             with translated():
-                item.update([self._item.delivered.set(posts)], condition=self._item.pk.exists())
+                item.update([change], condition=self._item.pk.exists())
         except SessionConflict:
             return  # erased
 

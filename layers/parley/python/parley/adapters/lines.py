@@ -4,11 +4,13 @@ import time
 
 from parley.adapters.connections import DynamoConnections
 from parley.adapters.dynamodb import DynamoConversations
-from parley.adapters.secrets import secret_from
+from parley.adapters.secrets import secret_if_any
+from parley.adapters.slack_tokens import SlackTokens
 from parley.adapters.sockets import ApiGatewaySockets
 from parley.adapters.sqs import SqsLateTurns
+from parley.adapters.workspaces import DynamoWorkspaces
 from parley.lines import Lines
-from parley.ports import Slack
+from parley.ports import Slack, Workspaces
 from parley.settings import Settings
 
 
@@ -28,9 +30,15 @@ def _slack(settings: Settings) -> Slack | None:
         return None
     from parley.adapters.slack import WebApiSlack  # which only the worker needs, and costs CPU to import
 
-    token = secret_from(settings.slack_token_secret)
-    # One workspace for now. Several have a token each, which is looked up here by the team's id.
-    return WebApiSlack(lambda _team: token().decode().strip(), settings.slack_api_url)
+    tokens = SlackTokens(workspaces_of(settings), secret_if_any(settings.slack_token_secret), time.time)
+    return WebApiSlack(tokens, settings.slack_api_url, tokens.forget)
+
+
+def workspaces_of(settings: Settings) -> Workspaces | None:
+    """The workspaces that have installed the app; None where it is in one by hand."""
+    if not settings.workspaces_table:
+        return None
+    return DynamoWorkspaces(settings.workspaces_table, settings.slack_tokens_key)
 
 
 def conversations_of(settings: Settings) -> DynamoConversations:

@@ -17,7 +17,17 @@ from parley.access import Access, Quotas
 from parley.actions import CustomActions
 from parley.callers import Callers
 from parley.conversation import Feedback, RecordedTurn, Session, Turn, TurnProgress
-from parley.errors import ActionFailed, NotFound, NotKnown, ParleyError, SessionConflict, Unavailable, Unreadable
+from parley.errors import (
+    ActionFailed,
+    MalformedRequest,
+    NotFound,
+    NotKnown,
+    ParleyError,
+    SessionConflict,
+    Unavailable,
+    Undeliverable,
+    Unreadable,
+)
 from parley.lines import Lines
 from parley.metering import Metering
 from parley.ports import (
@@ -30,12 +40,14 @@ from parley.ports import (
     Catalogue,
     Change,
     Clock,
+    Grant,
     Identity,
     LateTurn,
     Listed,
     Listener,
     Listeners,
     Meter,
+    Notice,
     Opened,
     Page,
     Patience,
@@ -46,6 +58,7 @@ from parley.ports import (
     StoredDocument,
     StoredPassage,
     Tally,
+    Workspace,
 )
 
 if TYPE_CHECKING:  # a fake of one port needs no vectors for the others
@@ -92,7 +105,8 @@ class MemoryConversations:
             raise SessionConflict(f"conversation {session.conversation_id!r} has moved on")
         stored.session, stored.updated_at = session, self._clock()
         stored.turns.append(turn)
-        stored.progress[turn.turn_id] = TurnProgress(turn.turn_id, "done", self._clock(), recorded=turn)
+        draft = known.draft if known else None
+        stored.progress[turn.turn_id] = TurnProgress(turn.turn_id, "done", self._clock(), recorded=turn, draft=draft)
 
     def history(self, conversation_id: str, *, limit: int, before: int | None = None) -> tuple[RecordedTurn, ...]:
         """See `ports.Conversations.history`."""
@@ -153,11 +167,17 @@ class MemoryConversations:
         if turn_id in stored.progress:
             stored.progress[turn_id] = replace(stored.progress[turn_id], delivered=posts)
 
+    def mark_drafted(self, conversation_id: str, turn_id: str, draft: str) -> None:
+        """See `ports.Conversations.mark_drafted`."""
+        stored = self._stored.get(conversation_id, _Stored())
+        if turn_id in stored.progress:
+            stored.progress[turn_id] = replace(stored.progress[turn_id], draft=draft)
+
     def _mark(self, turn: Turn, progress: TurnProgress) -> None:
         stored = self._stored.get(turn.conversation_id, _Stored())
         known = stored.progress.get(turn.id)
         if known is not None and known.status != "done":
-            stored.progress[turn.id] = replace(progress, delivered=known.delivered)
+            stored.progress[turn.id] = replace(progress, delivered=known.delivered, draft=known.draft)
 
 
 class MemoryUsage:
@@ -369,10 +389,16 @@ class MemoryQueue:
 
     def __init__(self) -> None:
         self.sent: list[Turn] = []
+        self.notices: list[Notice] = []
 
     def send(self, turn: Turn) -> None:
         """See `ports.TurnQueue.send`."""
         self.sent.append(replace(turn))
+
+    def tell(self, notice: Notice) -> None:
+        """See `ports.TurnQueue.tell`."""
+        if notice not in self.notices:
+            self.notices.append(notice)
 
 
 class MemoryLateQueue:
@@ -464,17 +490,74 @@ class MemorySockets:
 
 
 class MemorySlack:
-    """`ports.Slack` in a list; what a test puts into `fails_with` is raised, one for each post."""
+    """`ports.Slack` in a list; what a test puts into `fails_with` is raised, one for each post or update."""
 
     def __init__(self) -> None:
-        self.posts: list[tuple[SlackThread, SlackPost]] = []
+        self.posts: list[tuple[SlackThread, SlackPost]] = []  # as they read now; the first one's name is "1"
+        self.updates: list[tuple[str, SlackPost]] = []
+        self.responses: list[tuple[str, SlackPost]] = []
         self.fails_with: list[ParleyError] = []
 
-    def post(self, where: SlackThread, post: SlackPost) -> None:
+    def post(self, where: SlackThread, post: SlackPost) -> str:
         """See `ports.Slack.post`."""
         if self.fails_with:
             raise self.fails_with.pop(0)
         self.posts.append((where, post))
+        return str(len(self.posts))
+
+    def update(self, where: SlackThread, name: str, post: SlackPost) -> None:
+        """See `ports.Slack.update`."""
+        if self.fails_with:
+            raise self.fails_with.pop(0)
+        if not (name.isdecimal() and 0 < int(name) <= len(self.posts)):
+            raise Undeliverable("there is no such post", reason="message_not_found")
+        self.posts[int(name) - 1] = (where, post)
+        self.updates.append((name, post))
+
+    def respond(self, url: str, post: SlackPost, *, thread: str | None = None) -> None:  # noqa: ARG002
+        """See `ports.SlackResponses.respond`."""
+        if self.fails_with:
+            raise self.fails_with.pop(0)
+        self.responses.append((url, post))
+
+
+class MemoryWorkspaces:
+    """`ports.Workspaces` in a dictionary."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[Workspace, str]] = {}
+
+    def get(self, team: str) -> Workspace | None:
+        """See `ports.Workspaces.get`."""
+        return self._kept[team][0] if team in self._kept else None
+
+    def token(self, team: str) -> str | None:
+        """See `ports.Workspaces.token`."""
+        return self._kept[team][1] if team in self._kept else None
+
+    def save(self, workspace: Workspace, token: str) -> None:
+        """See `ports.Workspaces.save`."""
+        self._kept[workspace.team] = (workspace, token)
+
+    def delete(self, team: str, *, before: float) -> bool:
+        """See `ports.Workspaces.delete`."""
+        if team not in self._kept or self._kept[team][0].installed_at >= before:
+            return False
+        del self._kept[team]
+        return True
+
+
+class MemorySlackApp:
+    """`ports.SlackApp` that knows what each code stands for; each is good once."""
+
+    def __init__(self, grants: Mapping[str, Grant]) -> None:
+        self._grants = dict(grants)
+
+    def grant(self, code: str) -> Grant:
+        """See `ports.SlackApp.grant`."""
+        if code not in self._grants:
+            raise MalformedRequest("Slack does not take this code: invalid_code")
+        return self._grants.pop(code)
 
 
 def memory_lines(clock: Clock = time.time) -> Lines:

@@ -9,7 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from parley.adapters.patience import PATIENCE
 from parley.conversation import Turn
 from parley.errors import Unavailable
-from parley.ports import LateTurn
+from parley.ports import LateTurn, Notice
 
 
 class SqsTurns:
@@ -21,12 +21,19 @@ class SqsTurns:
 
     def send(self, turn: Turn) -> None:
         """See `ports.TurnQueue.send`."""
-        body = msgspec.json.encode(turn).decode()
+        self._send(turn)
+
+    def tell(self, notice: Notice) -> None:
+        """See `ports.TurnQueue.tell`."""
+        self._send(notice)
+
+    def _send(self, errand: Turn | Notice) -> None:
+        body = msgspec.json.encode(errand).decode()
         try:
             self._client.send_message(
                 QueueUrl=self._url,
                 MessageBody=body,
-                MessageGroupId=turn.conversation_id,
+                MessageGroupId=errand.conversation_id,
                 # With `sent_at` in the hash, a turn that failed can be sent again within SQS's five minutes.
                 MessageDeduplicationId=hashlib.sha256(body.encode()).hexdigest(),
             )
@@ -69,8 +76,11 @@ class SqsChanges:
             raise Unavailable("the queue did not take it") from error
 
 
-def read_errand(body: str) -> Turn | LateTurn:
+def read_errand(body: str) -> Turn | LateTurn | Notice:
     """What `SqsTurns` or `SqsLateTurns` sent."""
-    if "turn" in msgspec.json.decode(body, type=dict[str, msgspec.Raw]):
+    fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    if "turn" in fields:
         return msgspec.json.decode(body, type=LateTurn)
+    if "about" in fields:
+        return msgspec.json.decode(body, type=Notice)
     return msgspec.json.decode(body, type=Turn)

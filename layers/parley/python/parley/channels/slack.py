@@ -1,4 +1,4 @@
-"""Slack: signed HTTP requests in, chat.postMessage payloads out.
+"""Slack: signed HTTP requests as what people said and did.
 
 Pure conversions. Nothing here opens a socket or reads the environment; the signing
 secret arrives as an argument. A conversation's id says where it takes place, so whatever
@@ -9,32 +9,24 @@ import hashlib
 import hmac
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import parse_qs, quote
+from urllib.parse import parse_qs
 
 import msgspec
 
-from parley.channels.documents import anchor_of
 from parley.channels.limits import ID_PATTERN, MAX_MESSAGE_CHARACTERS
-from parley.channels.mrkdwn import escaped, link, sections
-from parley.conversation import Button, Citation, Message, Reply
+from parley.conversation import Rating
 from parley.errors import MalformedRequest
-from parley.ports import SlackPost, SlackThread
+from parley.ports import SlackThread
 
 CHANNEL = "slack"
 REPLAY_SECONDS = 300  # Slack's own advice: what was signed longer ago is somebody else's recording
+HELP = ("", "help", "?")  # a command with nothing else asks what the bot is for
 CALLED = "hello"  # what somebody says who only calls the bot by its name
 
-# What Slack takes at most, by docs.slack.dev/reference/block-kit.
-MOST_BLOCKS = 50
-MOST_BUTTONS = 25  # of one block
-MOST_TITLE = 75
-MOST_PAYLOAD = 2_000
-MOST_POST_CHARACTERS = 12_000  # all sections of one post: well below what is refused as msg_blocks_too_long
-
-_CONVERSATION = re.compile(r"slack:(?P<team>\w+):(?P<channel>\w+)(?::(?P<thread>\d+\.\d+))?")
+_CONVERSATION = re.compile(r"slack:(?P<team>\w+):(?P<channel>\w+)(?::(?:(?P<thread>\d+\.\d+)|(?P<person>[UW]\w+)))?")
 _TIME = re.compile(r"\d{1,12}\.\d{1,9}")
 _SAID = frozenset({None, "file_share", "thread_broadcast"})  # subtypes that are words of a person
 _SLACKBOT = "USLACKBOT"  # Slack's own, which writes to everybody and says nowhere that it is a bot
@@ -57,6 +49,30 @@ class Said:
     user_id: str
     text: str
     sent_at: float  # seconds since the Unix epoch, UTC; the same when Slack tells it again
+    has_files: bool = False  # and perhaps no text
+    reply_to: str = ""  # where the reply goes that only this person sees
+
+
+@dataclass(frozen=True, slots=True)
+class Rated:
+    """Somebody has said what he thinks of a reply."""
+
+    conversation_id: str
+    turn_id: str
+    rating: Rating
+    at: float  # seconds since the Unix epoch, UTC
+    reply_to: str
+    thread: str | None = None  # in which the reply stands
+
+
+@dataclass(frozen=True, slots=True)
+class Help:
+    """Somebody asks what the bot is for."""
+
+    conversation_id: str
+    id: str
+    user_id: str
+    reply_to: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +82,15 @@ class Ignored:
     why: str
 
 
-Event = Challenge | Said | Ignored
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """A workspace does not want the app any more, or has taken its token back."""
+
+    team: str
+    at: float  # seconds since the Unix epoch, UTC
+
+
+Event = Challenge | Said | Rated | Help | Removed | Ignored
 
 
 def is_signed(body: bytes, headers: Mapping[str, str], secret: bytes, *, now: float) -> bool:
@@ -84,14 +108,14 @@ def is_signed(body: bytes, headers: Mapping[str, str], secret: bytes, *, now: fl
 
 
 def conversation_of(team: str, channel: str, thread: str | None) -> str:
-    """The conversation of a thread or, without one, of a channel of direct messages."""
+    """The conversation of a thread, of somebody who gives commands in a channel, or of direct messages in it."""
     return ":".join(("slack", team, channel, *((thread,) if thread else ())))
 
 
 def thread_of(conversation_id: str) -> SlackThread | None:
     """Where in Slack a conversation takes place; None for one of another channel of ours."""
     found = _CONVERSATION.fullmatch(conversation_id)
-    return SlackThread(found["team"], found["channel"], found["thread"]) if found else None
+    return SlackThread(**found.groupdict()) if found else None
 
 
 def read_event(body: bytes) -> Event:
@@ -104,6 +128,20 @@ def read_event(body: bytes) -> Event:
     match told:
         case {"type": "url_verification", "challenge": str(challenge)}:
             return Challenge(challenge)
+        case {
+            "type": "event_callback",
+            "team_id": str(team),
+            "event_time": int(at),
+            "event": {"type": "app_uninstalled"},
+        }:
+            return Removed(team, float(at))
+        case {
+            "type": "event_callback",
+            "team_id": str(team),
+            "event_time": int(at),
+            "event": {"type": "tokens_revoked", "tokens": {"bot": [_, *_]}},
+        }:
+            return Removed(team, float(at))
         case {"type": "event_callback", "team_id": str(team), "event": {"type": str(kind)} as event}:
             return _said(team, kind, event, _own_id(told))
         case {"type": str(kind)}:
@@ -126,15 +164,54 @@ def read_interaction(body: bytes) -> Event:
             "type": "block_actions",
             "user": {"id": str(user)},
             "actions": [{"type": "button", "block_id": str(block), "value": str(value), "action_ts": str(at)}, *_],
+            **more,
         }:
-            where = thread_of(block.partition("/")[0])
+            conversation_id, _, rest = block.partition("/")
+            where = thread_of(conversation_id)
             if where is None or not _TIME.fullmatch(at) or not value.strip():
                 return Ignored("an action of somebody else's making")
-            conversation_id = block.partition("/")[0]
-            return Said(conversation_id, f"c{at}", f"slack:{where.team}:{user}", value, float(at))
+            reply_to = str(more.get("response_url") or "")
+            match rest.split("/"):
+                case ["rate", turn_id, *_] if value in ("up", "down"):
+                    return Rated(conversation_id, turn_id, _rating(value), float(at), reply_to, _thread_in(more))
+            said = Said(conversation_id, f"c{at}", f"slack:{where.team}:{user}", value, float(at))
+            return replace(said, reply_to=reply_to) if where.person else said
         case {"type": str(kind)}:
             return Ignored(kind)
     raise MalformedRequest("this is no interaction of Slack's")
+
+
+def read_command(body: bytes, *, at: float) -> Event:
+    """What somebody asked by a command, to be answered where only he sees it.
+
+    Raises:
+        MalformedRequest: it is nothing that Slack sends.
+    """
+    try:
+        fields = {name: values[-1] for name, values in parse_qs(body.decode(), max_num_fields=30).items()}
+        team, channel, user = fields["team_id"], fields["channel_id"], fields["user_id"]
+        trigger, reply_to = fields["trigger_id"], fields["response_url"]
+    except (KeyError, ValueError) as error:
+        raise MalformedRequest("this is no command of Slack's") from error
+    conversation_id, turn_id, user_id = conversation_of(team, channel, user), f"s{trigger}", f"slack:{team}:{user}"
+    where = thread_of(conversation_id)
+    if where is None or where.person is None or not re.match(ID_PATTERN, turn_id):
+        return Ignored("from a place that is none")
+    text = _plain(fields.get("text", ""), "")
+    if text.lower() in HELP:
+        return Help(conversation_id, turn_id, user_id, reply_to)
+    return Said(conversation_id, turn_id, user_id, text, at, reply_to=reply_to)
+
+
+def _rating(value: str) -> Rating:
+    return "up" if value == "up" else "down"
+
+
+def _thread_in(payload: Mapping[str, Any]) -> str | None:
+    match payload:
+        case {"message": {"thread_ts": str(thread)}}:
+            return thread
+    return None
 
 
 def _said(team: str, kind: str, event: Mapping[str, Any], own_id: str | None) -> Event:
@@ -153,10 +230,13 @@ def _said(team: str, kind: str, event: Mapping[str, Any], own_id: str | None) ->
     if thread_of(conversation_id) is None or not re.match(ID_PATTERN, conversation_id):
         return Ignored("from a place that is none")
     text = _plain(str(event.get("text") or ""), own_id)
-    if not text and is_direct:
+    has_files = bool(event.get("files"))
+    if not text and is_direct and not has_files:
         return Ignored("a message without words")
+    if not has_files:
+        text = text or CALLED
     # The message's own time, not `event_id`: it is the same when Slack tells it again, and when the message is edited.
-    return Said(conversation_id, f"m{at}", f"slack:{team}:{user}", text or CALLED, float(at))
+    return Said(conversation_id, f"m{at}", f"slack:{team}:{user}", text, float(at), has_files)
 
 
 def _own_id(told: Mapping[str, Any]) -> str | None:
@@ -193,97 +273,3 @@ def _object(body: bytes) -> dict[str, Any]:
         return msgspec.json.decode(body, type=dict[str, Any])
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise MalformedRequest("this is not JSON as Slack sends it") from error
-
-
-def render_reply(reply: Reply, conversation_id: str, *, bot: str, documents_at: str = "") -> tuple[SlackPost, ...]:
-    """A reply as Slack shows it: mostly one post, more if it is very long.
-
-    `documents_at` is where our HTTP API is, for links to what was cited; without it citations have none.
-    """
-    blocks = [
-        block for message in reply.messages for block in _blocks(message, conversation_id, bot, documents_at) if block
-    ]
-    return tuple(_posts(blocks))
-
-
-def render_failure(detail: str) -> SlackPost:
-    """What a person is told who gets no reply."""
-    text = f":warning: {escaped('Sorry, that did not work: ' + detail)}"
-    return SlackPost(text, (_section(text),))
-
-
-def _blocks(message: Message, conversation_id: str, bot: str, documents_at: str) -> Iterator[dict[str, Any]]:
-    yield from map(_section, sections(message.text))
-    if message.image:
-        # A block of Slack's for images makes it refuse the whole post if it cannot have the picture just then.
-        yield _section(link(message.image))
-    if isinstance(message.attachment, str):
-        yield _section(link(message.attachment))
-    match message.custom:
-        case {"blocks": [*theirs]}:
-            yield from theirs
-    fitting = [each for each in message.buttons if each.title.strip() and len(each.payload) <= MOST_PAYLOAD]
-    for first in range(0, len(fitting), MOST_BUTTONS):
-        yield {
-            "type": "actions",
-            "block_id": conversation_id,
-            "elements": [_button(button, n) for n, button in enumerate(fitting[first : first + MOST_BUTTONS])],
-        }
-    if message.citations:
-        yield _sources(message.citations, bot, documents_at)
-
-
-def _posts(blocks: list[dict[str, Any]]) -> Iterator[SlackPost]:
-    post: list[dict[str, Any]] = []
-    for block in blocks:
-        if post and (len(post) == MOST_BLOCKS or _length([*post, block]) > MOST_POST_CHARACTERS):
-            yield _post(post)
-            post = []
-        if block.get("block_id") is not None and block["type"] == "actions":
-            block = {**block, "block_id": f"{block['block_id']}/{len(post)}"}  # each must have its own
-        post.append(block)
-    if post:
-        yield _post(post)
-
-
-def _post(blocks: list[dict[str, Any]]) -> SlackPost:
-    """The words stand beside the blocks, for notifications, screen readers, and where blocks are refused."""
-    words = [block["text"]["text"] for block in blocks if block.get("type") == "section" and "text" in block]
-    return SlackPost("\n".join(words) or "…", tuple(blocks))
-
-
-def _length(blocks: list[dict[str, Any]]) -> int:
-    return sum(len(block["text"]["text"]) for block in blocks if block.get("type") == "section" and "text" in block)
-
-
-def _section(text: str) -> dict[str, Any]:
-    # `verbatim`: Slack is not to look for names and addresses in it; links are made already.
-    return {"type": "section", "text": {"type": "mrkdwn", "text": text, "verbatim": True}}
-
-
-def _button(button: Button, number: int) -> dict[str, Any]:
-    title = button.title if len(button.title) <= MOST_TITLE else f"{button.title[: MOST_TITLE - 1]}…"
-    return {
-        "type": "button",
-        "action_id": f"say.{number}",
-        "text": {"type": "plain_text", "text": title, "emoji": True},
-        "value": button.payload or button.title,
-    }
-
-
-def _sources(citations: tuple[Citation, ...], bot: str, documents_at: str) -> dict[str, Any]:
-    shown = [f"{n}. {_source(cited, bot, documents_at)}" for n, cited in enumerate(citations, start=1)]
-    room = 2_000  # of a context's text, to be safe of what its links add
-    kept = [each for n, each in enumerate(shown) if sum(map(len, shown[: n + 1])) <= room]
-    text = "  ·  ".join(kept) or "…"
-    return {"type": "context", "elements": [{"type": "mrkdwn", "text": text, "verbatim": True}]}
-
-
-def _source(cited: Citation, bot: str, documents_at: str) -> str:
-    label = cited.title if cited.section in ("", cited.title) else f"{cited.title}, {cited.section}"
-    if cited.document.startswith(("https://", "http://")):
-        return link(cited.document, label)
-    if not documents_at:
-        return escaped(label)
-    path = f"/v1/knowledge/{quote(bot, safe='')}/{quote(cited.document, safe='')}"
-    return link(f"{documents_at.rstrip('/')}{path}#{anchor_of(cited.place)}", label)

@@ -69,6 +69,7 @@ class TurnProgress:
     reason: str | None = None  # why it failed
     recorded: RecordedTurn | None = None  # once done
     delivered: int = 0  # posts of the reply that its channel has taken, where a channel takes posts
+    draft: str | None = None  # the post in which the channel shows the reply while it is made
 
     def as_of(self, now: float) -> "TurnProgress":
         """The progress seen at `now`: what should long have ended and has not is failed."""

@@ -15,3 +15,4 @@ class Turn:
     sent_at: float  # seconds since the Unix epoch, UTC
     explain: bool = False  # the reply shall say why
     waits: bool = False  # if the generator is away now, its answer may come later
+    reply_to: str = ""  # the address that its channel gave for the reply alone; whoever has it may write there
