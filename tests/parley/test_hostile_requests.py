@@ -157,6 +157,7 @@ OTHERS: dict[tuple[str, str], Way] = {
     ("GET", "/slack/install"): Way("GET", f"/slack/install?bot={BOT}"),
     ("GET", "/slack/oauth_redirect"): Way("GET", "/slack/oauth_redirect?code=c&state=s"),
 }
+NEEDS_A_BROWSER = {("GET", "/slack/oauth_redirect")}  # that has begun there, and holds a cookie of it
 FRAMES: dict[str, Any] = {
     "CONNECT": None,
     "message": {"action": "message", "message": "hello", "turn_id": "t-1", "wait": True},
@@ -368,7 +369,7 @@ class Spoiler:
             case 1:
                 event |= _in_base64(body.encode("utf-8", "replace"))
             case 2:
-                event |= _in_base64(body.encode("utf-16"))
+                event |= _in_base64(body.encode("utf-16", "surrogatepass"))
             case 3:
                 event |= _in_base64(self._chance.randbytes(self._chance.choice((1, 50, 3_000))))
             case _:
@@ -505,13 +506,13 @@ def test_every_route_is_among_those_that_are_tried(new_world: Callable[[], World
     assert documented - set(WAYS) == set()
 
 
-@pytest.mark.parametrize("route", [*WAYS, *OTHERS], ids=lambda route: " ".join(route))
+@pytest.mark.parametrize("route", sorted((WAYS | OTHERS).keys() - NEEDS_A_BROWSER), ids=lambda route: " ".join(route))
 def test_the_requests_are_good_before_they_are_spoiled(new_world: Callable[[], World], route: tuple[str, str]) -> None:
     way, world = (WAYS | OTHERS)[route], new_world()
 
     status, _ = _asked(world, _event(way, world))
 
-    assert status < 300
+    assert status < 400
 
 
 @pytest.mark.parametrize("route", [*WAYS, *OTHERS], ids=lambda route: " ".join(route))

@@ -15,7 +15,6 @@ import openai
 import pytest
 
 from parley.adapters.lambda_runtime import Context
-from parley.compile import Compiled
 from tests.contracts.loopback_lambda import TRACE, WITHIN_SECONDS, LoopbackLambda
 from tests.stack.node import by_node
 
@@ -70,9 +69,8 @@ class Running:
 
 
 @pytest.fixture
-def running(compiled: Compiled, tmp_path: Path) -> Iterator[Running]:
-    bundle, speech, key, log = (tmp_path / name for name in ("bundle", "speech", "key", "log"))
-    bundle.write_bytes(compiled.content)
+def running(bundle: Path, tmp_path: Path) -> Iterator[Running]:
+    speech, key, log = (tmp_path / name for name in ("speech", "key", "log"))
     os.mkfifo(speech)
     settings = {"BUNDLE": bundle, "SPEECH": speech, "KEY": key, "ENCODER_DIR": ROOT / "models" / "encoder"}
     told = {name: str(value) for name, value in settings.items()}

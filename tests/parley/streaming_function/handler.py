@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from parley.access import OWN_TENANT, Access
 from parley.adapters.memory import (
     MemoryActions,
     MemoryAnnouncements,
@@ -12,9 +13,11 @@ from parley.adapters.memory import (
     MemoryKeys,
     MemoryMetrics,
     MemoryReplies,
+    unmetered,
 )
 from parley.bots.bundle import unpack
 from parley.caching.cache import reply_cache
+from parley.callers import Callers
 from parley.channels import api_key
 from parley.generation.counting import by_bytes
 from parley.loaded import load
@@ -54,10 +57,11 @@ services = Services(
     patience=Patience(first_seconds=20, whole_seconds=45),
     actions=MemoryActions(),
     announcements=MemoryAnnouncements(),
+    metering=unmetered(time.time),
     clock=time.time,
 )
 keys = MemoryKeys()
-key, shown = api_key.new_key("a server", ["chat"], [], now=0.0, expires_at=None)
+key, shown = api_key.new_key("a server", ["chat"], [], tenant=OWN_TENANT, now=0.0, expires_at=None)
 keys.save(key)
 Path(os.environ["KEY"]).write_text(shown)
-handler = StreamApi(OpenAiDoor(services, keys, ("support",)))
+handler = StreamApi(OpenAiDoor(services, Callers({"support": Access()}, time.time, keys=keys)))

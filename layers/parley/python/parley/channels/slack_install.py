@@ -37,6 +37,8 @@ def bot_of(state: str, nonce: str, secret: bytes, *, now: float) -> str:
     Raises:
         NotYours: it was begun elsewhere, or too long ago.
     """
+    if not (state.isascii() and nonce.isascii()):
+        raise NotYours(_AGAIN)
     presented, _, told = state.partition(".")
     expected = _mac(told, nonce, secret)
     ends_at, _, bot = told.partition(".")
