@@ -1,6 +1,6 @@
 """The conversation itself: two APIs, the functions behind them, and the queues between those.
 
-GET / and /assets ─▶ web      the chat page
+GET / and /assets ─▶ web      the chat page, and the widget
 /v1/keys ──────────▶ keys     API keys, for operators
 everything else ───▶ chat ─┬─ the turn, answered at once
 POST /slack/… ─────▶ slack ┤

@@ -221,7 +221,7 @@ class Doors:
     def _answer(self, event: dict[str, Any]) -> dict[str, Any]:
         path = event["rawPath"]
         self.asked.append(f"{event['requestContext']['http']['method']} {path}")
-        if path == "/":
+        if path in ("/", "/widget", "/widget.js"):
             return self._web.handler(event, None)
         if path.startswith("/assets/"):
             return self._web.handler({**event, "pathParameters": {"proxy": path.removeprefix("/assets/")}}, None)
@@ -264,6 +264,9 @@ def _handler(answer: Callable[[dict[str, Any]], dict[str, Any]]) -> type[BaseHTT
             self._do()
 
         def do_DELETE(self) -> None:
+            self._do()
+
+        def do_OPTIONS(self) -> None:
             self._do()
 
         def _do(self) -> None:

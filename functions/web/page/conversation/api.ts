@@ -4,6 +4,7 @@
  * Knows addresses, retries and problem documents; knows nothing of what is on the screen.
  */
 
+import type { Rating } from "./entries";
 import type { ProblemDocument } from "./frames";
 import type { Home, Pass } from "./home";
 
@@ -81,6 +82,7 @@ export interface RecordedTurn {
   replies: Reply[];
   source: Source;
   may_wait?: boolean;
+  feedback?: { rating: Rating };
 }
 
 /** How far a turn has come that was not answered at the door. */
@@ -171,6 +173,17 @@ export async function wait(home: Home, pass: Pass, turnId: string): Promise<void
   );
 }
 
+/** Says what the person thinks of a reply; the last word counts. */
+export async function rate(home: Home, pass: Pass, turnId: string, rating: Rating): Promise<void> {
+  await patiently(() =>
+    request(home, `${addressOf(pass)}/turns/${encodeURIComponent(turnId)}/feedback`, pass, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ rating }),
+    }),
+  );
+}
+
 /** Where a citation's document can be read, at the place it was taken from: a page of the web is its own address. */
 export function documentAddress(home: Home, bot: string, { document: name, place }: Citation): string {
   const path = `v1/knowledge/${encodeURIComponent(bot)}/${encodeURIComponent(name)}`;
@@ -234,7 +247,7 @@ async function request<T>(home: Home, address: string, pass: Pass | null, init: 
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
     if (!response.ok) throw await problem(response);
-    return (await response.json()) as T;
+    return (response.status === 204 ? undefined : await response.json()) as T;
   } catch (error) {
     if (error instanceof Problem) throw error;
     throw new Problem("The bot cannot be reached. Is this device online?", 0);
