@@ -137,6 +137,7 @@ class ChatStack(Stack):
         )
         if slack:
             worker.add_environment("DOCUMENTS_AT", http.address)
+        socket.add_environment("HTTP_ADDRESS", http.address)
         live.lead_to(socket)
 
         alarms = Alarms(self, "Watch", topic=state.alarms)

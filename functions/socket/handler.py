@@ -18,4 +18,6 @@ handler = SocketDoor(
     settings.bots,
     time.time,
     settings.explains,
+    settings.access,
+    settings.http_address,
 )

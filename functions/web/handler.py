@@ -1,4 +1,4 @@
-"""The chat page and the widget: `GET /`, `/widget.js`, `/widget`, `/assets/{proxy+}`, as the build left them in `static/`.
+"""The chat page and the widget: `GET /`, `/widget.js`, `/widget` and `/assets/{proxy+}`, as built into `static/`.
 
 Every file is read when the function starts, so a request only looks up a name: no path that somebody sends ever reaches
 the disk. Knows the page's files and HTTP; knows nothing of bots. Standard library only, for a short cold start.

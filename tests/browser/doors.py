@@ -13,10 +13,10 @@ import socket
 import subprocess
 import threading
 import time
-import uuid
 from collections.abc import Callable
 from collections.abc import Generator as Yields
 from contextlib import suppress
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import ModuleType
@@ -156,10 +156,19 @@ class Doors:
         self.opened = 0  # connections, so far
         self._websocket = serve(self._talk, HOST, 0, process_request=self._let_in)
         self.socket_address = f"ws://{HOST}:{self._websocket.socket.getsockname()[1]}/live"
+        self._http = ThreadingHTTPServer((HOST, 0), _handler(self._answer))
+        self.http = f"http://{HOST}:{self._http.server_port}"
         lines = Lines(self.connections, self.sockets, Later(self.workers))
         self.workers.work = QueueDoor(services, lines)
         self._socket_door = SocketDoor(
-            services.conversations, lines, self.workers, ("support",), time.time, explains=True
+            services.conversations,
+            lines,
+            self.workers,
+            ("support",),
+            time.time,
+            explains=True,
+            access={"support": services.bots("support").bot.access},
+            http_address=self.http,
         )
         http_door = HttpDoor(
             services, self.workers, lines, OPERATOR_KEY.encode, "support", "local", True, self.socket_address
@@ -172,8 +181,6 @@ class Doors:
         self._web = _web_function(page, self.socket_address)
         self._one_at_a_time = threading.Lock()  # as a Lambda function is asked, and as Powertools' resolver must be
         self.asked: list[str] = []  # HTTP requests, as `GET /v1/health`
-        self._http = ThreadingHTTPServer((HOST, 0), _handler(self._answer))
-        self.http = f"http://{HOST}:{self._http.server_port}"
 
     def __enter__(self) -> "Doors":
         for server in (self._websocket, self._http):
@@ -201,13 +208,16 @@ class Doors:
     def _let_in(self, connection: ServerConnection, request: Request) -> Response | None:
         while self.is_slow:
             time.sleep(0.05)
-        return None if self.is_open else connection.respond(503, "not now")
+        if not self.is_open:
+            return connection.respond(503, "not now")
+        connecting = {**_socket_event(connection.id.hex, "CONNECT"), "headers": dict(request.headers.raw_items())}
+        status = self._socket_door(connecting, None)["statusCode"]
+        return None if status == HTTPStatus.OK else connection.respond(status, "")
 
     def _talk(self, connection: ServerConnection) -> None:
-        connection_id = uuid.uuid4().hex
+        connection_id = connection.id.hex
         self.opened += 1
         self.sockets.open[connection_id] = connection
-        self._socket_door(_socket_event(connection_id, "CONNECT"), None)
         try:
             for message in connection:
                 self.said.append(json.loads(message))

@@ -3,11 +3,12 @@
 import base64
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
+from parley.access import Access
 from parley.adapters.memory import (
     MemoryConversations,
     MemoryDocuments,
@@ -23,6 +24,7 @@ from parley.http_api import HttpApi
 from parley.http_door import HttpDoor
 from parley.knowledge_door import KnowledgeDoor
 from parley.lines import Lines
+from parley.loaded import LoadedBot
 from parley.ports import LateTurn
 from parley.rasa_door import RasaDoor
 from parley.services import Services
@@ -452,3 +454,33 @@ def test_what_was_never_said_cannot_be_rated(client: Client) -> None:
     response = client.call("POST", path, {"rating": "up"}, authorization=f"Bearer {client.token}")
 
     assert response.status == 404
+
+
+@pytest.fixture
+def of_the_shop(make_services: Callable[..., Services], support: LoadedBot) -> Client:
+    """Of a bot that talks on one site."""
+    bot = replace(support.bot, access=Access(origins=("https://shop.example",)))
+    return a_client(replace(make_services(), bots=lambda _: replace(support, bot=bot)))
+
+
+@pytest.mark.parametrize("origin", ["https://shop.example", "https://api.example"])
+def test_a_bot_talks_on_the_pages_of_its_origins_and_on_the_apis_own(of_the_shop: Client, origin: str) -> None:
+    response = of_the_shop.call("POST", "/v1/chat", {"message": "hello"}, origin=origin, host="api.example")
+
+    assert response.status == 200
+    assert response.headers["Access-Control-Allow-Origin"] == "*"
+
+
+def test_a_page_of_another_origin_neither_begins_a_conversation_nor_goes_on_with_one(of_the_shop: Client) -> None:
+    begun = of_the_shop.chat("hello").body
+    token = f"Bearer {begun['conversation_token']}"
+
+    refused = [
+        of_the_shop.call("POST", "/v1/chat", body, origin="https://elsewhere.example", authorization=token)
+        for body in ({"message": "hello"}, {"message": "hello", "conversation_id": begun["conversation_id"]})
+    ]
+
+    assert [response.status for response in refused] == [403, 403]
+    assert "does not talk on pages of https://elsewhere.example" in refused[0].body["detail"]
+    assert refused[0].headers["Access-Control-Allow-Origin"] == "*", "the page can say why"
+    assert len(of_the_shop.services.conversations.history(begun["conversation_id"], limit=9)) == 1

@@ -73,7 +73,7 @@ function Citations({ citations }: { citations: Citation[] }) {
           <details>
             <summary>
               <span className="number">{index + 1}</span>
-              {place(citation)}
+              <span className="place">{place(citation)}</span>
             </summary>
             <blockquote>
               <Markdown>{citation.text}</Markdown>

@@ -65,7 +65,7 @@ export function Composer({ title, language, conversation, input }: Composed) {
         <textarea
           ref={input}
           rows={1}
-          dir="auto"
+          dir={isWriting ? "auto" : undefined}
           aria-label={`Message to ${title}`}
           placeholder={dictation?.isListening ? "Listening…" : "Write a message"}
           maxLength={LONGEST_MESSAGE}

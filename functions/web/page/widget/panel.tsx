@@ -107,7 +107,7 @@ function Chat({ home, place, isShown }: { home: Home; place: Place; isShown: boo
         <svg className="mark" viewBox="0 0 32 32" aria-hidden="true">
           <path d="M6 11.500C6 8.500 8.500 6 11.500 6h9C23.500 6 26 8.500 26 11.500v5c0 3-2.500 5.500-5.500 5.500H15l-5.800 4.600c-.6.5-1.500.1-1.500-.7v-4.700C6.600 20 6 18.300 6 16.500z" />
         </svg>
-        <h2 dir="auto">{title}</h2>
+        <h2>{title}</h2>
         {reading && (
           <HeaderButton name="Read replies out" isPressed={reading.isAloud} press={reading.toggle}>
             <path d="M4 9.500v5h3.500l4.500 4v-13l-4.500 4z" />
@@ -172,8 +172,8 @@ function Thread({ bot, title, greeting, conversation, isShown, children }: InThr
         )}
         {entries.length === 0 && !isRestoring && (
           <section className="welcome">
-            <h3 dir="auto">{greeting ?? "How can I help?"}</h3>
-            {!greeting && bot?.description && <p dir="auto">{bot.description}</p>}
+            <h3>{greeting ?? "How can I help?"}</h3>
+            {!greeting && bot?.description && <p>{bot.description}</p>}
             <ul className="choices" aria-label="First questions">
               {bot?.suggestions.map((suggestion) => (
                 <li key={suggestion}>

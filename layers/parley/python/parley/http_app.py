@@ -44,7 +44,7 @@ def new_app() -> APIGatewayHttpResolver:
         cors=CORSConfig(
             allow_origin="*",  # a token opens a conversation, never a cookie, so any page may ask
             allow_headers=["Authorization", "Content-Type", "Prefer"],
-            expose_headers=["Location"],
+            expose_headers=["Location", "Retry-After"],
             max_age=3600,
         ),
     )

@@ -13,7 +13,7 @@ from typing import Any
 from aws_lambda_powertools.event_handler import Response
 
 from parley import __version__, desk
-from parley.channels import http, rendering, slack, socket, token
+from parley.channels import http, origins, rendering, slack, socket, token
 from parley.channels.operator import check_operator, is_operator
 from parley.conversation import Feedback, RecordedTurn, Session, Turn
 from parley.errors import MalformedRequest, NotFound, NotYours, Unavailable
@@ -41,9 +41,16 @@ class HttpDoor:
     explains: bool = False  # to everybody, not only to operators
     socket_address: str = ""  # of the WebSocket API
 
-    def chat(self, request: http.ChatRequest, authorization: str | None, prefer: str | None) -> Response[Any]:
+    def chat(
+        self,
+        request: http.ChatRequest,
+        authorization: str | None,
+        prefer: str | None,
+        page: origins.Page | None = None,
+    ) -> Response[Any]:
         """A reply to one message, or its acceptance."""
         secret, session, opened, turn = self._open(request, authorization)
+        origins.check_page(page, session.bot, self.services.bots(session.bot).bot.access)
         given = {"conversation_id": turn.conversation_id, "conversation_token": secret}
         if request.explain:
             self._may_explain(authorization)

@@ -9,7 +9,7 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 
-from parley.channels import rasa
+from parley.channels import origins, rasa
 from parley.channels.operator import is_operator
 from parley.conversation import Session, Turn
 from parley.dialogue import protocol
@@ -32,9 +32,10 @@ class RasaDoor:
     operator_key: Callable[[], bytes]
     default_bot: str
 
-    def webhook(self, message: rasa.RestMessage, turn_id: str) -> Response[Any]:
+    def webhook(self, message: rasa.RestMessage, turn_id: str, page: origins.Page | None = None) -> Response[Any]:
         """The bot's replies to one message of the REST channel."""
         bot = self._bot()
+        origins.check_page(page, bot.bot.name, bot.bot.access)
         conversation_id = rasa.conversation_of(bot.bot.name, message.sender)
         opened = self.services.conversations.open(conversation_id, turn_id)
         if opened.session is None:

@@ -6,12 +6,14 @@ the worker (`live`). Knows who may do what, and no model: a connection costs no 
 
 import logging
 import uuid
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlsplit
 
-from parley.channels import problems, socket, token
+from parley.access import Access
+from parley.channels import origins, problems, socket, token
 from parley.conversation import Session, Turn
 from parley.errors import MalformedRequest, NotFound, NotYours, ParleyError, Rejected, Unavailable
 from parley.lines import Lines
@@ -33,6 +35,8 @@ class SocketDoor:
     bots: Collection[str]  # the first is the default
     clock: Clock
     explains: bool = False
+    access: Mapping[str, Access] = field(default_factory=dict)  # to bots, by name
+    http_address: str = ""  # of the HTTP API, whose own pages may talk to every bot
 
     def __call__(self, event: dict[str, Any], _context: Any) -> dict[str, Any]:
         """Answers API Gateway; what the client is told goes through its connection."""
@@ -51,19 +55,37 @@ class SocketDoor:
         """The HTTP status of the handshake: any but 200 refuses it.
 
         Who can set headers may name the conversation in the query and show its token as `Authorization: Bearer`. A page
-        cannot, and shows it in its first frame.
+        cannot, and shows it in its first frame. Before that nobody knows with which bot, so whose page it is is noted.
         """
         conversation_id = (event.get("queryStringParameters") or {}).get("conversation_id")
-        if conversation_id is None:
-            return HTTPStatus.OK
         headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
         try:
-            self._shown(conversation_id, token.bearer(headers.get("authorization")))
-            self.lines.connections.listen(connection_id, conversation_id)
+            self._note(connection_id, origins.page_of(event, self.http_address))
+            if conversation_id is not None:
+                self._shown(conversation_id, token.bearer(headers.get("authorization")))
+                self.lines.connections.listen(connection_id, conversation_id)
         except ParleyError as error:
             logger.warning("connection refused", extra={"reason": type(error).__name__})
             return problems.status_of(error)
         return HTTPStatus.OK
+
+    def _note(self, connection_id: str, page: origins.Page | None) -> None:
+        """Whose page has connected, if any bot asks. Raises: NotYours: they all do, and none talks there."""
+        refusing = [bot for bot in self.bots if not origins.may_talk(page, self._access(bot))]
+        if page is None or not refusing:
+            return
+        if len(refusing) == len(self.bots):
+            origins.check_page(page, refusing[0], self._access(refusing[0]))
+        self.lines.connections.open(connection_id, page.origin)  # no script on a page can change it
+
+    def _check_page(self, connection_id: str, bot: str) -> None:
+        """Raises: NotYours: the bot does not talk on the page that has connected."""
+        access = self._access(bot)
+        if access.origins and (origin := self.lines.connections.origin_of(connection_id)) is not None:
+            origins.check_page(origins.Page(origin, urlsplit(self.http_address).netloc), bot, access)
+
+    def _access(self, bot: str) -> Access:
+        return self.access.get(bot, Access())
 
     def _receive(self, connection_id: str, body: str) -> None:
         frame: socket.Frame | None = None
@@ -156,6 +178,7 @@ class SocketDoor:
         bot = frame.bot or next(iter(self.bots))
         if bot not in self.bots:
             raise NotFound(f"there is no bot {bot!r} here")
+        self._check_page(connection_id, bot)
         secret = token.new_token()
         session = Session(
             conversation_id=uuid.uuid4().hex,
@@ -173,15 +196,18 @@ class SocketDoor:
         Raises:
             MalformedRequest: none was named.
             NotFound: there is none.
-            NotYours: the token is missing or wrong.
+            NotYours: the token is missing or wrong, or the bot does not talk on this page.
         """
         shown = self.lines.connections.conversation_of(connection_id)
         conversation_id = frame.conversation_id or shown
         if conversation_id is None:
             raise MalformedRequest("name the conversation: `conversation_id` and `conversation_token`")
         if conversation_id == shown:
-            return self._session(conversation_id)
-        return self._shown(conversation_id, frame.conversation_token)
+            session = self._session(conversation_id)
+        else:
+            session = self._shown(conversation_id, frame.conversation_token)
+        self._check_page(connection_id, session.bot)
+        return session
 
     def _shown(self, conversation_id: str, presented: str | None) -> Session:
         """The conversation whose token was presented. Raises: NotFound; NotYours."""
