@@ -68,7 +68,7 @@ lock: ## resolve the requirements*.in files again (needs uv)
 		--no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command 'make lock' \
 		--constraint requirements.lock --override layers/dependencies/left-out.txt \
 		--upgrade -o layers/dependencies/requirements.lock
-	for layer in tensorflow_serving chat_template documents; do uv pip compile layers/$$layer/requirements.in --universal \
+	for layer in tensorflow_serving chat_template documents identity; do uv pip compile layers/$$layer/requirements.in --universal \
 		--generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-annotate \
 		--custom-compile-command 'make lock' --constraint requirements.lock \
 		--upgrade -o layers/$$layer/requirements.lock || exit 1; done

@@ -1,10 +1,11 @@
-"""The CDK app: one stage of Parley, as three to five stacks.
+"""The CDK app: one stage of Parley, as three to six stacks.
 
     state ◀── chat            conversations, and the functions that hold them
       ▲        ├────▶ knowledge   the documents that were put in, and what was made of them
       │        ├────▶ cluster the language model on machines of its own, if it is too large for one
       │        └────▶ cache   a server in front of shared replies, where it is switched on
       └────── generation      the language model behind SageMaker; a laptop has none in CDK
+    edge                      what WAF refuses before anything else sees it, in us-east-1; a laptop has none
 
 The only reader of the context:
     stage            local, dev or prod
@@ -12,7 +13,11 @@ The only reader of the context:
                      there already, the fields of `Elsewhere` in that file, as JSON; optional
     second           a smaller one beside it, by its name too; optional
     cache            a cache server, by its name in infra/stage.py; without it there is none
+    issuers          who signs people in: a list of the fields of `Issuer` in infra/access.py, as JSON; optional
+    quotas           how much may be asked, in place of the stage's own: the fields of `Quotas` there, as JSON; optional
     slack            `true`: people talk to the bot in Slack, too; optional
+    domain           the name that people know the address by, in place of CloudFront's own; optional
+    certificate      the ARN of its certificate in us-east-1
     layers           the folder of built layers
     bundles          the compiled bots, separated by commas
     sagemaker_url    stage local only: the server that speaks SageMaker's runtime protocol
@@ -28,14 +33,16 @@ from typing import Any
 import aws_cdk as cdk
 from cdk_nag import AwsSolutionsChecks
 
+from infra.access import read_issuers, read_quotas
 from infra.cache_stack import CacheStack
 from infra.chat_stack import ChatStack
 from infra.cluster_stack import ClusterStack
+from infra.edge_stack import REGION, EdgeStack
 from infra.generation_stack import GenerationStack
 from infra.generators import GENERATORS, ClusterSize, Elsewhere, EndpointSize
 from infra.knowledge_stack import KnowledgeStack
 from infra.packaging import ROOT, Build, bot_name
-from infra.stage import CACHES, STAGES, Stage
+from infra.stage import CACHES, STAGES, Domain, Stage
 from infra.state_stack import StateStack
 
 _BUNDLED_GENERATOR = ROOT / "models" / "generator" / "artefact" / "genai_config.json"
@@ -44,7 +51,7 @@ _BUNDLED_GENERATOR = ROOT / "models" / "generator" / "artefact" / "genai_config.
 def parley(app: cdk.App) -> None:
     """Put the stacks of the stage that the context names into `app`."""
     stage = STAGES[app.node.get_context("stage")]
-    for chosen in (_with_generators, _with_memory, _with_cache, _with_slack):
+    for chosen in (_with_generators, _with_memory, _with_cache, _with_slack, _with_access, _with_domain):
         stage = chosen(stage, app)
     bundles = [Path(path) for path in app.node.get_context("bundles").split(",")]
     build = Build(Path(app.node.get_context("layers")), {bot_name(path): path for path in bundles})
@@ -62,7 +69,7 @@ def parley(app: cdk.App) -> None:
         local_settings={name: value for name, value in local_settings.items() if name == "ENCODER_DIR"},
         **_options(stage),
     )
-    ChatStack(
+    chat = ChatStack(
         app,
         f"Parley-{stage.name}-Chat",
         stage=stage,
@@ -75,6 +82,19 @@ def parley(app: cdk.App) -> None:
         local_settings=local_settings,
         **_options(stage),
     )
+    if stage.edge:
+        # Of the rest neither account nor region is known before it is deployed.
+        at_the_edge = cdk.Environment(region=REGION)
+        chat.add_stack_dependency(
+            EdgeStack(
+                app,
+                f"Parley-{stage.name}-Edge",
+                stage=stage,
+                size=stage.edge,
+                env=at_the_edge,
+                **_options(stage),
+            )
+        )
     if stage.endpoints:
         GenerationStack(
             app, f"Parley-{stage.name}-Generation", endpoints=stage.endpoints, alarms=state.alarms, **_options(stage)
@@ -148,6 +168,26 @@ def _with_slack(stage: Stage, app: cdk.App) -> Stage:
             return replace(stage, has_slack=False)
         case other:
             raise ValueError(f"slack is {other!r}; say `true` or `false`")
+
+
+def _with_access(stage: Stage, app: cdk.App) -> Stage:
+    """The stage with the issuers and the quotas that the context names."""
+    issuers, quotas = (app.node.try_get_context(name) for name in ("issuers", "quotas"))
+    if issuers:
+        stage = replace(stage, issuers=read_issuers(issuers))
+    return replace(stage, quotas=read_quotas(quotas)) if quotas else stage
+
+
+def _with_domain(stage: Stage, app: cdk.App) -> Stage:
+    """The stage with the name that the context gives its address."""
+    name, certificate = (app.node.try_get_context(given) for given in ("domain", "certificate"))
+    if not name and not certificate:
+        return stage
+    if stage.edge is None:
+        raise ValueError(f"stage {stage.name} has no edge that could have a domain")
+    if not name or not certificate:
+        raise ValueError("a domain needs its certificate, and a certificate its domain")
+    return replace(stage, edge=replace(stage.edge, domain=Domain(name, certificate)))
 
 
 def _generator(chosen: str | dict[str, Any]) -> EndpointSize | ClusterSize | Elsewhere:

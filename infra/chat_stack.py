@@ -1,5 +1,6 @@
 """The conversation itself: two APIs, the functions behind them, and the queues between those.
 
+In an account CloudFront is in front of both APIs, and `edge` keeps them shut to whoever goes around it.
 GET / and /assets ─▶ web      the chat page, and the widget
 /v1/keys ──────────▶ keys     API keys, for operators
 everything else ───▶ chat ─┬─ the turn, answered at once
@@ -14,7 +15,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aws_cdk import ArnFormat, CfnOutput, Stack
+from aws_cdk import ArnFormat, CfnOutput, CfnParameter, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_event_sources as event_sources
@@ -22,9 +23,11 @@ from aws_cdk import aws_s3_assets as s3_assets
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from infra.access import as_json
 from infra.cache_stack import CacheStack
 from infra.cluster_stack import Reach
 from infra.doors import HttpDoor, SocketDoor
+from infra.front_door import FrontDoor, Gate
 from infra.functions import function_of
 from infra.generators import ClusterSize, Elsewhere, EndpointSize
 from infra.knowledge_stack import KnowledgeStack
@@ -72,6 +75,7 @@ class ChatStack(Stack):
         live = SocketDoor(self, "WebSocket", stage=stage, local_aws=local_aws)
 
         encoder, *light = self._layers(build)
+        identity = self._identity_layer(build)
         answering_layers = [*light, encoder, *self._generator_layers(build)]
         settings = {
             **self._settings(state, knowledge, bundles),
@@ -85,7 +89,7 @@ class ChatStack(Stack):
             "Chat",
             stage.chat,
             stage=stage,
-            layers=answering_layers,
+            layers=[*answering_layers, *identity],
             environment=of_turns,
             snap_start=stage.snap_start,
             network=network,
@@ -99,8 +103,9 @@ class ChatStack(Stack):
             environment=of_turns,
             network=network,
         )
-        socket = function_of(self, "Socket", stage.socket, stage=stage, layers=light, environment=settings)
-        keys = function_of(self, "Keys", stage.keys, stage=stage, layers=light, environment=settings)
+        known = [*light, *identity]
+        socket = function_of(self, "Socket", stage.socket, stage=stage, layers=known, environment=settings)
+        keys = function_of(self, "Keys", stage.keys, stage=stage, layers=known, environment=settings)
         slack = self._slack(light, settings, worker)
         web = function_of(self, "Web", stage.web, stage=stage, environment={"SOCKET_ADDRESS": live.address})
 
@@ -132,13 +137,32 @@ class ChatStack(Stack):
         pacing = {}
         if isinstance(stage.generator, EndpointSize):
             pacing["pace"] = Pace(self, "Pacing", stage=stage, generator=stage.generator, turns=in_order).function
+        gate = None
+        if state.edge_key_arn is not None:
+            gate = Gate(self, "Gate", stage=stage, state=state, key_arn=state.edge_key_arn)
         http = HttpDoor(
-            self, "Http", stage=stage, chat=self._entry(chat), web=web, keys=keys, slack=slack, local_aws=local_aws
+            self,
+            "Http",
+            stage=stage,
+            chat=self._entry(chat),
+            web=web,
+            keys=keys,
+            slack=slack,
+            local_aws=local_aws,
+            authorizer=gate.of_http if gate else None,
         )
+        live.lead_to(socket, authorizer=gate.of_socket if gate else None)
+        address, socket_address = http.address, live.address
+        of_the_edge = {}
+        if front := self._front(state, http, live):
+            of_the_edge = {"CloudFrontName": front.cloudfront_name, "EdgeKeySecret": state.edge_key_arn}
+            address, socket_address = front.address, front.socket_address
+            for told_of_it in filter(None, (chat, worker, socket, keys, slack, web)):
+                told_of_it.add_environment("SOCKET_ADDRESS", socket_address)
         if slack:
-            worker.add_environment("DOCUMENTS_AT", http.address)
-        socket.add_environment("HTTP_ADDRESS", http.address)
-        live.lead_to(socket)
+            worker.add_environment("DOCUMENTS_AT", address)
+        for meeting_pages in (chat, socket):
+            meeting_pages.add_environment("HTTP_ADDRESS", address)
 
         alarms = Alarms(self, "Watch", topic=state.alarms)
         alarms.on_dead_letters("Turns", turns.dead_letters)
@@ -151,6 +175,7 @@ class ChatStack(Stack):
             "keys": keys,
             **pacing,
             **({"slack": slack} if slack else {}),
+            **({"edge": gate.function} if gate else {}),
         }.items():
             alarms.on_failures(name, function)
         alarms.on_wrong_replies(stage.name)
@@ -158,9 +183,11 @@ class ChatStack(Stack):
         alarms.on_socket_errors(live.api)
 
         told = {
-            "HttpApi": http.api.api_endpoint,  # the chat page, and the root of the HTTP API
+            "Address": address,  # the chat page, and the root of the HTTP API
+            "HttpApi": http.api.api_endpoint,  # behind it: where there is an edge, nobody is let in here
             "HttpApiId": http.api.api_id,
-            "SocketAddress": live.address,
+            "SocketAddress": socket_address,
+            **of_the_edge,
             "ChatFunction": chat.function_name,
             "WorkerFunction": worker.function_name,
             "SocketFunction": socket.function_name,
@@ -179,6 +206,27 @@ class ChatStack(Stack):
         }
         for name, value in told.items():
             CfnOutput(self, name, value=value)
+
+    def _front(self, state: StateStack, http: HttpDoor, live: SocketDoor) -> FrontDoor | None:
+        """The address before both APIs, where the stage has one."""
+        if self._stage.edge is None or state.edge_key_arn is None:
+            return None
+        # The web ACL is in us-east-1, from where CloudFormation passes nothing on: scripts/deploy.py does.
+        web_acl = CfnParameter(
+            self,
+            "WebAcl",
+            description="The ARN that the edge stack tells, in us-east-1",
+            allowed_pattern=r"arn:[a-z-]+:wafv2:us-east-1:\d{12}:global/webacl/.+",
+        )
+        return FrontDoor(
+            self,
+            "Front",
+            size=self._stage.edge,
+            web_acl_arn=web_acl.value_as_string,
+            key_arn=state.edge_key_arn,
+            http=http,
+            live=live,
+        )
 
     def _slack(
         self, layers: Sequence[lambda_.ILayerVersion], settings: Mapping[str, str], worker: lambda_.Function
@@ -218,6 +266,10 @@ class ChatStack(Stack):
         }
         return [self._layer(name, code) for name, code in sources.items()]
 
+    def _identity_layer(self, build: Build) -> list[lambda_.ILayerVersion]:
+        """What reads the tokens of who is signed in, where anybody can be."""
+        return [self._layer("Identity", build.layer("identity"))] if self._stage.issuers else []
+
     def _generator_layers(self, build: Build) -> list[lambda_.ILayerVersion]:
         """What speaks to the language model, where that is more than every function has."""
         layers = []
@@ -240,6 +292,9 @@ class ChatStack(Stack):
             "REPLIES_TABLE": state.replies.table_name,
             "CONNECTIONS_TABLE": state.connections.table_name,
             "KEYS_TABLE": state.keys.table_name,
+            "USAGE_TABLE": state.usage.table_name,
+            "ISSUERS": as_json(self._stage.issuers),
+            "QUOTAS": as_json(self._stage.quotas),
             "BOTS": json.dumps({name: bundle.s3_object_url for name, bundle in bundles.items()}),
             "ENCODER_DIR": "/opt/encoder",
             "GENERATOR_TOKENIZER": "/opt/tokenizer/tokenizer.json",

@@ -42,7 +42,7 @@ _ROUTES_OF_KEYS = {
 
 
 class HttpDoor(Construct):
-    """The HTTP API: a function each for the chat page and the widget, API keys and what Slack sends, and one for everything else.
+    """The HTTP API: a function each for pages and the widget, API keys and what Slack sends, and one for everything else.
 
     Attributes:
         api: the HTTP API
@@ -60,6 +60,7 @@ class HttpDoor(Construct):
         keys: lambda_.IFunction,
         slack: lambda_.IFunction | None,
         local_aws: str | None,
+        authorizer: apigw.IHttpRouteAuthorizer | None = None,  # of every route, what has none included
     ) -> None:
         super().__init__(scope, id)
         self.api = apigw.HttpApi(
@@ -67,6 +68,7 @@ class HttpDoor(Construct):
             "Api",
             create_default_stage=False,
             default_integration=integrations.HttpLambdaIntegration("ToChat", chat),
+            default_authorizer=authorizer,
         )
         page = integrations.HttpLambdaIntegration("ToWeb", web)
         for path in ("/", "/widget", "/widget.js", "/assets/{proxy+}"):
@@ -99,6 +101,7 @@ class SocketDoor(Construct):
     Attributes:
         api: the WebSocket API
         address: where clients connect to
+        path: its part below the host
         management_url: where functions push to open connections, and close them
     """
 
@@ -119,6 +122,7 @@ class SocketDoor(Construct):
         if local_aws is None:
             live.node.add_dependency(_leave_to_log(self))
         self.address, self.management_url = self._urls(live, local_aws)
+        self.path = f"/{self._STAGE}"
         accept(
             self.api,
             "AwsSolutions-APIG4",
@@ -126,10 +130,11 @@ class SocketDoor(Construct):
             "socket checks; the stage is throttled.",
         )
 
-    def lead_to(self, socket: lambda_.IFunction) -> None:
-        """Let `socket` hear who connects, what they send, and who has left."""
-        for route in ("$connect", "$disconnect", "$default"):
-            self.api.add_route(route, integration=integrations.WebSocketLambdaIntegration("ToSocket", socket))
+    def lead_to(self, socket: lambda_.IFunction, *, authorizer: apigw.IWebSocketRouteAuthorizer | None = None) -> None:
+        """Let `socket` hear who connects, if `authorizer` lets them, what they send, and who has left."""
+        for route, asked in (("$connect", authorizer), ("$disconnect", None), ("$default", None)):
+            integration = integrations.WebSocketLambdaIntegration("ToSocket", socket)
+            self.api.add_route(route, integration=integration, authorizer=asked)
 
     def grant_pushing(self, grantee: lambda_.Function) -> None:
         """Send to the open connections of this API, and close them."""

@@ -7,6 +7,7 @@ production. Knows nothing of CDK: the stacks read these values and decide nothin
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from infra.access import Issuer, Limits, Quotas
 from infra.generators import GENERATORS, ClusterSize, Elsewhere, EndpointSize
 
 
@@ -33,6 +34,23 @@ CACHES = {
     # The 2,000 requests a second of prod, each of which asks once and, at worst, keeps once.
     "large": CacheSize(most_gb=10, most_ecpus_per_second=12_000, nat_gateways=2),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """A name of one's own for the address that people have."""
+
+    name: str  # chat.example.com; its DNS record for CloudFront is made by hand
+    certificate_arn: str  # for that name, in us-east-1, where CloudFront looks for it
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeSize:
+    """How much one address may ask of CloudFront, in front of both APIs; WAF counts no less than 10."""
+
+    requests_per_five_minutes: int
+    talks_per_five_minutes: int  # of those: what begins a conversation or may ask the language model
+    domain: Domain | None = None  # None: the name that CloudFront gives
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +82,10 @@ class Stage:
     dollars_per_million_tokens: float = 0.0  # of the generator, for the metric of what the reply cache saves; 0: none
     cache: CacheSize | None = None  # the server in front of shared replies; None: there is none
     has_slack: bool = False  # people talk to the bot in Slack, too
+    issuers: tuple[Issuer, ...] = ()  # who signs people in
+    quotas: Quotas = Quotas(user=Limits(turns_per_minute=60))  # noqa: RUF009  # frozen; nobody writes once a second
     passages_in_memory: int | None = None  # of a bot; more are searched in DynamoDB. None: all are in memory
+    edge: EdgeSize | None = None  # CloudFront and WAF in front of everything; None: the APIs are open themselves
 
     @property
     def generator_endpoint(self) -> str:
@@ -175,6 +196,8 @@ STAGES = {
             log_retention_days=7,
             retention_days=30,
             cache_ttl_seconds=1 * _HOUR,
+            # A few people behind one address, each of whom says something every ten seconds and loads the page.
+            edge=EdgeSize(requests_per_five_minutes=1500, talks_per_five_minutes=300),
         ),
         Stage(
             name="prod",
@@ -201,6 +224,9 @@ STAGES = {
             log_retention_days=30,
             retention_days=90,
             cache_ttl_seconds=24 * _HOUR,
+            # An office or a mobile network of some hundred people behind one address, or a server that talks for
+            # others five times a second. One address alone gets no more than a hundredth of the rate above.
+            edge=EdgeSize(requests_per_five_minutes=6000, talks_per_five_minutes=1500),
         ),
     )
 }

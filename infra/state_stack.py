@@ -54,8 +54,10 @@ class StateStack(Stack):
         replies: the reply cache
         connections: who is listening to which conversation on an open WebSocket
         keys: API keys, of whose secrets it has digests only
+        usage: how much users, API keys and tenants have asked
         cache_key_arn: the secret that keys the hashes in `replies`
         operator_key_arn: the secret whose bearer takes conversations over and makes API keys
+        edge_key_arn: the secret by which CloudFront is known; None: nothing is in front of the APIs
         bus: where hand-offs are announced
         alarms: the topic that every alarm is told to
         key: what data is encrypted under; None: a key of AWS's own
@@ -88,17 +90,21 @@ class StateStack(Stack):
             sort_key=dynamodb.Attribute(name="created_at", type=_NUMBER),
             projection_type=dynamodb.ProjectionType.ALL,
         )
+        self.usage = self._table("Usage")
         self.cache_key_arn = self._cache_key_arn()
         self.operator_key_arn = self._operator_key_arn()
+        self.edge_key_arn = self._edge_key_arn() if stage.edge else None
         self.bus = events.EventBus(self, "Announcements", description="What happens in conversations: hand-offs.")
         self.alarms = self._alarms()
 
     def grant_conversing(self, grantee: iam.IGrantable) -> None:
-        """Keep conversations, share replies, read the key that these are hashed with, and announce hand-offs."""
+        """Keep conversations, count what is asked, share replies, read the key of their hashes, announce hand-offs."""
         self.grant_keeping_conversations(grantee)
         _allow(grantee, self.replies.table_arn, "dynamodb:GetItem", "dynamodb:UpdateItem")
         _allow(grantee, f"{self.replies.table_arn}/index/by_bot", "dynamodb:Query")
+        _allow(grantee, f"{self.conversations.table_arn}/index/by_user", "dynamodb:Query")
         _allow(grantee, self.cache_key_arn, "secretsmanager:GetSecretValue")
+        _allow(grantee, self.usage.table_arn, "dynamodb:UpdateItem")
         _allow(grantee, self.bus.event_bus_arn, "events:PutEvents")
 
     def grant_keeping_conversations(self, grantee: iam.IGrantable) -> None:
@@ -125,6 +131,12 @@ class StateStack(Stack):
     def grant_knowing_operators(self, grantee: iam.IGrantable) -> None:
         """Read the key by which an operator is known."""
         _allow(grantee, self.operator_key_arn, "secretsmanager:GetSecretValue")
+
+    def grant_knowing_the_edge(self, grantee: iam.IGrantable) -> None:
+        """Read the secret by which CloudFront is known."""
+        if self.edge_key_arn is not None:
+            _allow(grantee, self.edge_key_arn, "secretsmanager:GetSecretValue")
+            self.grant_key(grantee)
 
     def grant_key(self, grantee: iam.IGrantable) -> None:
         """Use the customer's key, where the stage has one."""
@@ -160,6 +172,13 @@ class StateStack(Stack):
             "OperatorKey",
             "Whoever bears it takes conversations over, reads them, and is told why the bot did what it did.",
             "A desk that people work at holds a copy: it is changed by hand, there and here together.",
+        )
+
+    def _edge_key_arn(self) -> str:
+        return self._secret_arn(
+            "EdgeKey",
+            "CloudFront sends it along; what comes to the APIs without it is refused.",
+            "CloudFront holds a copy: it is changed by hand, here and then there, and the old one is good meanwhile.",
         )
 
     def _secret_arn(self, id: str, description: str, why_not_rotated: str) -> str:

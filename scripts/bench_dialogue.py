@@ -32,6 +32,7 @@ from parley.adapters.memory import (
     MemoryGenerator,
     MemoryMetrics,
     MemoryReplies,
+    unmetered,
 )
 from parley.bots.bundle import unpack
 from parley.bots.source import Faults
@@ -202,6 +203,7 @@ def whole_turns(folder: Path, turns: int) -> Iterator[tuple[str, float]]:
         patience=Patience(first_seconds=5, whole_seconds=20),
         actions=MemoryActions(),
         announcements=MemoryAnnouncements(),
+        metering=unmetered(time.time),
         clock=time.time,
     )
     texts = [

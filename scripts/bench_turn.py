@@ -103,6 +103,7 @@ def make_services(bundle: Path, *, cache_seconds: int = 3600) -> "Services":
         MemoryGenerator,
         MemoryMetrics,
         MemoryReplies,
+        unmetered,
     )
     from parley.bots.bundle import unpack
     from parley.caching.cache import reply_cache
@@ -132,6 +133,7 @@ def make_services(bundle: Path, *, cache_seconds: int = 3600) -> "Services":
         patience=Patience(first_seconds=5, whole_seconds=20),
         actions=MemoryActions(),
         announcements=MemoryAnnouncements(),
+        metering=unmetered(time.time),
         clock=time.time,
     )
 
@@ -150,7 +152,7 @@ def say(services: "Services", text: str, number: int) -> "Answered":
 def answer_request(services: "Services") -> None:
     """One request through the whole chat function, with all that it imports on AWS."""
     import parley.adapters.aws  # noqa: F401
-    from parley.adapters.memory import MemoryDocuments, MemoryLibraries, MemoryQueue, memory_lines
+    from parley.adapters.memory import MemoryDocuments, MemoryLibraries, MemoryQueue, memory_callers, memory_lines
     from parley.http_api import HttpApi
     from parley.http_door import HttpDoor
     from parley.knowledge_door import KnowledgeDoor
@@ -162,11 +164,12 @@ def answer_request(services: "Services") -> None:
         "rawPath": "/v1/chat",
         "body": '{"message": "hello"}',
     }
-    door = HttpDoor(services, MemoryQueue(), memory_lines(), lambda: b"bench", "support", "bench")
+    callers = memory_callers("support")
+    door = HttpDoor(services, MemoryQueue(), memory_lines(), callers, "support", "bench")
     response = HttpApi(
         door,
-        RasaDoor(services, lambda: b"bench", "support"),
-        KnowledgeDoor(services.bots, MemoryDocuments(), MemoryLibraries(), lambda: b"bench"),
+        RasaDoor(services, callers, "support"),
+        KnowledgeDoor(services.bots, MemoryDocuments(), MemoryLibraries(), callers),
     )(event, None)
     if response["statusCode"] != 200:
         raise SystemExit(f"the chat function answered {response}: nothing was measured")

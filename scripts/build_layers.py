@@ -7,6 +7,7 @@
     tensorflow_serving    gRPC, and
     chat_template         Jinja: each only for functions whose generator needs it
     documents             what reads uploaded documents, for the function that takes them in
+    identity              what checks the tokens of who is signed in, for stages that have issuers
 
 `local` is for the interpreter this runs under, which is also the one the local AWS runs functions with; `lambda` is for
 python3.13 on x86_64, from wheels alone, on any machine. What no function uses at run time is left out. Prints what each
@@ -38,7 +39,7 @@ BUDGET_MB = 150  # a cold start reads what it imports from here
 LIMIT_MB = 250  # Lambda's own, unpacked: what the rest keeps to: a tokenizer, which is read when first a prompt is
 # counted, and the layers that few functions have
 
-SELDOM = ("tensorflow_serving", "chat_template", "documents")  # layers that only some functions have
+SELDOM = ("tensorflow_serving", "chat_template", "documents", "identity")  # layers that only some functions have
 
 # Every AWS service that a function calls: botocore carries the models of 400 others.
 AWS_SERVICES = (
@@ -125,6 +126,11 @@ assert jinja2.sandbox.ImmutableSandboxedEnvironment().from_string("{{ 1 }}").ren
     "documents": """
 import io, docx, lxml.etree, markdown_it, pypdf, ruamel.yaml
 docx.Document().save(io.BytesIO())
+""",
+    "identity": """
+import cryptography.hazmat.primitives.asymmetric.rsa as rsa, jwt
+key = rsa.generate_private_key(65537, 2048)
+assert jwt.decode(jwt.encode({"sub": "a"}, key, "RS256"), key.public_key(), ["RS256"]) == {"sub": "a"}
 """,
 }
 

@@ -33,12 +33,17 @@ ACCOUNT = "000000000000"
 REGION = "us-east-1"
 ENDPOINT_NAME = "parley-local-generator"  # as infra/stage.py names it
 
+TENANTS = ("main", "weir-street")  # of the example bots
+AUDIENCE, OPERATORS = "parley", "desk"  # for whom an issuer's tokens are, and the group of those who operate
+QUOTAS = {"user": {"turns_per_minute": 60}, "key": {"turns_per_minute": 60}}
+
 PORT_VARIABLES = (
     "PARLEY_PORT",
     "PARLEY_GENERATOR_PORT",
     "PARLEY_SAGEMAKER_PORT",
     "PARLEY_GRPC_PORT",
     "PARLEY_SLACK_PORT",
+    "PARLEY_ISSUER_PORT",
 )
 
 _SCRATCH = PARLEY / "tmp"
@@ -48,13 +53,14 @@ _POLL_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Where the three servers listen, the generator on two; and where something may stand in for Slack."""
+    """Where the three servers listen, the generator on two; and where Slack and an issuer may be stood in for."""
 
     http: int
     generator: int
     sagemaker: int
     grpc: int
     slack: int
+    issuer: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +81,7 @@ class LocalStack:
         grpc: where that container speaks TensorFlow Serving's API
         sagemaker: the server that speaks SageMaker's runtime protocol in front of it
         slack: where functions look for Slack's Web API; nothing of the stack listens there
+        issuer: who signs people in, with the name of a tenant behind it; nothing of the stack listens there either
         aws_endpoint, region, credentials: for clients of the local AWS
         outputs: what each deployed stack tells, by stack and name
     """
@@ -89,6 +96,7 @@ class LocalStack:
         self.grpc = f"{HOST}:{ports.grpc}"
         self.sagemaker = _url(ports.sagemaker)
         self.slack = _url(ports.slack)
+        self.issuer = _url(ports.issuer)
         self.region = REGION
         self.credentials = Credentials("parley", secrets.token_hex(20))
         self.outputs: dict[str, dict[str, str]] = {}
@@ -206,6 +214,8 @@ class LocalStack:
         outputs = self._scratch / "outputs.json"
         context = [*built.context, "-c", "stage=local", "-c", f"sagemaker_url={self.sagemaker}"]
         context += ["-c", f"aws_url={self.aws_endpoint}", "-c", f"slack_url={self.slack}"]
+        context += ["-c", f"issuers={json.dumps([self._issuer_of(tenant) for tenant in TENANTS])}"]
+        context += ["-c", f"quotas={json.dumps(QUOTAS)}"]
         options = ["--require-approval", "never", "--method", "direct", "--outputs-file", str(outputs)]
         where = ["--output", str(PARLEY / "cdk" / self._name)]
         self._cdk(["deploy", "--all", *options, *where, *context], log="deploy", step=step)
@@ -214,6 +224,9 @@ class LocalStack:
         self.http = f"{self.aws_endpoint}/_aws/execute-api/{chat['HttpApiId']}"
         self.websocket = chat["SocketAddress"]
         step.say("")
+
+    def _issuer_of(self, tenant: str) -> dict[str, str]:
+        return {"issuer": f"{self.issuer}/{tenant}", "audience": AUDIENCE, "tenant": tenant, "operators": OPERATORS}
 
     def _cdk(self, arguments: list[str], *, log: str, step: Step) -> None:
         cdk = ROOT / "node_modules" / ".bin" / "cdk"

@@ -6,7 +6,8 @@ Builds what is not built, starts the local AWS and the generator, deploys to it 
 addresses to .parley/local.json, and at the end ends every process it started. The environment may name other ports:
 PARLEY_PORT (the chat page and the HTTP API; 4566), PARLEY_GENERATOR_PORT (4567), PARLEY_SAGEMAKER_PORT (4568),
 PARLEY_GRPC_PORT (4569; the generator as TensorFlow Serving's clients ask it), PARLEY_SLACK_PORT (4570; where the
-functions look for something that stands in for Slack, which is not part of the stack).
+functions look for something that stands in for Slack, which is not part of the stack), PARLEY_ISSUER_PORT (4571; where
+they look for who signs people in, who is no part of it either).
 """
 
 import json

@@ -19,6 +19,7 @@ from parley.adapters.memory import (
     MemoryGenerator,
     MemoryMetrics,
     MemoryReplies,
+    unmetered,
 )
 from parley.bots.bundle import unpack
 from parley.caching.cache import reply_cache
@@ -88,6 +89,7 @@ def make_services(encoder: OnnxEncoder, support: LoadedBot) -> Callable[..., Ser
             patience=Patience(first_seconds=5, whole_seconds=20),
             actions=actions or MemoryActions(),
             announcements=announcements or MemoryAnnouncements(),
+            metering=unmetered(clock),
             clock=clock,
         )
 

@@ -4,10 +4,10 @@ import os
 import time
 
 from parley.adapters.aws import connect
+from parley.adapters.callers import callers_of
 from parley.adapters.documents import S3Documents, S3Libraries
 from parley.adapters.keys import DynamoKeys
 from parley.adapters.lines import lines_of
-from parley.adapters.secrets import secret_from
 from parley.adapters.sqs import SqsTurns
 from parley.http_api import HttpApi
 from parley.http_door import HttpDoor
@@ -24,25 +24,24 @@ PATIENCE = Patience(first_seconds=5, whole_seconds=20)  # API Gateway gives up a
 log_as_json("chat")
 settings = read_settings(os.environ)
 services = connect(settings, PATIENCE)
-operator_key = secret_from(settings.operator_key_secret)
+callers = callers_of(settings)
 door = HttpDoor(
     services,
     SqsTurns(settings.turns_queue_url),
     lines_of(settings),
-    operator_key,
+    callers,
     settings.default_bot,
     settings.parley_stage,
     settings.explains,
     settings.socket_address,
 )
 documents = KnowledgeDoor(
-    services.bots, S3Documents(settings.documents_bucket), S3Libraries(settings.documents_bucket), operator_key
+    services.bots, S3Documents(settings.documents_bucket), S3Libraries(settings.documents_bucket), callers
 )
-keys = DynamoKeys(settings.keys_table)
 handler = HttpApi(
     door,
-    RasaDoor(services, operator_key, settings.default_bot),
+    RasaDoor(services, callers, settings.default_bot),
     documents,
-    openai_door=OpenAiDoor(services, keys, settings.bots),
-    keys_door=KeysDoor(keys, operator_key, settings.bots, time.time),  # told of here, answered by `keys`
+    openai_door=OpenAiDoor(services, callers),
+    keys_door=KeysDoor(DynamoKeys(settings.keys_table), callers, time.time),  # told of here, answered by `keys`
 )

@@ -3,8 +3,8 @@
 import os
 import time
 
+from parley.adapters.callers import callers_of
 from parley.adapters.keys import DynamoKeys
-from parley.adapters.secrets import secret_from
 from parley.keys_api import KeysApi
 from parley.keys_door import KeysDoor
 from parley.logs import log_as_json
@@ -12,5 +12,4 @@ from parley.settings import read_settings
 
 log_as_json("keys")
 settings = read_settings(os.environ)
-operator_key = secret_from(settings.operator_key_secret)
-handler = KeysApi(KeysDoor(DynamoKeys(settings.keys_table), operator_key, settings.bots, time.time))
+handler = KeysApi(KeysDoor(DynamoKeys(settings.keys_table), callers_of(settings), time.time))

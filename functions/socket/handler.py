@@ -3,6 +3,7 @@
 import os
 import time
 
+from parley.adapters.callers import people_of
 from parley.adapters.lines import conversations_of, lines_of
 from parley.adapters.sqs import SqsTurns
 from parley.logs import log_as_json
@@ -15,9 +16,8 @@ handler = SocketDoor(
     conversations_of(settings),
     lines_of(settings),
     SqsTurns(settings.turns_queue_url),
-    settings.bots,
+    people_of(settings),
+    settings.default_bot,
     time.time,
     settings.explains,
-    settings.access,
-    settings.http_address,
 )

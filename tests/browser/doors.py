@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from collections.abc import Generator as Yields
 from contextlib import suppress
+from dataclasses import replace
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -31,7 +32,7 @@ from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection, serve
 
 from build import node_environment
-from parley.adapters.memory import MemoryConnections, MemoryDocuments, MemoryLibraries
+from parley.adapters.memory import MemoryConnections, MemoryDocuments, MemoryLibraries, memory_callers
 from parley.conversation import Turn
 from parley.errors import ParleyError, Unavailable
 from parley.http_api import HttpApi
@@ -160,23 +161,18 @@ class Doors:
         self.http = f"http://{HOST}:{self._http.server_port}"
         lines = Lines(self.connections, self.sockets, Later(self.workers))
         self.workers.work = QueueDoor(services, lines)
+        access = {"support": services.bots("support").bot.access}
+        callers = replace(
+            memory_callers(operator_key=OPERATOR_KEY.encode()), access=access, own_address=f"{self.http}/"
+        )
         self._socket_door = SocketDoor(
-            services.conversations,
-            lines,
-            self.workers,
-            ("support",),
-            time.time,
-            explains=True,
-            access={"support": services.bots("support").bot.access},
-            http_address=self.http,
+            services.conversations, lines, self.workers, callers, "support", time.time, explains=True
         )
-        http_door = HttpDoor(
-            services, self.workers, lines, OPERATOR_KEY.encode, "support", "local", True, self.socket_address
-        )
+        http_door = HttpDoor(services, self.workers, lines, callers, "support", "local", True, self.socket_address)
         self._api = HttpApi(
             http_door,
-            RasaDoor(services, OPERATOR_KEY.encode, "support"),
-            KnowledgeDoor(services.bots, MemoryDocuments(), MemoryLibraries(), OPERATOR_KEY.encode),
+            RasaDoor(services, callers, "support"),
+            KnowledgeDoor(services.bots, MemoryDocuments(), MemoryLibraries(), callers),
         )
         self._web = _web_function(page, self.socket_address)
         self._one_at_a_time = threading.Lock()  # as a Lambda function is asked, and as Powertools' resolver must be

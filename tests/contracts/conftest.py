@@ -25,6 +25,7 @@ class Tables:
     replies: str
     connections: str
     keys: str
+    usage: str
 
 
 @pytest.fixture(scope="session")
@@ -82,11 +83,12 @@ class Bus:
 def tables(aws: dict[str, str]) -> Tables:
     """The tables as `infra/state_stack.py` declares them: the same keys."""
     client = _client("dynamodb", aws)
-    _create(client, "conversations", pk="HASH", sk="RANGE")
+    _create(client, "conversations", {"by_user": ("user_id", "updated_at")}, pk="HASH", sk="RANGE")
     _create(client, "replies", {"by_bot": ("bot", "changed_at")}, pk="HASH")
     _create(client, "connections", pk="HASH", sk="RANGE")
     _create(client, "keys", {"by_kind": ("kind", "created_at")}, pk="HASH")
-    return Tables("conversations", "replies", "connections", "keys")
+    _create(client, "usage", pk="HASH")
+    return Tables("conversations", "replies", "connections", "keys", "usage")
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import threading
 import time
+import uuid
 from dataclasses import replace
 from typing import Any
 
@@ -393,3 +394,34 @@ def test_a_turn_that_nobody_answered_cannot_be_rated(conversations: Conversation
     for turn_id in (queued.id, "another"):
         with pytest.raises(NotFound):
             conversations.rate(session.conversation_id, turn_id, Feedback("up", 1_000.5))
+
+
+def test_the_conversations_of_a_user_are_listed_the_latest_first(conversations: Conversations, clock: Clock) -> None:
+    user = uuid.uuid4().hex
+    ids = [uuid.uuid4().hex for _ in range(3)]
+    for conversation_id in ids:
+        clock.now += 10
+        conversations.start(a_session(conversation_id=conversation_id, user_id=user))
+    conversations.start(a_session(conversation_id=uuid.uuid4().hex, user_id="another"))
+
+    latest = conversations.of_user(user, limit=2)
+    earlier = conversations.of_user(user, limit=2, before=latest[-1].updated_at)
+
+    assert [each.conversation_id for each in (*latest, *earlier)] == ids[::-1]
+    assert conversations.of_user("nobody", limit=2) == ()
+
+
+def test_a_conversation_that_went_on_comes_first_and_an_erased_one_is_gone(
+    conversations: Conversations, clock: Clock
+) -> None:
+    user, first, second = (uuid.uuid4().hex for _ in range(3))
+    begun = a_session(conversation_id=first, user_id=user)
+    conversations.start(begun)
+    clock.now += 10
+    conversations.start(a_session(conversation_id=second, user_id=user))
+    clock.now += 10
+
+    conversations.record(one_turn_on(begun), a_recorded_turn(number=1))
+    conversations.erase(second)
+
+    assert [each.conversation_id for each in conversations.of_user(user, limit=9)] == [first]

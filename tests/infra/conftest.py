@@ -45,7 +45,7 @@ def _settings() -> dict[str, Any]:
 
 
 def _build(folder: Path) -> dict[str, str]:
-    for layer in ("dependencies", "encoder", "documents", "tensorflow_serving", "chat_template"):
+    for layer in ("dependencies", "encoder", "documents", "tensorflow_serving", "chat_template", "identity"):
         (folder / layer).mkdir()
         (folder / layer / "something").write_text(layer)
     bundle = folder / "support-0.zip"

@@ -193,7 +193,7 @@ def test_no_permission_is_wider_than_its_reason(stack_of: StackOf, stage: str) -
 def test_every_table_expires_its_items_and_can_be_brought_back(stack_of: StackOf, stage: str) -> None:
     tables = stack_of(stage).of_type("AWS::DynamoDB::Table").values()
 
-    assert len(tables) == 4
+    assert len(tables) == 5
     for table in tables:
         assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
         assert table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True

@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from parley.adapters.memory import MemoryAnnouncements, MemoryDocuments, MemoryLibraries, MemoryQueue, memory_lines
+from parley.adapters.memory import (
+    MemoryAnnouncements,
+    MemoryDocuments,
+    MemoryLibraries,
+    MemoryQueue,
+    memory_callers,
+    memory_lines,
+)
 from parley.dialogue.policy import Policy
 from parley.errors import Unavailable
 from parley.http_api import HttpApi
@@ -40,11 +47,12 @@ def make_client(make_services: Callable[..., Services], support: LoadedBot) -> M
         loaded = replace(support, bot=bot, policy=Policy(bot))
         announcements = announcements or MemoryAnnouncements()
         services = replace(make_services(announcements=announcements), bots=lambda _: loaded)
-        door = HttpDoor(services, MemoryQueue(), memory_lines(), lambda: KEY.encode(), "support", "prod", explains)
+        callers = memory_callers("support", operator_key=KEY.encode())
+        door = HttpDoor(services, MemoryQueue(), memory_lines(), callers, "support", "prod", explains)
         api = HttpApi(
             door,
-            RasaDoor(services, lambda: KEY.encode(), "support"),
-            KnowledgeDoor(services.bots, MemoryDocuments(), MemoryLibraries(), lambda: KEY.encode()),
+            RasaDoor(services, callers, "support"),
+            KnowledgeDoor(services.bots, MemoryDocuments(), MemoryLibraries(), callers),
         )
         return Desk(api, MemoryQueue(), services, announcements=announcements)
 

@@ -16,6 +16,7 @@ from parley.adapters.memory import (
     MemoryLateQueue,
     MemoryLibraries,
     MemoryQueue,
+    memory_callers,
     memory_lines,
 )
 from parley.conversation import Turn
@@ -24,11 +25,12 @@ from parley.http_api import HttpApi
 from parley.http_door import HttpDoor
 from parley.knowledge_door import KnowledgeDoor
 from parley.lines import Lines
-from parley.loaded import LoadedBot
 from parley.ports import LateTurn
 from parley.rasa_door import RasaDoor
 from parley.services import Services
 from parley.turn import answer
+
+ANYBODY = Access()
 
 
 @dataclass
@@ -83,14 +85,15 @@ class Client:
         return self.call(method, path, authorization=f"Bearer {self.token}")
 
 
-def a_client(services: Services) -> Client:
+def a_client(services: Services, *, access: Access = ANYBODY) -> Client:
     queue, lines = MemoryQueue(), memory_lines()
-    door = HttpDoor(services, queue, lines, lambda: b"operator", "support", "local")
+    callers = replace(memory_callers(operator_key=b"operator"), access={"support": access})
+    door = HttpDoor(services, queue, lines, callers, "support", "local")
     return Client(
         HttpApi(
             door,
-            RasaDoor(services, lambda: b"operator", "support"),
-            KnowledgeDoor(services.bots, MemoryDocuments(), MemoryLibraries(), lambda: b"operator"),
+            RasaDoor(services, callers, "support"),
+            KnowledgeDoor(services.bots, MemoryDocuments(), MemoryLibraries(), callers),
         ),
         queue,
         services,
@@ -408,7 +411,9 @@ def test_the_openapi_document_names_every_route(client: Client) -> None:
         "/v1/conversations/{conversation_id}/turns/{turn_id}",
         "/v1/conversations/{conversation_id}/turns/{turn_id}/wait",
         "/v1/conversations/{conversation_id}/person",
+        "/v1/conversations",
         "/v1/conversations/{conversation_id}/handback",
+        "/v1/conversations/{conversation_id}/turns/{turn_id}/feedback",
         "/webhooks/rest/webhook",
         "/model/parse",
         "/conversations/{sender}/tracker",
@@ -418,7 +423,7 @@ def test_the_openapi_document_names_every_route(client: Client) -> None:
         "/version",
     }
     responses = document["paths"]["/v1/chat"]["post"]["responses"]
-    assert set(responses) == {"200", "202", "400", "403", "404", "413", "422", "500", "503"}
+    assert set(responses) == {"200", "202", "400", "401", "403", "404", "413", "422", "429", "500", "503"}
     assert all(
         list(described["content"]) == ["application/problem+json"]
         for code, described in responses.items()
@@ -457,10 +462,9 @@ def test_what_was_never_said_cannot_be_rated(client: Client) -> None:
 
 
 @pytest.fixture
-def of_the_shop(make_services: Callable[..., Services], support: LoadedBot) -> Client:
+def of_the_shop(make_services: Callable[..., Services]) -> Client:
     """Of a bot that talks on one site."""
-    bot = replace(support.bot, access=Access(origins=("https://shop.example",)))
-    return a_client(replace(make_services(), bots=lambda _: replace(support, bot=bot)))
+    return a_client(make_services(), access=Access(origins=("https://shop.example",)))
 
 
 @pytest.mark.parametrize("origin", ["https://shop.example", "https://api.example"])

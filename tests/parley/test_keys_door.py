@@ -7,14 +7,16 @@ from typing import Any
 
 import pytest
 
+from parley.access import Access
 from parley.adapters.memory import MemoryKeys
-from parley.admission import admit, may_ask
-from parley.errors import NotKnown, NotYours
+from parley.callers import Callers
+from parley.errors import NotKnown
 from parley.keys_api import KeysApi
 from parley.keys_door import KeysDoor
 from parley.ports import ApiKey
 
 OPERATOR = "the operator's key"
+ACCESS = {"support": Access(), "tutor": Access(), "clinic": Access("weir-street")}
 
 
 class Operator:
@@ -23,7 +25,8 @@ class Operator:
     def __init__(self) -> None:
         self.keys = MemoryKeys()
         self.now = 1_000.0
-        self._api = KeysApi(KeysDoor(self.keys, OPERATOR.encode, ("support", "tutor"), lambda: self.now))
+        self.callers = Callers(ACCESS, lambda: self.now, OPERATOR.encode, self.keys)
+        self._api = KeysApi(KeysDoor(self.keys, self.callers, lambda: self.now))
 
     def call(self, method: str, path: str, body: Any = None, *, key: str | None = OPERATOR) -> SimpleNamespace:
         event = {
@@ -43,7 +46,10 @@ class Operator:
         return self.call("POST", "/v1/keys", {"name": "a server", **fields}).content
 
     def admitted(self, shown: str) -> ApiKey:
-        return admit(f"Bearer {shown}", self.keys, scope="chat", now=self.now)
+        caller = self.callers.who(f"Bearer {shown}")
+        if caller.key is None:
+            raise NotKnown("no API key")
+        return caller.key
 
     def opens(self, shown: str) -> bool:
         try:
@@ -157,15 +163,53 @@ def test_a_second_rotation_ends_the_first_secret(operator: Operator) -> None:
 def test_a_key_may_be_limited_to_some_bots(operator: Operator) -> None:
     limited, free = operator.make(bots=["tutor"]), operator.make()
 
-    assert [may_ask(operator.admitted(limited["key"]), bot) for bot in ("tutor", "support")] == [True, False]
-    assert may_ask(operator.admitted(free["key"]), "support")
+    def talks_with(made: Any) -> list[str]:
+        caller = operator.callers.who(f"Bearer {made['key']}")
+        return [bot for bot in ACCESS if operator.callers.may_talk(caller, bot)]
+
+    assert talks_with(limited) == ["tutor"]
+    assert talks_with(free) == ["support", "tutor"]
 
 
-def test_a_key_without_the_scope_is_refused(operator: Operator) -> None:
-    made = operator.make()
+def test_a_key_is_its_tenants_and_talks_with_that_tenants_bots_only(operator: Operator) -> None:
+    made = operator.make(tenant="weir-street")
 
-    with pytest.raises(NotYours):
-        admit(f"Bearer {made['key']}", operator.keys, scope="another", now=operator.now)
+    caller = operator.callers.who(f"Bearer {made['key']}")
+
+    assert made["tenant"] == caller.tenant == "weir-street"
+    assert [bot for bot in ACCESS if operator.callers.may_talk(caller, bot)] == ["clinic"]
+
+
+def test_a_tenant_without_a_bot_gets_no_key(operator: Operator) -> None:
+    response = operator.call("POST", "/v1/keys", {"name": "a server", "tenant": "nobody"})
+
+    assert response.status == 404
+    assert operator.keys.list() == ()
+
+
+def test_an_operator_of_one_tenant_keeps_that_tenants_keys_only(operator: Operator) -> None:
+    clinics = operator.make(tenant="weir-street", scopes=["operate"])["key"]
+    ours = operator.make()
+
+    made = operator.call("POST", "/v1/keys", {"name": "a server"}, key=clinics)
+    listed = operator.call("GET", "/v1/keys", key=clinics)
+    foreign = [
+        operator.call("POST", "/v1/keys", {"name": "a server", "tenant": "main"}, key=clinics),
+        operator.call("POST", "/v1/keys", {"name": "a server", "bots": ["support"]}, key=clinics),
+        operator.call("POST", f"/v1/keys/{ours['id']}/rotate", {}, key=clinics),
+        operator.call("DELETE", f"/v1/keys/{ours['id']}", key=clinics),
+    ]
+
+    assert (made.status, made.content["tenant"]) == (201, "weir-street")
+    assert {key["tenant"] for key in listed.content["keys"]} == {"weir-street"}
+    assert [response.status for response in foreign] == [403, 404, 404, 404]
+    assert operator.opens(ours["key"])
+
+
+def test_a_key_that_talks_only_keeps_no_keys(operator: Operator) -> None:
+    server = operator.make()["key"]
+
+    assert operator.call("GET", "/v1/keys", key=server).status == 403
 
 
 def test_a_key_that_is_not_quite_right_opens_nothing(operator: Operator) -> None:

@@ -8,7 +8,14 @@ from urllib.parse import quote
 
 import pytest
 
-from parley.adapters.memory import MemoryDocuments, MemoryLibraries, MemoryPages, MemoryQueue, memory_lines
+from parley.adapters.memory import (
+    MemoryDocuments,
+    MemoryLibraries,
+    MemoryPages,
+    MemoryQueue,
+    memory_callers,
+    memory_lines,
+)
 from parley.current_bots import CurrentBots
 from parley.http_api import HttpApi
 from parley.http_door import HttpDoor
@@ -32,9 +39,10 @@ class Client:
         self.pages = MemoryPages()
         self._now = 0.0
         bots = CurrentBots(services.bots, self.libraries, lambda: self._now)
-        door = HttpDoor(services, MemoryQueue(), memory_lines(), KEY.encode, "support", "prod")
-        knowledge = KnowledgeDoor(bots, self.documents, self.libraries, KEY.encode)
-        self._api = HttpApi(door, RasaDoor(services, KEY.encode, "support"), knowledge)
+        callers = memory_callers("support", operator_key=KEY.encode())
+        door = HttpDoor(services, MemoryQueue(), memory_lines(), callers, "support", "prod")
+        knowledge = KnowledgeDoor(bots, self.documents, self.libraries, callers)
+        self._api = HttpApi(door, RasaDoor(services, callers, "support"), knowledge)
 
     def call(self, method: str, path: str, body: str = "", *, key: str | None = KEY, **more: Any) -> SimpleNamespace:
         event = {

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from parley.access import Access
 from parley.adapters.memory import (
     MemoryConversations,
     MemoryDocuments,
@@ -18,6 +19,7 @@ from parley.adapters.memory import (
     MemoryQueue,
     memory_lines,
 )
+from parley.callers import Callers
 from parley.channels import api_key
 from parley.errors import GenerationAsleep, Unavailable
 from parley.http_api import HttpApi
@@ -39,17 +41,26 @@ class Server:
 
     def __init__(self, services: Services, generator: MemoryGenerator) -> None:
         self.services, self.generator, self.keys, self.now = services, generator, MemoryKeys(), 1_000.0
+        callers = Callers({bot: Access() for bot in BOTS}, services.clock, lambda: OPERATOR, self.keys)
         self._api = HttpApi(
-            HttpDoor(services, MemoryQueue(), memory_lines(), lambda: OPERATOR, "support", "local"),
-            RasaDoor(services, lambda: OPERATOR, "support"),
-            KnowledgeDoor(services.bots, MemoryDocuments(), MemoryLibraries(), lambda: OPERATOR),
-            openai_door=OpenAiDoor(services, self.keys, BOTS),
-            keys_door=KeysDoor(self.keys, lambda: OPERATOR, BOTS, services.clock),
+            HttpDoor(services, MemoryQueue(), memory_lines(), callers, "support", "local"),
+            RasaDoor(services, callers, "support"),
+            KnowledgeDoor(services.bots, MemoryDocuments(), MemoryLibraries(), callers),
+            openai_door=OpenAiDoor(services, callers),
+            keys_door=KeysDoor(self.keys, callers, services.clock),
         )
         self.key = self.new_key()
 
     def new_key(self, **changes: Any) -> str:
-        about = {"name": "a server", "scopes": ["chat"], "bots": [], "now": 0.0, "expires_at": None, **changes}
+        about = {
+            "name": "a server",
+            "scopes": ["chat"],
+            "bots": [],
+            "tenant": "main",
+            "now": 0.0,
+            "expires_at": None,
+            **changes,
+        }
         key, shown = api_key.new_key(about.pop("name"), about.pop("scopes"), about.pop("bots"), **about)
         self.keys.save(key)
         return shown
@@ -57,10 +68,12 @@ class Server:
     def call(
         self, method: str, path: str, body: Any = None, *, key: str | None = None, raw: str | None = None, **more: str
     ) -> SimpleNamespace:
+        query = more.pop("query", "")
         event = {
             "version": "2.0",
             "rawPath": path,
-            "rawQueryString": "",
+            "rawQueryString": query,
+            "queryStringParameters": dict(pair.split("=") for pair in query.split("&")) if query else {},
             "headers": {"authorization": f"Bearer {self.key if key is None else key}", **more},
             "requestContext": {"http": {"method": method, "path": path}, "stage": "$default", "requestId": "r"},
             "isBase64Encoded": False,
@@ -68,8 +81,8 @@ class Server:
         }
         response = self._api(event, None)
         headers = response.get("headers", {})
-        content = response["body"]
-        is_json = "json" in headers["Content-Type"]
+        content = response.get("body", "")
+        is_json = "json" in headers.get("Content-Type", "")
         return SimpleNamespace(
             status=response["statusCode"], headers=headers, body=json.loads(content) if is_json else content
         )
@@ -289,12 +302,38 @@ def test_a_name_belongs_to_one_user_of_a_key(server: Server) -> None:
     assert "six digits" in server.text("12", user="jo", **named())
 
 
-def test_the_web_api_does_not_open_a_conversation_of_a_key(server: Server) -> None:
-    server.text("hello", **named())
-    (conversation,) = server.stored()
+def test_a_conversation_of_a_key_is_read_back_and_erased_by_its_bearer_and_no_other(server: Server) -> None:
+    conversation = server.complete("hello", **named()).body["parley"]["conversation_id"]
+    path = f"/v1/conversations/{conversation}"
+    others = [
+        server.call(method, path, key=key).status for method in ("GET", "DELETE") for key in ("", server.new_key())
+    ]
 
-    assert server.call("GET", f"/v1/conversations/{conversation}").status == 403
-    assert server.call("GET", f"/v1/conversations/{conversation}", key="").status == 403
+    read = server.call("GET", path)
+    erased = server.call("DELETE", path)
+
+    assert others == [403] * 4
+    assert [turn["message"] for turn in read.body["turns"]] == ["hello"]
+    assert erased.status == 204
+    assert not server.stored()
+
+
+def test_a_server_lists_and_erases_what_it_said_for_a_user_and_for_no_other(server: Server) -> None:
+    for user in ("jo", "jo", "al"):
+        server.text("hello", user=user)
+    stranger = server.new_key()
+
+    unnamed = server.call("GET", "/v1/conversations")
+    foreign = server.call("GET", "/v1/conversations", query="user_id=jo", key=stranger)
+    listed = server.call("GET", "/v1/conversations", query="user_id=jo")
+    erased = server.call("DELETE", "/v1/conversations", query="user_id=jo")
+
+    assert unnamed.status == 400
+    assert foreign.body["conversations"] == []
+    assert len(listed.body["conversations"]) >= 2
+    assert erased.body["more"] is False
+    assert server.call("GET", "/v1/conversations", query="user_id=jo").body["conversations"] == []
+    assert len(server.call("GET", "/v1/conversations", query="user_id=al").body["conversations"]) >= 1
 
 
 @pytest.mark.parametrize("fields", [{}, named()])

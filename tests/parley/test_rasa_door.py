@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from parley.access import Access
-from parley.adapters.memory import MemoryDocuments, MemoryLibraries, MemoryQueue, memory_lines
+from parley.adapters.memory import MemoryDocuments, MemoryLibraries, MemoryQueue, memory_callers, memory_lines
 from parley.dialogue.policy import Policy
 from parley.http_api import HttpApi
 from parley.http_door import HttpDoor
@@ -33,12 +33,13 @@ def make_client(make_services: Callable[..., Services], support: LoadedBot) -> C
         bot = replace(support.bot, rasa_api=rasa_api, access=access)
         loaded = replace(support, bot=bot, policy=Policy(bot))
         services = replace(make_services(), bots=lambda _: loaded)
-        door = HttpDoor(services, MemoryQueue(), memory_lines(), lambda: KEY.encode(), "support", "local")
+        callers = replace(memory_callers(operator_key=KEY.encode()), access={"support": access})
+        door = HttpDoor(services, MemoryQueue(), memory_lines(), callers, "support", "local")
         return Client(
             HttpApi(
                 door,
-                RasaDoor(services, lambda: KEY.encode(), "support"),
-                KnowledgeDoor(services.bots, MemoryDocuments(), MemoryLibraries(), lambda: KEY.encode()),
+                RasaDoor(services, callers, "support"),
+                KnowledgeDoor(services.bots, MemoryDocuments(), MemoryLibraries(), callers),
             ),
             MemoryQueue(),
             services,

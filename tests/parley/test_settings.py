@@ -1,7 +1,10 @@
 """The environment of a function: what is taken, and how what is wrong is said."""
 
+import json
+
 import pytest
 
+from parley.access import Issuer
 from parley.errors import BadSettings
 from parley.settings import Settings, read_ingest_settings, read_settings
 
@@ -11,6 +14,7 @@ COMPLETE = {
     "REPLIES_TABLE": "replies",
     "CACHE_KEY_SECRET": "arn:cache",
     "BOTS": '{"support": "s3://bots/support.zip"}',
+    "ACCESS": '{"support": {"tenant": "acme"}}',
     "EVENT_BUS": "bus",
     "DOCUMENTS_BUCKET": "documents",
     "OPERATOR_KEY_SECRET": "arn:operator",
@@ -130,6 +134,32 @@ def test_a_token_of_slacks_travels_in_no_clear_and_to_a_folder(url: str) -> None
 def test_slack_is_where_slack_is_unless_somebody_stands_in_on_this_machine() -> None:
     assert read().slack_api_url == "https://slack.com/api/"
     assert read(SLACK_API_URL="http://127.0.0.1:4570/api/").slack_api_url == "http://127.0.0.1:4570/api/"
+
+
+def an_issuer(**fields: str) -> str:
+    return json.dumps([{"issuer": "https://id.example", "audience": "parley", "tenant": "acme", **fields}])
+
+
+def test_an_issuer_signs_people_of_a_tenant_in() -> None:
+    assert read(ISSUERS=an_issuer()).issuers == (Issuer("https://id.example", "parley", "acme"),)
+
+
+@pytest.mark.parametrize(
+    ("fields", "complaint"),
+    [
+        ({"issuer": "http://id.example"}, "must be https"),
+        ({"audience": ""}, "need an `audience`"),
+        ({"tenant": "nobody"}, "'nobody', of which there is no bot"),
+    ],
+)
+def test_an_issuer_that_cannot_be_trusted_is_refused(fields: dict[str, str], complaint: str) -> None:
+    with pytest.raises(BadSettings, match=complaint):
+        read(ISSUERS=an_issuer(**fields))
+
+
+def test_a_bot_of_which_nobody_says_whose_it_is_is_refused() -> None:
+    with pytest.raises(BadSettings, match="ACCESS and BOTS"):
+        read(ACCESS='{"another": {}}')
 
 
 INGEST = {"DOCUMENTS_BUCKET": "documents", "CHANGES_QUEUE_URL": "https://queue", "BOTS": '["support", "clinic"]'}

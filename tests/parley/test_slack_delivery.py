@@ -13,6 +13,7 @@ from parley.adapters.memory import (
     MemoryLateQueue,
     MemoryQueue,
     MemorySlack,
+    memory_callers,
     memory_lines,
 )
 from parley.conversation import Turn
@@ -185,7 +186,7 @@ def test_what_a_person_writes_who_has_taken_over_comes_into_the_thread(
 ) -> None:
     services.conversations.start(a_session(bot="support", conversation_id=CONVERSATION, handed_off_at=1_000.0))
     queue = MemoryQueue()
-    desk = HttpDoor(services, queue, memory_lines(), lambda: b"key", "support", "prod")
+    desk = HttpDoor(services, queue, memory_lines(), memory_callers("support", operator_key=b"key"), "support", "prod")
 
     desk.write(CONVERSATION, "Good day, *Maeve* here.", "Bearer key")
     (turn,) = queue.sent

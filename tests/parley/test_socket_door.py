@@ -12,9 +12,11 @@ from parley.access import Access
 from parley.adapters.memory import (
     MemoryConnections,
     MemoryConversations,
+    MemoryIdentities,
     MemoryLateQueue,
     MemoryQueue,
     MemorySockets,
+    memory_callers,
     memory_lines,
 )
 from parley.conversation import Turn
@@ -32,22 +34,18 @@ class Client:
     lines: Lines = field(default_factory=memory_lines)
     conversations: MemoryConversations = field(default_factory=lambda: MemoryConversations(time.time))
     queue: MemoryQueue = field(default_factory=MemoryQueue)
+    identities: MemoryIdentities = field(default_factory=MemoryIdentities)
     id: str = "one"
     access: Mapping[str, Access] = field(default_factory=dict)
 
     @property
     def door(self) -> SocketDoor:
-        bots = ("support", "clinic")
-        return SocketDoor(
-            self.conversations,
-            self.lines,
-            self.queue,
-            bots,
-            time.time,
-            self.explains,
-            self.access,
-            "https://api.example/",
+        callers = replace(
+            memory_callers("support", "clinic", operator_key=b"operator", identities=self.identities),
+            own_address="https://api.example/",
         )
+        callers = replace(callers, access={**callers.access, **self.access})
+        return SocketDoor(self.conversations, self.lines, self.queue, callers, "support", time.time, self.explains)
 
     def another(self, connection_id: str) -> "Client":
         return replace(self, id=connection_id)

@@ -5,8 +5,9 @@
     │   ├── MalformedRequest     the request is not of the documented form
     │   ├── TooLarge             more bytes than we read
     │   ├── Unreadable           a document that gives no text
-    │   ├── NotKnown             no API key, or one that opens nothing (any more)
-    │   ├── NotYours             the conversation's token is missing or wrong; the API key is not for this
+    │   ├── NotKnown             an API key or a token that opens nothing (any more), or none where one is needed
+    │   ├── NotYours             the conversation is somebody else's; who calls may not do this
+    │   ├── OverQuota            all that may be asked in a while has been asked
     │   └── NotFound             no such conversation, turn or route
     │       └── NoBot                no such bot
     ├── Busy        try again, the queue will
@@ -56,11 +57,19 @@ class Unreadable(Rejected):
 
 
 class NotKnown(Rejected):
-    """The API key is missing, wrong, expired or revoked."""
+    """The API key or the token is missing, wrong, expired or revoked."""
 
 
 class NotYours(Rejected):
-    """The conversation's token is missing or wrong, or the API key is not for this."""
+    """The conversation is somebody else's, or who calls may not do this."""
+
+
+class OverQuota(Rejected):
+    """All that may be asked in a while has been asked."""
+
+    def __init__(self, message: str, *, retry_after_seconds: int) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class NotFound(Rejected):

@@ -13,6 +13,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Que
 
 from parley import keys_api, openai_api
 from parley.channels import http, origins, rasa
+from parley.channels.openai import LONGEST_NAME
 from parley.http_app import Authorization, PathId, answers, new_app, resolve
 from parley.http_door import HttpDoor
 from parley.keys_door import KeysDoor
@@ -60,11 +61,27 @@ def _add_routes(app: APIGatewayHttpResolver, door: HttpDoor) -> None:
         authorization: Authorization = None,
         prefer: Prefer = None,
     ) -> Response[Any]:
-        return door.chat(request, authorization, prefer, origins.page_of(app.current_event.raw_event))
+        return door.chat(request, authorization, prefer, origins.page_of(app.current_event.headers))
 
     @app.post("/v1/understand", summary="Understand an utterance", responses=answers(http.FullUnderstandingBody))
-    def understand(request: http.UnderstandRequest) -> Response[Any]:
-        return door.understand(request)
+    def understand(request: http.UnderstandRequest, authorization: Authorization = None) -> Response[Any]:
+        return door.understand(request, authorization)
+
+    @app.get("/v1/conversations", summary="List a user's conversations", responses=answers(http.ConversationsBody))
+    def conversations(
+        authorization: Authorization = None,
+        user_id: Annotated[str | None, Query(max_length=LONGEST_NAME)] = None,
+        limit: Annotated[int, Query(ge=1, le=HISTORY_PAGE)] = HISTORY_PAGE,
+        before: Annotated[float | None, Query(ge=0)] = None,
+    ) -> Response[Any]:
+        return door.conversations(user_id, authorization, limit, before)
+
+    @app.delete("/v1/conversations", summary="Erase a user's conversations", responses=answers(http.ErasedBody))
+    def erase_all(
+        authorization: Authorization = None,
+        user_id: Annotated[str | None, Query(max_length=LONGEST_NAME)] = None,
+    ) -> Response[Any]:
+        return door.erase_all(user_id, authorization)
 
     @app.get("/v1/conversations/<conversation_id>", summary="Read it back", responses=answers(http.HistoryBody))
     def history(
@@ -131,8 +148,8 @@ def _add_routes(app: APIGatewayHttpResolver, door: HttpDoor) -> None:
         return door.hand_back(conversation_id, authorization)
 
     @app.get("/v1/health", summary="Is it up")
-    def health(bot: Annotated[http.Id | None, Query()] = None) -> Response[Any]:
-        return door.health(bot)
+    def health(bot: Annotated[http.Id | None, Query()] = None, authorization: Authorization = None) -> Response[Any]:
+        return door.health(bot, authorization)
 
     @app.get("/openapi.json", include_in_schema=False)
     def openapi() -> Response[Any]:
@@ -162,8 +179,8 @@ def _add_knowledge_routes(app: APIGatewayHttpResolver, door: KnowledgeDoor) -> N
         return door.list(bot, authorization)
 
     @app.get("/v1/knowledge/<bot>/<name>", summary="Read what an answer was taken from")
-    def read(bot: PathId, name: str) -> Response[Any]:
-        return door.read(bot, unquote(name))
+    def read(bot: PathId, name: str, authorization: Authorization = None) -> Response[Any]:
+        return door.read(bot, unquote(name), authorization)
 
 
 def _add_rasas_routes(app: APIGatewayHttpResolver, door: RasaDoor) -> None:
@@ -171,7 +188,7 @@ def _add_rasas_routes(app: APIGatewayHttpResolver, door: RasaDoor) -> None:
 
     @app.post("/webhooks/rest/webhook", summary="Rasa's REST channel", tags=["Rasa"])
     def webhook(request: rasa.RestMessage) -> Response[Any]:
-        return door.webhook(request, uuid.uuid4().hex, origins.page_of(app.current_event.raw_event))
+        return door.webhook(request, uuid.uuid4().hex, origins.page_of(app.current_event.headers))
 
     @app.post("/model/parse", summary="Rasa's parse data of an utterance", tags=["Rasa"])
     def parse(request: rasa.ParseRequest) -> Response[Any]:

@@ -22,10 +22,12 @@ REFUSALS = {
     status: {"description": what, "content": {http.PROBLEM_JSON: {"model": http.Problem}}}
     for status, what in (
         (400, "The body is not JSON."),
-        (403, "The conversation's token is missing or wrong."),
+        (401, "The API key or token is wrong, expired or revoked."),
+        (403, "The conversation is somebody else's, or you may not do this."),
         (404, "There is no such bot, conversation or turn."),
         (413, "The body is too large."),
         (422, "The request is not of the documented form."),
+        (429, "All that may be asked in a while has been asked."),
         (500, "Something broke on our side."),
         (503, "Try again a little later."),
     )
@@ -111,7 +113,9 @@ def _add_errors(app: APIGatewayHttpResolver) -> None:
 def _told(app: APIGatewayHttpResolver, problem: dict[str, Any], *, param: str | None = None) -> Response[Any]:
     """An error as the route's own clients expect it."""
     if not openai.is_ours(app.current_event.path):
-        return Response(problem["status"], http.PROBLEM_JSON, json.dumps(problem))
+        wait = problem.get("retry_after_seconds")
+        headers = {} if wait is None else {"Retry-After": str(wait)}
+        return Response(problem["status"], http.PROBLEM_JSON, json.dumps(problem), headers=headers)
     status, body, headers = openai.render_error(problem, param=param)
     return Response(status, "application/json", json.dumps(body), headers=headers)
 

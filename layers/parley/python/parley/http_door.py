@@ -6,15 +6,14 @@ reads no environment.
 
 import logging
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 
 from parley import __version__, desk
-from parley.channels import http, origins, rendering, slack, socket, token
-from parley.channels.operator import check_operator, is_operator
+from parley.callers import Caller, Callers, begun
+from parley.channels import http, origins, rendering, slack, socket
 from parley.conversation import Feedback, RecordedTurn, Session, Turn
 from parley.errors import MalformedRequest, NotFound, NotYours, Unavailable
 from parley.http_app import json_response
@@ -24,6 +23,8 @@ from parley.ports import Opened, TurnQueue
 from parley.services import Services
 from parley.turn import Answered, answer
 from parley.waiting import agree_to_wait
+
+ERASED_AT_ONCE = 50  # conversations of a user; each takes some writes, and API Gateway waits 30 s
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ class HttpDoor:
     services: Services
     queue: TurnQueue
     lines: Lines
-    operator_key: Callable[[], bytes]
+    callers: Callers
     default_bot: str
     stage: str
     explains: bool = False  # to everybody, not only to operators
@@ -49,11 +50,12 @@ class HttpDoor:
         page: origins.Page | None = None,
     ) -> Response[Any]:
         """A reply to one message, or its acceptance."""
-        secret, session, opened, turn = self._open(request, authorization)
-        origins.check_page(page, session.bot, self.services.bots(session.bot).bot.access)
+        caller = self.callers.who(authorization)
+        secret, session, opened, turn = self._open(request, caller)
+        self.callers.check_page(page, session.bot)
         given = {"conversation_id": turn.conversation_id, "conversation_token": secret}
         if request.explain:
-            self._may_explain(authorization)
+            self._check_explains(caller)
         if http.prefers_async(prefer):
             return self._accept(turn, session, given, is_new=opened.is_new)
         answered = answer(turn, self.services, opened=opened)
@@ -69,9 +71,11 @@ class HttpDoor:
             )
         return json_response(200, rendering.without_nothing(body))
 
-    def understand(self, request: http.UnderstandRequest) -> Response[Any]:
+    def understand(self, request: http.UnderstandRequest, authorization: str | None) -> Response[Any]:
         """What a bot makes of an utterance."""
-        loaded = self.services.bots(request.bot or self.default_bot)
+        bot = request.bot or self.default_bot
+        self.callers.check_sees(self.callers.who(authorization), bot)
+        loaded = self.services.bots(bot)
         understanding = loaded.command(request.message)
         if understanding is None:
             heard = loaded.hear(request.message, self.services.encoder)
@@ -80,7 +84,7 @@ class HttpDoor:
 
     def history(self, conversation_id: str, authorization: str | None, limit: int, before: int | None) -> Response[Any]:
         """The latest turns of a conversation."""
-        session, _ = self._own(conversation_id, authorization)
+        session, _ = self._own(conversation_id, self.callers.who(authorization))
         turns = self.services.conversations.history(conversation_id, limit=limit, before=before)
         earlier = turns[0].number if turns and turns[0].number > 1 else None
         rendered = [rendering.render_turn(turn) for turn in turns]
@@ -89,9 +93,29 @@ class HttpDoor:
             body["handed_off"] = True
         return json_response(200, rendering.without_nothing(body))
 
+    def conversations(
+        self, user_id: str | None, authorization: str | None, limit: int, before: float | None
+    ) -> Response[Any]:
+        """A user's conversations, the latest first."""
+        user = self.callers.user_meant(self.callers.who(authorization), user_id)
+        found = self.services.conversations.of_user(user, limit=limit, before=before)
+        listed = [{"conversation_id": each.conversation_id, "updated_at": each.updated_at} for each in found]
+        earlier = found[-1].updated_at if len(found) == limit else None
+        return json_response(200, rendering.without_nothing({"conversations": listed, "next": earlier}))
+
+    def erase_all(self, user_id: str | None, authorization: str | None) -> Response[Any]:
+        """Forgets a user's conversations, some of them if there are many."""
+        user = self.callers.user_meant(self.callers.who(authorization), user_id)
+        found = self.services.conversations.of_user(user, limit=ERASED_AT_ONCE)
+        for each in found:
+            if session := self.services.conversations.open(each.conversation_id).session:
+                self._erase(session)
+        logger.info("conversations of a user erased", extra={"erased": len(found)})
+        return json_response(200, {"erased": len(found), "more": len(found) == ERASED_AT_ONCE})
+
     def write(self, conversation_id: str, message: str, authorization: str | None) -> Response[Any]:
         """What a person says who has taken the conversation over."""
-        check_operator(authorization, self.operator_key)
+        self._check_operated(conversation_id, authorization)
         turn = desk.write(conversation_id, message, self.services)
         self._tell(conversation_id, turn)
         logger.info("a person wrote", extra={"turn_id": turn.turn_id, "conversation_id": conversation_id})
@@ -99,7 +123,7 @@ class HttpDoor:
 
     def hand_back(self, conversation_id: str, authorization: str | None) -> Response[Any]:
         """Gives a conversation back to the bot."""
-        check_operator(authorization, self.operator_key)
+        self._check_operated(conversation_id, authorization)
         turn = desk.hand_back(conversation_id, self.services)
         self._tell(conversation_id, turn)
         logger.info("handed back", extra={"turn_id": turn.turn_id, "conversation_id": conversation_id})
@@ -107,7 +131,7 @@ class HttpDoor:
 
     def progress(self, conversation_id: str, turn_id: str, authorization: str | None) -> Response[Any]:
         """How far an accepted turn has come."""
-        self._own(conversation_id, authorization)
+        self._own(conversation_id, self.callers.who(authorization))
         progress = self.services.conversations.progress(conversation_id, turn_id)
         if progress is None:
             raise NotFound(f"no turn {turn_id!r} was accepted in this conversation")
@@ -115,7 +139,7 @@ class HttpDoor:
 
     def wait(self, conversation_id: str, turn_id: str, authorization: str | None) -> Response[Any]:
         """Agrees to wait for what could not be generated."""
-        session, _ = self._own(conversation_id, authorization)
+        session, _ = self._own(conversation_id, self.callers.who(authorization))
         now = self.services.clock()
         turn = agree_to_wait(session, turn_id, self.services.conversations, self.lines.late, now=now)
         return self._accepted(turn, {"conversation_id": conversation_id, "turn_id": turn.id, "status": "queued"})
@@ -124,7 +148,7 @@ class HttpDoor:
         self, conversation_id: str, turn_id: str, request: http.FeedbackRequest, authorization: str | None
     ) -> Response[Any]:
         """Keeps what the person thinks of a reply."""
-        self._own(conversation_id, authorization)
+        self._own(conversation_id, self.callers.who(authorization))
         feedback = Feedback(request.rating, self.services.clock(), request.comment)
         self.services.conversations.rate(conversation_id, turn_id, feedback)
         about = {"turn_id": turn_id, "conversation_id": conversation_id, "rating": feedback.rating}
@@ -133,39 +157,39 @@ class HttpDoor:
 
     def erase(self, conversation_id: str, authorization: str | None) -> Response[Any]:
         """Forgets a conversation."""
-        session, _ = self._own(conversation_id, authorization, also_half_erased=True)
-        self.services.cache.erase(session.bot, conversation_id)
-        self.services.conversations.erase(conversation_id)
+        session, _ = self._own(conversation_id, self.callers.who(authorization), also_half_erased=True)
+        self._erase(session)
         return Response(status_code=204, body="")
 
-    def health(self, bot_name: str | None) -> Response[Any]:
-        """That the function, its models and the bot, or the default one, are loaded."""
+    def health(self, bot_name: str | None, authorization: str | None) -> Response[Any]:
+        """That the function, its models and a bot are loaded; and what bot it is, to those who may talk with it."""
+        caller = self.callers.who(authorization)
+        if bot_name is not None:
+            self.callers.check_sees(caller, bot_name)
         bot = self.services.bots(bot_name or self.default_bot).bot
-        about = {"name": bot.name, "title": bot.title, "description": bot.description, "version": bot.version}
         body = {"status": "ok", "version": __version__, "stage": self.stage, "explain": self.explains}
-        websocket = self.socket_address or None
-        return json_response(200, {**body, "websocket": websocket, "bot": {**about, "suggestions": bot.suggestions}})
+        body |= {"websocket": self.socket_address or None}
+        if self.callers.may_talk(caller, bot.name):
+            about = {"name": bot.name, "title": bot.title, "description": bot.description, "version": bot.version}
+            body |= {"bot": {**about, "suggestions": bot.suggestions}}
+        return json_response(200, body)
 
-    def _open(self, request: http.ChatRequest, authorization: str | None) -> tuple[str | None, Session, Opened, Turn]:
+    def _open(self, request: http.ChatRequest, caller: Caller) -> tuple[str | None, Session, Opened, Turn]:
         """The token if it is new, the conversation, how it was found, and the turn."""
         now = self.services.clock()
         turn_id = request.turn_id or uuid.uuid4().hex
+        user_id = caller.user_of(request.user_id)
         if request.conversation_id is None:
-            secret, bot = token.new_token(), self.services.bots(request.bot or self.default_bot).bot
-            session = Session(
-                conversation_id=uuid.uuid4().hex,
-                bot=bot.name,
-                token_digest=token.digest(secret),
-                started_at=now,
-                user_id=request.user_id,
-            )
+            bot = request.bot or self.default_bot
+            self.callers.check_talks(caller, bot)
+            secret, session = begun(bot, caller, user_id, now=now)
             opened = Opened(session, is_new=True)
         else:
             secret = None
-            session, opened = self._own(request.conversation_id, authorization, turn_id=request.turn_id)
+            session, opened = self._own(request.conversation_id, caller, turn_id=request.turn_id)
             if request.bot is not None and request.bot != session.bot:
                 raise MalformedRequest(f"this conversation is with the bot {session.bot!r}; begin another to change")
-            if request.user_id is not None and request.user_id != session.user_id:
+            if request.user_id is not None and user_id != session.user_id:
                 raise MalformedRequest("this conversation began with another `user_id`, or with none; leave it out")
         turn = Turn(turn_id, session.conversation_id, session.bot, "http", request.message, now, waits=request.wait)
         return secret, session, opened, turn
@@ -173,32 +197,37 @@ class HttpDoor:
     def _own(
         self,
         conversation_id: str,
-        authorization: str | None,
+        caller: Caller,
         *,
         turn_id: str | None = None,
         also_half_erased: bool = False,
     ) -> tuple[Session, Opened]:
-        """The conversation and how it was found, for who holds its token.
+        """The conversation and how it was found, for those whose it is, and operators.
 
         Raises:
-            NotFound: there is none.
-            NotYours: the token is missing or wrong.
+            NotFound: there is none, or it is another tenant's.
+            NotYours: it is somebody else's.
         """
         opened = self.services.conversations.open(conversation_id, turn_id)
         session = opened.session
         if session is None or (session.is_being_erased and not also_half_erased):
             raise NotFound(f"there is no conversation {conversation_id!r}, or it was erased")
-        holds_token = token.matches(token.bearer(authorization), session.token_digest)
-        if not holds_token and not self._is_operator(authorization):
-            raise NotYours("send the conversation's token as `Authorization: Bearer ...`")
+        self.callers.check_owns(caller, session)
         return session, opened
 
-    def _is_operator(self, authorization: str | None) -> bool:
-        return token.bearer(authorization) is not None and is_operator(authorization, self.operator_key())
+    def _check_operated(self, conversation_id: str, authorization: str | None) -> None:
+        """Raises: NotYours: they are no operator; NotFound: there is no such conversation of their tenant's."""
+        caller = self.callers.who(authorization)
+        self.callers.check_operates(caller)
+        self._own(conversation_id, caller)
 
-    def _may_explain(self, authorization: str | None) -> None:
-        if not self.explains and not self._is_operator(authorization):
-            raise NotYours("`explain` is for the bearer of the operator key at this stage")
+    def _check_explains(self, caller: Caller) -> None:
+        if not self.explains and not caller.operates:
+            raise NotYours("`explain` is for operators at this stage")
+
+    def _erase(self, session: Session) -> None:
+        self.services.cache.erase(session.bot, session.conversation_id)
+        self.services.conversations.erase(session.conversation_id)
 
     def _accept(self, turn: Turn, session: Session, given: dict[str, Any], *, is_new: bool) -> Response[Any]:
         """Hands the turn to the worker."""

@@ -4,16 +4,16 @@ A secret is in the answer that makes it and nowhere else. Knows no paths; `keys_
 """
 
 import logging
-from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 
+from parley.access import OWN_TENANT
+from parley.callers import Caller, Callers
 from parley.channels import api_key
 from parley.channels.keys import NewKey, Rotation, render_key
-from parley.channels.operator import check_operator
-from parley.errors import MalformedRequest, NotFound
+from parley.errors import MalformedRequest, NotFound, NotYours
 from parley.http_app import json_response
 from parley.ports import ApiKey, Clock, Keys
 
@@ -25,36 +25,38 @@ class KeysDoor:
     """The routes of API keys, one method each."""
 
     keys: Keys
-    operator_key: Callable[[], bytes]
-    bots: Collection[str]  # that are deployed
+    callers: Callers
     clock: Clock
 
     def create(self, request: NewKey, authorization: str | None) -> Response[Any]:
         """Makes a key, and shows it this once."""
-        check_operator(authorization, self.operator_key)
-        now = self.clock()
-        unknown = [bot for bot in request.bots if bot not in self.bots]
+        caller, now = self._operator(authorization), self.clock()
+        tenant = request.tenant or caller.tenant or OWN_TENANT
+        if tenant != (caller.tenant or tenant):
+            raise NotYours("you are an operator of another tenant; leave `tenant` out")
+        if tenant not in {access.tenant for access in self.callers.access.values()}:
+            raise NotFound(f"there is no tenant {tenant!r} here; a bot's `access` names it")
+        unknown = [bot for bot in request.bots if self.callers.tenant_of(bot) != tenant]
         if unknown:
             raise NotFound(f"there is no bot {unknown[0]!r} here")
         if request.expires_at is not None and request.expires_at <= now:
             raise MalformedRequest("`expires_at` is in the past; it counts seconds since 1970, UTC")
-        key, shown = api_key.new_key(request.name, request.scopes, request.bots, now=now, expires_at=request.expires_at)
+        key, shown = api_key.new_key(
+            request.name, request.scopes, request.bots, tenant=tenant, now=now, expires_at=request.expires_at
+        )
         self.keys.save(key)
         logger.info("API key made", extra={"key": key.id})
         return _showing(201, key, shown, now)
 
     def list(self, authorization: str | None) -> Response[Any]:
-        """All keys, without their secrets."""
-        check_operator(authorization, self.operator_key)
-        now = self.clock()
-        return json_response(200, {"keys": [render_key(key, now=now) for key in self.keys.list()]})
+        """All keys of the operator's tenant, or of all tenants, without their secrets."""
+        caller, now = self._operator(authorization), self.clock()
+        seen = [key for key in self.keys.list() if caller.tenant in (None, key.tenant)]
+        return json_response(200, {"keys": [render_key(key, now=now) for key in seen]})
 
     def rotate(self, key_id: str, request: Rotation, authorization: str | None) -> Response[Any]:
         """Gives a key a new secret and shows it this once, or ends the one before the last rotation."""
-        check_operator(authorization, self.operator_key)
-        now, key = self.clock(), self.keys.get(key_id)
-        if key is None:
-            raise _no_key(key_id)
+        now, key = self.clock(), self._seen(key_id, authorization)
         if request.finish:
             key, shown = api_key.settled(key), None
         else:
@@ -65,11 +67,22 @@ class KeysDoor:
 
     def revoke(self, key_id: str, authorization: str | None) -> Response[Any]:
         """Takes a key away; it opens nothing from now on."""
-        check_operator(authorization, self.operator_key)
-        if not self.keys.delete(key_id):
+        if not self.keys.delete(self._seen(key_id, authorization).id):
             raise _no_key(key_id)
         logger.info("API key revoked", extra={"key": key_id})
         return Response(status_code=204, body="")
+
+    def _operator(self, authorization: str | None) -> Caller:
+        caller = self.callers.who(authorization)
+        self.callers.check_operates(caller)
+        return caller
+
+    def _seen(self, key_id: str, authorization: str | None) -> ApiKey:
+        """The key, for operators of its tenant. Raises: NotFound: there is none for them."""
+        caller, key = self._operator(authorization), self.keys.get(key_id)
+        if key is None or caller.tenant not in (None, key.tenant):
+            raise _no_key(key_id)
+        return key
 
 
 def _showing(status: int, key: ApiKey, shown: str | None, now: float) -> Response[Any]:

@@ -12,8 +12,8 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 
+from parley.callers import Callers
 from parley.channels import documents as pages
-from parley.channels.operator import check_operator
 from parley.documents.document import ENDINGS
 from parley.errors import MalformedRequest, NotFound
 from parley.http_app import json_response
@@ -33,12 +33,11 @@ class KnowledgeDoor:
     bots: Callable[[str], LoadedBot]  # by name; raises NotFound
     documents: Documents
     libraries: Libraries
-    operator_key: Callable[[], bytes]
+    callers: Callers
 
     def put(self, bot: str, name: str, content: bytes, authorization: str | None) -> Response[Any]:
         """Takes a document; ingest reads it."""
-        check_operator(authorization, self.operator_key)
-        self.bots(bot)
+        self._check_operates(authorization, bot)
         _check(name)
         if not content:
             raise MalformedRequest(f"{name} is empty; send the document as the body")
@@ -48,28 +47,31 @@ class KnowledgeDoor:
 
     def delete(self, bot: str, name: str, authorization: str | None) -> Response[Any]:
         """Takes a document away; its answers go with it."""
-        check_operator(authorization, self.operator_key)
-        self.bots(bot)
+        self._check_operates(authorization, bot)
         self.documents.delete(bot, name)
         logger.info("document taken away", extra={"bot": bot, "document": name})
         return json_response(202, {"document": name, "status": "queued"})
 
     def list(self, bot: str, authorization: str | None) -> Response[Any]:
         """What was put in, and what became of it."""
-        check_operator(authorization, self.operator_key)
+        self._check_operates(authorization, bot)
         loaded = self.bots(bot)
         shelved = self.libraries.catalogue(bot).documents
         stored = {each.name: each.version for each in self.documents.list(bot)}
         told = pages.render_list(stored, shelved, loaded.passages_by_document())
         return json_response(200, {"bot": bot, "documents": told})
 
-    def read(self, bot: str, name: str) -> Response[Any]:
-        """A document as the bot knows it, for whoever follows a citation."""
+    def read(self, bot: str, name: str, authorization: str | None) -> Response[Any]:
+        """A document as the bot knows it, for whoever may talk to the bot and follows a citation."""
+        self.callers.check_sees(self.callers.who(authorization), bot)
         passages = self.bots(bot).of_document(name)
         if not passages:
             raise NotFound(f"the bot {bot!r} knows no document {name!r}")
         headers = {"Content-Security-Policy": pages.POLICY, "X-Content-Type-Options": "nosniff"}
         return Response(200, "text/html; charset=utf-8", pages.render_page(passages), headers=headers)
+
+    def _check_operates(self, authorization: str | None, bot: str) -> None:
+        self.callers.check_operates(self.callers.who(authorization), bot)
 
 
 def _check(name: str) -> None:

@@ -42,6 +42,8 @@ def answer_late(late: LateTurn, services: Services) -> RecordedTurn:
             deadline = time.monotonic() + services.patience.whole_seconds
             actor = Actor(turn, session, nothing, heard, loaded, services, NOBODY, deadline)
             reply = actor.generated(session.slots, before=late.before).reply
+            if actor.tokens is not None:
+                services.metering.spend(session, sum(actor.tokens))
         after = replace(session, version=session.version + 1)
         recorded = RecordedTurn(turn.id, after.version, "", turn.channel, services.clock(), reply, nothing)
         try:

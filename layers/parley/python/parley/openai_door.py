@@ -7,21 +7,19 @@ was said is the turn's history. A turn itself is `turn.answer`'s. Knows no paths
 
 import logging
 import uuid
-from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from aws_lambda_powertools.event_handler import Response
 
-from parley.admission import admit, check_bot, may_ask
 from parley.caching.key import keyed_hash
+from parley.callers import Caller, Callers
 from parley.channels import openai
-from parley.channels.api_key import CHAT
 from parley.conversation import RecordedTurn, Session, Turn
-from parley.errors import Busy, MalformedRequest, NoBot, SessionConflict
+from parley.errors import Busy, MalformedRequest, NotKnown, SessionConflict
 from parley.http_app import json_response
 from parley.http_door import log_turn
-from parley.ports import ApiKey, Keys, Opened
+from parley.ports import ApiKey, Opened
 from parley.services import Services
 from parley.turn import Answered, answer
 
@@ -41,15 +39,14 @@ class OpenAiDoor:
     """The routes of OpenAI's API, one method each."""
 
     services: Services
-    keys: Keys
-    bots: Collection[str]  # that are deployed
+    callers: Callers
 
     def complete(
         self, request: openai.CompletionRequest, authorization: str | None, idempotency_key: str | None
     ) -> Response[Any]:
         """The bot's reply to the last message."""
-        key = self._admit(authorization)
-        self._check(key, request.model)
+        caller, key = self._server(authorization)
+        self.callers.check_talks(caller, request.model)
         turn_id = openai.turn_of_once(idempotency_key) if idempotency_key else uuid.uuid4().hex
         found = self._find(request, key, turn_id, idempotency_key)
         now, bot = self.services.clock(), request.model
@@ -68,21 +65,28 @@ class OpenAiDoor:
 
     def models(self, authorization: str | None) -> Response[Any]:
         """The bots that the key opens."""
-        key = self._admit(authorization)
-        return json_response(200, openai.render_models(bot for bot in self.bots if may_ask(key, bot)))
+        caller, _ = self._server(authorization)
+        talked_with = [bot for bot in self.callers.access if self.callers.may_talk(caller, bot)]
+        return json_response(200, openai.render_models(talked_with))
 
     def model(self, name: str, authorization: str | None) -> Response[Any]:
         """One of them."""
-        self._check(self._admit(authorization), name)
+        caller, _ = self._server(authorization)
+        self.callers.check_talks(caller, name)
         return json_response(200, openai.render_model(name))
 
-    def _admit(self, authorization: str | None) -> ApiKey:
-        return admit(authorization, self.keys, scope=CHAT, now=self.services.clock())
+    def _server(self, authorization: str | None) -> tuple[Caller, ApiKey]:
+        """Who bears an API key, and the key.
 
-    def _check(self, key: ApiKey, bot: str) -> None:
-        if bot not in self.bots:
-            raise NoBot(f"there is no bot {bot!r} here; GET /v1/models lists them")
-        check_bot(key, bot)
+        Raises:
+            NotKnown: it is none, or opens nothing.
+            NotYours: it is not for talking.
+        """
+        caller = self.callers.who(authorization)
+        if caller.key is None:
+            raise NotKnown("send a valid API key as `Authorization: Bearer ...`")
+        self.callers.check_scope(caller)
+        return caller, caller.key
 
     def _find(
         self, request: openai.CompletionRequest, key: ApiKey, turn_id: str, idempotency_key: str | None
@@ -120,9 +124,10 @@ class OpenAiDoor:
 
     def _new(self, conversation_id: str, request: openai.CompletionRequest, key: ApiKey, **more: Any) -> Opened:
         # No token opens it: who has no API key comes to no conversation of this channel. Users are the key's own.
-        user_id = f"{key.id}:{request.user}" if request.user is not None else None
+        user_id = f"{key.id}/{request.user}" if request.user is not None else None
         now = self.services.clock()
-        return Opened(Session(conversation_id, request.model, "", now, user_id=user_id, **more), is_new=True)
+        session = Session(conversation_id, request.model, "", now, user_id=user_id, key_id=key.id, **more)
+        return Opened(session, is_new=True)
 
     def _state_after(
         self, messages: tuple[tuple[str, str], ...], request: openai.CompletionRequest, key: ApiKey

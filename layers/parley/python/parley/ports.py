@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from parley.access import OWN_TENANT
 from parley.actions.custom_actions import CustomActions
 from parley.conversation import Citation, Feedback, RecordedTurn, Reply, Session, Turn, TurnProgress
 
@@ -73,6 +74,14 @@ class Opened:
     is_new: bool = False  # nothing of it is kept yet
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A conversation in a list."""
+
+    conversation_id: str
+    updated_at: float  # seconds since the Unix epoch, UTC
+
+
 class Conversations(Protocol):
     """The stored state of conversations."""
 
@@ -97,6 +106,12 @@ class Conversations(Protocol):
 
     def history(self, conversation_id: str, *, limit: int, before: int | None = None) -> tuple[RecordedTurn, ...]:
         """The last `limit` turns, those with a number below `before` if given, oldest first."""
+
+    def of_user(self, user_id: str, *, limit: int, before: float | None = None) -> tuple[Listed, ...]:
+        """A user's conversations, the latest first: those that went on before a time if given, `limit` at most.
+
+        What happened in the last moments may be missing.
+        """
 
     def erase(self, conversation_id: str) -> None:
         """Forgets the conversation. A turn under way cannot bring it back, and a broken-off erasure can be repeated."""
@@ -508,6 +523,7 @@ class ApiKey:
     created_at: float  # seconds since the Unix epoch, UTC
     expires_at: float | None = None
     version: int = 1  # of this record; it grows by one with each change
+    tenant: str = OWN_TENANT  # whose it is
 
 
 class Keys(Protocol):
@@ -528,6 +544,45 @@ class Keys(Protocol):
 
     def delete(self, key_id: str) -> bool:
         """Forgets a key; False if there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """What is counted of somebody in a stretch of time."""
+
+    id: str
+    expires_at: int  # nobody asks for it any more; seconds since the Unix epoch, UTC
+
+
+class Usage(Protocol):
+    """Turns and tokens, counted. Every method raises Unavailable when the store does not answer."""
+
+    def take(self, meter: Meter, *, most_turns: int | None, most_tokens: int | None) -> bool:
+        """Counts a turn, unless so many turns or tokens are counted already; whether it was. Never one too many."""
+
+    def spend(self, meter: Meter, tokens: int) -> None:
+        """Counts tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who is signed in."""
+
+    user_id: str  # begins with @, as nobody's does who only says who he is
+    tenant: str
+    is_operator: bool = False  # of the tenant
+
+
+class Identities(Protocol):
+    """Who people are, by the tokens of those who sign them in."""
+
+    def identify(self, token: str) -> Identity:
+        """Whose token (a JWT) it is.
+
+        Raises:
+            NotKnown: it is not signed by an issuer that we trust, not for us, or not valid now.
+            Unavailable: its issuer's keys could not be had.
+        """
 
 
 LIFETIME_SECONDS = 2 * 3600  # of a connection: API Gateway closes it then

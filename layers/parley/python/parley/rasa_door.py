@@ -3,17 +3,16 @@
 A turn is `turn.answer`'s. Knows no paths; `http_api` has them.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 
+from parley.callers import Caller, Callers
 from parley.channels import origins, rasa
-from parley.channels.operator import is_operator
 from parley.conversation import Session, Turn
 from parley.dialogue import protocol
-from parley.errors import NotFound, NotYours
+from parley.errors import NotFound
 from parley.http_app import json_response
 from parley.http_door import log_turn
 from parley.loaded import LoadedBot
@@ -29,13 +28,14 @@ class RasaDoor:
     """The routes of Rasa's HTTP API, one method each."""
 
     services: Services
-    operator_key: Callable[[], bytes]
+    callers: Callers
     default_bot: str
 
     def webhook(self, message: rasa.RestMessage, turn_id: str, page: origins.Page | None = None) -> Response[Any]:
-        """The bot's replies to one message of the REST channel."""
+        """The bot's replies to one message of the REST channel, whose callers are visitors."""
         bot = self._bot()
-        origins.check_page(page, bot.bot.name, bot.bot.access)
+        self.callers.check_talks(Caller(), bot.bot.name)
+        self.callers.check_page(page, bot.bot.name)
         conversation_id = rasa.conversation_of(bot.bot.name, message.sender)
         opened = self.services.conversations.open(conversation_id, turn_id)
         if opened.session is None:
@@ -58,10 +58,9 @@ class RasaDoor:
 
     def tracker(self, sender: str, authorization: str | None, token: str | None) -> Response[Any]:
         """Everything about a sender's conversation, for operators; Rasa's clients give the key as `token` too."""
-        presented = f"Bearer {token}" if token else authorization
-        if not is_operator(presented, self.operator_key()):
-            raise NotYours("a tracker is for the bearer of the operator key")
         loaded = self._bot()
+        caller = self.callers.who(f"Bearer {token}" if token else authorization)
+        self.callers.check_operates(caller, loaded.bot.name)
         conversation_id = rasa.conversation_of(loaded.bot.name, sender)
         session = self.services.conversations.open(conversation_id).session
         if session is None or session.is_being_erased:

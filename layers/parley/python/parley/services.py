@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from parley.caching.recall import ReplyCache
 from parley.loaded import LoadedBot
+from parley.metering import Metering
 from parley.ports import (
     Actions,
     Announcements,
@@ -31,4 +32,5 @@ class Services:
     patience: Patience  # with the generator, of a turn, however often it runs
     actions: Actions
     announcements: Announcements
+    metering: Metering
     clock: Clock

@@ -3,12 +3,12 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import msgspec
 
-from parley.access import Access
+from parley.access import Access, Issuer, Quotas
 from parley.errors import BadSettings
 
 Backend = Literal["sagemaker", "openai", "tensorflow_serving", "torchserve", "ray_serve"]
@@ -27,6 +27,14 @@ _HOST_AND_PORT = re.compile(r"[A-Za-z0-9.-]+:[0-9]{1,5}")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
+_AS_JSON: Mapping[str, Any] = {
+    "BOTS": dict[str, str],
+    "ACCESS": dict[str, Access],
+    "ISSUERS": tuple[Issuer, ...],
+    "QUOTAS": Quotas,
+}
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     """What `infra/chat_stack.py` puts into the environment of `chat` and `worker`. Names of things, never secrets."""
 
@@ -38,7 +46,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     cache_server_name: str = ""  # under which IAM knows it, and
     cache_server_user: str = ""  # as whom functions come to it: there is no password
     bots: dict[str, str]  # name -> s3://bucket/key of its bundle
-    access: dict[str, Access] = {}  # name -> who may talk to it
+    access: dict[str, Access]  # name -> who may talk to it
+    issuers: tuple[Issuer, ...] = ()  # who signs people in
+    quotas: Quotas = Quotas()
+    usage_table: str = ""  # where turns and tokens are counted
     documents_bucket: str  # what was made of the documents that were put in
     event_bus: str  # where hand-offs are announced
     operator_key_secret: str  # an ARN; its bearer takes conversations over and sees why the bot did what
@@ -96,15 +107,19 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     known = {field.encode_name for field in msgspec.structs.fields(Settings)}
     given: dict[str, object] = {name: value for name, value in environment.items() if name in known}
     try:
-        if "BOTS" in environment:
-            given["BOTS"] = msgspec.json.decode(environment["BOTS"], type=dict[str, str])
-        if "ACCESS" in environment:
-            given["ACCESS"] = msgspec.json.decode(environment["ACCESS"], type=dict[str, Access])
+        given |= {
+            name: msgspec.json.decode(environment[name], type=kind)
+            for name, kind in _AS_JSON.items()
+            if name in environment
+        }
         settings = msgspec.convert(given, Settings, strict=False)
     except msgspec.MsgspecError as error:
         raise BadSettings(f"the function's environment is not complete: {error}") from error
     if not settings.bots:
         raise BadSettings('BOTS names no bot; give it as JSON, such as {"support": "s3://bucket/key"}')
+    if settings.access.keys() != settings.bots.keys():
+        raise BadSettings("ACCESS and BOTS must name the same bots")
+    _check_issuers(settings)
     _check_generator(settings)
     _check_cache_server(settings)
     _check_slack(settings)
@@ -156,6 +171,18 @@ def _check_cache_server(settings: Settings) -> None:
         raise BadSettings("CACHE_SERVER, CACHE_SERVER_NAME and CACHE_SERVER_USER are needed together")
     if settings.cache_server and not _HOST_AND_PORT.fullmatch(settings.cache_server):
         raise BadSettings("CACHE_SERVER must be host:port")
+
+
+def _check_issuers(settings: Settings) -> None:
+    tenants = {access.tenant for access in settings.access.values()}
+    for each in settings.issuers:
+        url = urlsplit(each.issuer)
+        if url.scheme != "https" and not (url.scheme == "http" and url.hostname in _LOOPBACK):
+            raise BadSettings("ISSUERS must be https://..., for their keys say whom to trust")
+        if not each.audience:
+            raise BadSettings("ISSUERS need an `audience`: else tokens for anybody would open conversations")
+        if each.tenant not in tenants:
+            raise BadSettings(f"ISSUERS name the tenant {each.tenant!r}, of which there is no bot")
 
 
 def _check_slack(settings: Settings) -> None:

@@ -6,14 +6,12 @@ the worker (`live`). Knows who may do what, and no model: a connection costs no 
 
 import logging
 import uuid
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlsplit
 
-from parley.access import Access
-from parley.channels import origins, problems, socket, token
+from parley.callers import Caller, Callers, begun
+from parley.channels import origins, problems, socket
 from parley.conversation import Session, Turn
 from parley.errors import MalformedRequest, NotFound, NotYours, ParleyError, Rejected, Unavailable
 from parley.lines import Lines
@@ -32,11 +30,10 @@ class SocketDoor:
     conversations: Conversations
     lines: Lines
     queue: TurnQueue
-    bots: Collection[str]  # the first is the default
+    callers: Callers
+    default_bot: str
     clock: Clock
     explains: bool = False
-    access: Mapping[str, Access] = field(default_factory=dict)  # to bots, by name
-    http_address: str = ""  # of the HTTP API, whose own pages may talk to every bot
 
     def __call__(self, event: dict[str, Any], _context: Any) -> dict[str, Any]:
         """Answers API Gateway; what the client is told goes through its connection."""
@@ -54,15 +51,16 @@ class SocketDoor:
     def _connect(self, connection_id: str, event: dict[str, Any]) -> int:
         """The HTTP status of the handshake: any but 200 refuses it.
 
-        Who can set headers may name the conversation in the query and show its token as `Authorization: Bearer`. A page
-        cannot, and shows it in its first frame. Before that nobody knows with which bot, so whose page it is is noted.
+        Who can set headers may name the conversation in the query and show its token, or theirs, as `Authorization:
+        Bearer`. A page cannot, and shows it in its first frame. Before that nobody knows with which bot: whose page it is
+        is noted.
         """
         conversation_id = (event.get("queryStringParameters") or {}).get("conversation_id")
         headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
         try:
-            self._note(connection_id, origins.page_of(event, self.http_address))
+            self._note(connection_id, origins.page_of(headers))
             if conversation_id is not None:
-                self._shown(conversation_id, token.bearer(headers.get("authorization")))
+                self._owned(conversation_id, self.callers.who(headers.get("authorization")))
                 self.lines.connections.listen(connection_id, conversation_id)
         except ParleyError as error:
             logger.warning("connection refused", extra={"reason": type(error).__name__})
@@ -71,21 +69,19 @@ class SocketDoor:
 
     def _note(self, connection_id: str, page: origins.Page | None) -> None:
         """Whose page has connected, if any bot asks. Raises: NotYours: they all do, and none talks there."""
-        refusing = [bot for bot in self.bots if not origins.may_talk(page, self._access(bot))]
+        bots = self.callers.access
+        refusing = [bot for bot in bots if not self.callers.talks_on(page, bot)]
         if page is None or not refusing:
             return
-        if len(refusing) == len(self.bots):
-            origins.check_page(page, refusing[0], self._access(refusing[0]))
+        if len(refusing) == len(bots):
+            self.callers.check_page(page, refusing[0])
         self.lines.connections.open(connection_id, page.origin)  # no script on a page can change it
 
     def _check_page(self, connection_id: str, bot: str) -> None:
         """Raises: NotYours: the bot does not talk on the page that has connected."""
-        access = self._access(bot)
-        if access.origins and (origin := self.lines.connections.origin_of(connection_id)) is not None:
-            origins.check_page(origins.Page(origin, urlsplit(self.http_address).netloc), bot, access)
-
-    def _access(self, bot: str) -> Access:
-        return self.access.get(bot, Access())
+        if self.callers.asks_for_origins(bot):
+            origin = self.lines.connections.origin_of(connection_id)
+            self.callers.check_page(None if origin is None else origins.Page(origin), bot)
 
     def _receive(self, connection_id: str, body: str) -> None:
         frame: socket.Frame | None = None
@@ -168,35 +164,29 @@ class SocketDoor:
 
     def _opened(self, connection_id: str, frame: socket.Say) -> tuple[str | None, Session]:
         """The conversation that is meant, or a new one with its token."""
+        caller = self._caller(frame)
+        user_id = caller.user_of(frame.user_id)
         if frame.conversation_id is not None or self.lines.connections.conversation_of(connection_id) is not None:
             session = self._own(connection_id, frame)
             if frame.bot is not None and frame.bot != session.bot:
                 raise MalformedRequest(f"this conversation is with the bot {session.bot!r}; begin another to change")
-            if frame.user_id is not None and frame.user_id != session.user_id:
+            if frame.user_id is not None and user_id != session.user_id:
                 raise MalformedRequest("this conversation began with another `user_id`, or with none; leave it out")
             return None, session
-        bot = frame.bot or next(iter(self.bots))
-        if bot not in self.bots:
-            raise NotFound(f"there is no bot {bot!r} here")
+        bot = frame.bot or self.default_bot
+        self.callers.check_talks(caller, bot)
         self._check_page(connection_id, bot)
-        secret = token.new_token()
-        session = Session(
-            conversation_id=uuid.uuid4().hex,
-            bot=bot,
-            token_digest=token.digest(secret),
-            started_at=self.clock(),
-            user_id=frame.user_id,
-        )
+        secret, session = begun(bot, caller, user_id, now=self.clock())
         self.conversations.start(session)
         return secret, session
 
     def _own(self, connection_id: str, frame: socket.Frame) -> Session:
-        """The conversation that a frame speaks of, for who holds its token or has shown it on this connection.
+        """The conversation that a frame speaks of, for those whose it is, or who have shown that on this connection.
 
         Raises:
             MalformedRequest: none was named.
             NotFound: there is none.
-            NotYours: the token is missing or wrong, or the bot does not talk on this page.
+            NotYours: it is somebody else's, or the bot does not talk on this page.
         """
         shown = self.lines.connections.conversation_of(connection_id)
         conversation_id = frame.conversation_id or shown
@@ -205,15 +195,18 @@ class SocketDoor:
         if conversation_id == shown:
             session = self._session(conversation_id)
         else:
-            session = self._shown(conversation_id, frame.conversation_token)
+            session = self._owned(conversation_id, self._caller(frame))
         self._check_page(connection_id, session.bot)
         return session
 
-    def _shown(self, conversation_id: str, presented: str | None) -> Session:
-        """The conversation whose token was presented. Raises: NotFound; NotYours."""
+    def _caller(self, frame: socket.Frame) -> Caller:
+        shown = frame.access_token or frame.conversation_token
+        return self.callers.who(f"Bearer {shown}" if shown else None)
+
+    def _owned(self, conversation_id: str, caller: Caller) -> Session:
+        """The conversation, for those whose it is. Raises: NotFound; NotYours."""
         session = self._session(conversation_id)
-        if not token.matches(presented, session.token_digest):
-            raise NotYours("show the conversation's token: `conversation_token`")
+        self.callers.check_owns(caller, session)
         return session
 
     def _session(self, conversation_id: str) -> Session:

@@ -71,6 +71,7 @@ def answer(
 
     Raises:
         NotFound: there is no such bot or conversation.
+        OverQuota: all that may be asked in a while has been asked; nothing was done.
         SessionConflict: other turns of the conversation kept being faster.
         Unavailable: a person was wanted, and nobody could be told.
     """
@@ -81,6 +82,8 @@ def answer(
     watch.lap("open")
     if found.recorded is not None and found.session is not None:
         return Answered(found.recorded, "answered before", watch.timings_ms(), found.session, found.session)
+    if found.session is not None:
+        services.metering.admit(found.session)
     heard, understanding = _understood(turn, loaded, services)
     watch.lap("understand")
     for _ in range(MAX_RACES):
@@ -97,6 +100,8 @@ def answer(
             after, because = _led_to(session, turn, outcome), outcome.because
             reply = _reply(outcome, may_wait=actor.found_generator_away)
             events, tokens = outcome.events, actor.tokens
+            if tokens is not None:
+                services.metering.spend(session, sum(tokens))
         watch.lap("converse")
         recorded = RecordedTurn(
             turn.id, after.version, turn.text, turn.channel, turn.sent_at, reply, understanding, events

@@ -13,10 +13,12 @@ from parley.adapters.passages import DynamoPassages
 from parley.adapters.replies import DynamoReplies
 from parley.adapters.s3 import S3Bots
 from parley.adapters.secrets import secret_from, secrets_below
+from parley.adapters.usage import DynamoUsage
 from parley.caching.cache import reply_cache
 from parley.current_bots import CurrentBots
 from parley.generation.counting import counter
 from parley.generation.persistence import Persistent
+from parley.metering import Metering
 from parley.nlu.encoder import OnnxEncoder
 from parley.nlu.remembering import RememberingEncoder
 from parley.ports import Generator, HotReplies, Patience, Window
@@ -50,6 +52,7 @@ def connect(settings: Settings, patience: Patience) -> Services:
         patience=patience,
         actions=RemoteActions(secrets_below(settings.action_secrets)),
         announcements=EventBridgeAnnouncements(settings.event_bus),
+        metering=Metering(DynamoUsage(settings.usage_table), settings.quotas, settings.access, time.time),
         clock=time.time,
     )
 

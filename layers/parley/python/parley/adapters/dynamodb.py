@@ -13,6 +13,7 @@ import msgspec
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.connection import Connection
 from pynamodb.exceptions import DoesNotExist, UpdateError
+from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
 
@@ -20,11 +21,24 @@ from parley.adapters.tables import LOST, PATIENCE, SINGLE_RACES, bind, translate
 from parley.conversation import Feedback, RecordedTurn, Session, Turn, TurnProgress
 from parley.conversation.session import GIVEN_UP_SECONDS
 from parley.errors import NotFound, SessionConflict, Unavailable
-from parley.ports import Clock, Opened
+from parley.ports import Clock, Listed, Opened
 
 SECONDS_PER_DAY = 86_400
 _ERASURE_TRIES = 5  # turns under way may hold the state item for a moment
 _STATE = "state"
+
+
+class _ByUser(GlobalSecondaryIndex["_Item"]):  # type: ignore[no-untyped-call]
+    """The state items of users, in the order in which their conversations went on."""
+
+    class Meta:
+        """What PynamoDB reads."""
+
+        index_name = "by_user"
+        projection = KeysOnlyProjection()
+
+    user_id = UnicodeAttribute(hash_key=True)
+    updated_at = NumberAttribute(range_key=True)
 
 
 class _Item(Model):
@@ -42,6 +56,7 @@ class _Item(Model):
     number = NumberAttribute(null=True)
     feedback = UnicodeAttribute(null=True)  # turn: as JSON
     delivered = NumberAttribute(null=True)  # request: posts that the channel has taken
+    by_user = _ByUser()
 
 
 class DynamoConversations:
@@ -94,6 +109,13 @@ class DynamoConversations:
                 consistent_read=True,
             )
             return tuple(reversed([_decode_turn(item) for item in newest_first]))
+
+    def of_user(self, user_id: str, *, limit: int, before: float | None = None) -> tuple[Listed, ...]:
+        """See `ports.Conversations.of_user`."""
+        earlier = None if before is None else self._item.updated_at < before
+        with translated():
+            found = self._item.by_user.query(user_id, earlier, scan_index_forward=False, limit=limit)
+            return tuple(Listed(item.pk.removeprefix(_pk("")), float(item.updated_at)) for item in found)
 
     def erase(self, conversation_id: str) -> None:
         """See `ports.Conversations.erase`. The state goes last, so that what broke off can be done again."""

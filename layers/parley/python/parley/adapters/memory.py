@@ -13,10 +13,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from parley.access import Access, Quotas
 from parley.actions import CustomActions
+from parley.callers import Callers
 from parley.conversation import Feedback, RecordedTurn, Session, Turn, TurnProgress
-from parley.errors import ActionFailed, NotFound, ParleyError, SessionConflict, Unavailable, Unreadable
+from parley.errors import ActionFailed, NotFound, NotKnown, ParleyError, SessionConflict, Unavailable, Unreadable
 from parley.lines import Lines
+from parley.metering import Metering
 from parley.ports import (
     LIFETIME_SECONDS,
     MOST_NEAREST,
@@ -27,9 +30,12 @@ from parley.ports import (
     Catalogue,
     Change,
     Clock,
+    Identity,
     LateTurn,
+    Listed,
     Listener,
     Listeners,
+    Meter,
     Opened,
     Page,
     Patience,
@@ -50,6 +56,7 @@ if TYPE_CHECKING:  # a fake of one port needs no vectors for the others
 @dataclass(slots=True)
 class _Stored:
     session: Session | None = None
+    updated_at: float = 0.0
     turns: list[RecordedTurn] = field(default_factory=list)
     progress: dict[str, TurnProgress] = field(default_factory=dict)
 
@@ -71,7 +78,7 @@ class MemoryConversations:
         """See `ports.Conversations.start`."""
         if session.conversation_id in self._stored:
             raise SessionConflict(f"conversation {session.conversation_id!r} exists")
-        self._stored[session.conversation_id] = _Stored(session)
+        self._stored[session.conversation_id] = _Stored(session, self._clock())
 
     def record(self, session: Session, turn: RecordedTurn, *, begins: bool = False) -> None:
         """See `ports.Conversations.record`."""
@@ -83,7 +90,7 @@ class MemoryConversations:
             stored = self._stored[session.conversation_id] = _Stored()
         elif begins or stored is None or stored.session is None or stored.session.version != session.version - 1:
             raise SessionConflict(f"conversation {session.conversation_id!r} has moved on")
-        stored.session = session
+        stored.session, stored.updated_at = session, self._clock()
         stored.turns.append(turn)
         stored.progress[turn.turn_id] = TurnProgress(turn.turn_id, "done", self._clock(), recorded=turn)
 
@@ -91,6 +98,16 @@ class MemoryConversations:
         """See `ports.Conversations.history`."""
         turns = self._stored.get(conversation_id, _Stored()).turns
         return tuple(turn for turn in turns if before is None or turn.number < before)[-limit:]
+
+    def of_user(self, user_id: str, *, limit: int, before: float | None = None) -> tuple[Listed, ...]:
+        """See `ports.Conversations.of_user`."""
+        known = [(each.session, each) for each in self._stored.values()]
+        listed = [
+            Listed(session.conversation_id, each.updated_at)
+            for session, each in known
+            if session is not None and session.user_id == user_id and (before is None or each.updated_at < before)
+        ]
+        return tuple(sorted(listed, key=lambda each: -each.updated_at)[:limit])
 
     def erase(self, conversation_id: str) -> None:
         """See `ports.Conversations.erase`."""
@@ -141,6 +158,50 @@ class MemoryConversations:
         known = stored.progress.get(turn.id)
         if known is not None and known.status != "done":
             stored.progress[turn.id] = replace(progress, delivered=known.delivered)
+
+
+class MemoryUsage:
+    """`ports.Usage` in two dictionaries."""
+
+    def __init__(self) -> None:
+        self.turns: dict[str, int] = defaultdict(int)
+        self.tokens: dict[str, int] = defaultdict(int)
+
+    def take(self, meter: Meter, *, most_turns: int | None, most_tokens: int | None) -> bool:
+        """See `ports.Usage.take`."""
+        if most_turns is not None and self.turns[meter.id] >= most_turns:
+            return False
+        if most_tokens is not None and self.tokens[meter.id] >= most_tokens:
+            return False
+        self.turns[meter.id] += 1
+        return True
+
+    def spend(self, meter: Meter, tokens: int) -> None:
+        """See `ports.Usage.spend`."""
+        self.tokens[meter.id] += tokens
+
+
+def unmetered(clock: Clock) -> Metering:
+    """Metering without limits."""
+    return Metering(MemoryUsage(), Quotas(), {}, clock)
+
+
+def memory_callers(*bots: str, operator_key: bytes = b"", **more: Any) -> Callers:
+    """Who callers of bots of one tenant are."""
+    return Callers({bot: Access() for bot in bots}, time.time, lambda: operator_key, **more)
+
+
+class MemoryIdentities:
+    """`ports.Identities` in a dictionary."""
+
+    def __init__(self, **identities: Identity) -> None:
+        self._identities = identities
+
+    def identify(self, token: str) -> Identity:
+        """See `ports.Identities.identify`."""
+        if token not in self._identities:
+            raise NotKnown("this token is not valid here")
+        return self._identities[token]
 
 
 @dataclass(slots=True)

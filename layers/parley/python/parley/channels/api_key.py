@@ -14,19 +14,21 @@ from parley.channels import token
 from parley.errors import MalformedRequest
 from parley.ports import ApiKey, KeySecret
 
-CHAT: Final = "chat"  # the scope that opens the OpenAI-compatible routes
-SCOPES = (CHAT,)
+CHAT: Final = "chat"  # the scope that lets its bearer talk with bots
+OPERATE: Final = "operate"  # the scope that makes its bearer an operator of the key's tenant
 
-_KEY = re.compile(r"parley_(?P<id>[0-9a-f]{16})_(?P<secret>[A-Za-z0-9_-]{43})")
+PREFIX: Final = "parley_"
+_KEY = re.compile(rf"{PREFIX}(?P<id>[0-9a-f]{{16}})_(?P<secret>[A-Za-z0-9_-]{{43}})")
 
 
 def new_key(
-    name: str, scopes: Sequence[str], bots: Sequence[str], *, now: float, expires_at: float | None
+    name: str, scopes: Sequence[str], bots: Sequence[str], *, tenant: str, now: float, expires_at: float | None
 ) -> tuple[ApiKey, str]:
     """A new key, and what its bearer shows."""
     key_id, secret = secrets.token_hex(8), token.new_token()
     stored = (KeySecret(token.digest(secret)),)
-    return ApiKey(key_id, name, tuple(scopes), tuple(bots), stored, now, expires_at), _shown(key_id, secret)
+    key = ApiKey(key_id, name, tuple(scopes), tuple(bots), stored, now, expires_at, tenant=tenant)
+    return key, _shown(key_id, secret)
 
 
 def rotated(key: ApiKey, *, now: float, old_valid_seconds: float | None) -> tuple[ApiKey, str]:
@@ -67,4 +69,4 @@ def unlocks(secret: str, key: ApiKey, *, now: float) -> bool:
 
 
 def _shown(key_id: str, secret: str) -> str:
-    return f"parley_{key_id}_{secret}"
+    return f"{PREFIX}{key_id}_{secret}"

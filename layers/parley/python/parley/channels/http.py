@@ -213,6 +213,27 @@ class HistoryBody(BaseModel):
     handed_off: bool | None = Field(None, description="True while a person has the conversation.")
 
 
+class ListedBody(BaseModel):
+    """A conversation in a list."""
+
+    conversation_id: str
+    updated_at: float = Field(description="Seconds since the Unix epoch, UTC.")
+
+
+class ConversationsBody(BaseModel):
+    """A user's conversations, the latest first."""
+
+    conversations: list[ListedBody]
+    next: float | None = Field(None, description="Give this as `before` to get those that ended earlier.")
+
+
+class ErasedBody(BaseModel):
+    """What of a user's conversations was erased."""
+
+    erased: int
+    more: bool = Field(description="There are more; send the same again.")
+
+
 class TurnStatusBody(BaseModel):
     """How far an accepted message has come."""
 
@@ -258,6 +279,7 @@ class Problem(BaseModel):
     title: str
     status: int
     detail: str
+    retry_after_seconds: int | None = Field(None, description="With 429; as the header `Retry-After`.")
 
 
 def explain_validation(errors: list[Any]) -> str:

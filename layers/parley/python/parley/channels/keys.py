@@ -23,8 +23,14 @@ class NewKey(_Request):
     """A key that is wanted."""
 
     name: Annotated[str, Field(min_length=1, max_length=100, description="For people: who bears it.")]
-    scopes: list[Literal["chat"]] = Field([CHAT], min_length=1, max_length=10)
-    bots: list[Id] = Field([], max_length=100, description="The only bots that it opens; leave it out for all.")
+    scopes: list[Literal["chat", "operate"]] = Field(
+        [CHAT],
+        min_length=1,
+        max_length=10,
+        description="`chat`: it talks with bots. `operate`: its bearer is an operator of the tenant.",
+    )
+    bots: list[Id] = Field([], max_length=100, description="The only bots that it talks with; leave it out for all.")
+    tenant: Id | None = Field(None, description="Whose it is; left out, the operator's own, or `main`.")
     expires_at: Annotated[float | None, Field(description="Seconds since the Unix epoch, UTC.")] = None
 
 
@@ -49,8 +55,9 @@ class KeyBody(BaseModel):
 
     id: str
     name: str
+    tenant: str
     scopes: list[str]
-    bots: list[str] = Field(description="The only bots that it opens; empty for all.")
+    bots: list[str] = Field(description="The only bots of the tenant that it talks with; empty for all.")
     created_at: float
     expires_at: float | None = None
     secrets: list[SecretBody] = Field(description="That are valid now; the newest first.")
@@ -70,6 +77,7 @@ def render_key(key: ApiKey, *, now: float) -> dict[str, Any]:
     body = {
         "id": key.id,
         "name": key.name,
+        "tenant": key.tenant,
         "scopes": list(key.scopes),
         "bots": list(key.bots),
         "created_at": key.created_at,

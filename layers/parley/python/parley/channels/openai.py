@@ -140,6 +140,7 @@ class Choice(BaseModel):
 class ParleyBody(BaseModel):
     """The reply as Parley's own API gives it."""
 
+    conversation_id: str = Field(description="Under which the key's bearer reads it back and erases it.")
     turn_id: str
     replies: list[MessageBody]
     source: Source
@@ -198,6 +199,7 @@ REFUSALS: dict[int, Any] = {
         (403, "The API key is not for this."),
         (404, "There is no such bot."),
         (413, "The body is too large."),
+        (429, "All that may be asked in a while has been asked."),
         (500, "Something broke on our side."),
         (503, "Try again a little later."),
     )
@@ -366,7 +368,7 @@ def render_error(problem: Mapping[str, Any], *, param: str | None = None) -> tup
     body = {"error": {"message": problem["detail"], "type": kind, "param": param, "code": code}}
     headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
     if status in (429, 503):
-        headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+        headers["Retry-After"] = str(problem.get("retry_after_seconds", RETRY_AFTER_SECONDS))
     return status, body, headers
 
 
@@ -388,7 +390,8 @@ def _head(request: CompletionRequest, recorded: RecordedTurn, kind: str) -> dict
 def _parley(recorded: RecordedTurn, after: Session) -> dict[str, Any]:
     """The reply without what its reader cannot act on: an answer that comes later would reach nobody here."""
     handed_off = True if after.handed_off_at is not None else None
-    return without_nothing({**render_reply(recorded), "may_wait": None, "handed_off": handed_off})
+    body = {"conversation_id": after.conversation_id, **render_reply(recorded)}
+    return without_nothing({**body, "may_wait": None, "handed_off": handed_off})
 
 
 def _digest(*parts: str | None) -> str:

@@ -6,7 +6,17 @@ Pure. The only place where our errors become HTTP statuses, also for channels th
 from http import HTTPStatus
 from typing import Any
 
-from parley.errors import Busy, MalformedRequest, NotFound, NotKnown, NotYours, ParleyError, Rejected, TooLarge
+from parley.errors import (
+    Busy,
+    MalformedRequest,
+    NotFound,
+    NotKnown,
+    NotYours,
+    OverQuota,
+    ParleyError,
+    Rejected,
+    TooLarge,
+)
 
 BROKEN = "something broke on our side"
 
@@ -14,7 +24,8 @@ BROKEN = "something broke on our side"
 def told(error: Exception) -> dict[str, Any]:
     """What a caller is told of any error: of our own mistakes, nothing but that there was one."""
     status = status_of(error) if isinstance(error, ParleyError) else HTTPStatus.INTERNAL_SERVER_ERROR
-    return problem(status, BROKEN if status == HTTPStatus.INTERNAL_SERVER_ERROR else str(error))
+    told = problem(status, BROKEN if status == HTTPStatus.INTERNAL_SERVER_ERROR else str(error))
+    return {**told, "retry_after_seconds": error.retry_after_seconds} if isinstance(error, OverQuota) else told
 
 
 def problem(status: int, detail: str) -> dict[str, Any]:
@@ -33,6 +44,8 @@ def status_of(error: ParleyError) -> int:
             return HTTPStatus.FORBIDDEN
         case NotFound():
             return HTTPStatus.NOT_FOUND
+        case OverQuota():
+            return HTTPStatus.TOO_MANY_REQUESTS
         case TooLarge():
             return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
         case Rejected():

@@ -22,6 +22,7 @@ Id = Annotated[str, msgspec.Meta(pattern=ID_PATTERN)]
 class _Frame(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="action", kw_only=True):
     conversation_id: Id | None = None
     conversation_token: str | None = None
+    access_token: str | None = None  # of who is signed in
 
 
 class Say(_Frame, frozen=True, tag="message"):

@@ -6,12 +6,20 @@ same time whatever is presented.
 
 import hashlib
 import hmac
+import re
 import secrets
+
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")  # 256 bits in base64
 
 
 def new_token() -> str:
     """A fresh token: 256 random bits, URL-safe."""
     return secrets.token_urlsafe(32)
+
+
+def is_one(shown: str) -> bool:
+    """Whether it looks like a token."""
+    return _TOKEN.fullmatch(shown) is not None
 
 
 def digest(token: str) -> str:

@@ -23,6 +23,7 @@ class Session:
     token_digest: str  # SHA-256 of the conversation's token, hexadecimal; the token itself is never stored
     started_at: float  # seconds since the Unix epoch, UTC
     user_id: str | None = None
+    key_id: str | None = None  # of the API key through which it began
     version: int = 0  # turns saved so far; a save succeeds only on the version it was read at
     dialogue: Dialogue | None = None  # None until the first turn
     handed_off_at: float | None = None  # since then a person has it, in seconds since the Unix epoch, UTC

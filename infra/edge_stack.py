@@ -1,0 +1,285 @@
+"""Who is kept out before anything of ours runs: the web ACL in front of CloudFront.
+
+a request ─▶ how often this address asks ─▶ where it comes from ─▶ how much it brings ─▶ what is known to attack
+
+Always in us-east-1, the only region in which WAF keeps what guards CloudFront; the rest of a stage may be elsewhere.
+The distribution itself is the chat stack's (infra/front_door.py), which is told this web ACL's ARN as a parameter, for
+CloudFormation passes no output from one region to another. Knows routes; knows nothing of what lies behind them.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from aws_cdk import ArnFormat, CfnOutput, RemovalPolicy, Stack
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_wafv2 as waf
+from constructs import Construct
+
+from infra.functions import LOG_RETENTION
+from infra.stage import EdgeSize, Stage
+
+REGION = "us-east-1"
+
+_WINDOW_SECONDS = 300
+# Of a larger body WAF sees no more than this, and only that it is larger. No message needs it: 4,000 characters are
+# 48 KB of JSON at the very most.
+_SEEN_BYTES, _SEEN = 64 * 1024, "KB_64"
+# Whole conversations of OpenAI's clients, and messages that Slack sends along with a click: as channels/http.py reads.
+_ROUTES_WITH_MORE = ("/v1/chat/completions", "/slack/events", "/slack/interactions")
+_MORE_BYTES = 128 * 1024
+_DOCUMENTS = "/v1/knowledge/"
+_DOCUMENT_BYTES = 4_500_000  # with what base64 adds it is as much as Lambda takes
+
+# All of Slack comes from a few addresses, and what it sends is signed.
+_SLACK = ("/slack/events", "/slack/interactions")
+
+# Rules of AWS's that only count, for they would refuse what people say and documents hold: of a body that is nobody's
+# form, and that no shell, template or Java of ours ever reads. A client that names no User-Agent is no attack.
+_ONLY_COUNTED = {
+    "AWSManagedRulesKnownBadInputsRuleSet": ("JavaDeserializationRCE_BODY", "Log4JRCE_BODY", "ReactJSRCE_BODY"),
+    "AWSManagedRulesCommonRuleSet": (
+        "SizeRestrictions_BODY",
+        "EC2MetaDataSSRF_BODY",
+        "GenericLFI_BODY",
+        "GenericRFI_BODY",
+        "CrossSiteScripting_BODY",
+        "NoUserAgent_HEADER",
+    ),
+}
+_HIDDEN_HEADERS = ("authorization", "cookie", "x-slack-signature")
+
+_ACL = waf.CfnWebACL
+_AS_SENT = [_ACL.TextTransformationProperty(priority=0, type="NONE")]
+# As whatever lies behind may read a path: `/v1/%63hat` is `/v1/chat`.
+_DECODED = [
+    _ACL.TextTransformationProperty(priority=priority, type=kind)
+    for priority, kind in enumerate(("URL_DECODE", "NORMALIZE_PATH"))
+]
+_PATH = _ACL.FieldToMatchProperty(uri_path={})
+
+
+class EdgeStack(Stack):
+    """The web ACL and its log.
+
+    Attributes:
+        web_acl_arn: what a distribution is guarded by
+    """
+
+    def __init__(self, scope: Construct, id: str, *, stage: Stage, size: EdgeSize, **kwargs: Any) -> None:
+        super().__init__(scope, id, **kwargs)
+        self._stage = stage
+        acl = self._acl(size)
+        self.web_acl_arn = acl.attr_arn
+        self._log(acl)
+        CfnOutput(self, "WebAcl", value=self.web_acl_arn)
+
+    def _acl(self, size: EdgeSize) -> waf.CfnWebACL:
+        rules = (
+            self._limit("Often", size.requests_per_five_minutes, _neither(_paths(_SLACK))),
+            self._limit("Talks", size.talks_per_five_minutes, _talks()),
+            self._managed("AWSManagedRulesAmazonIpReputationList"),
+            self._rule("TooLarge", _too_large(), action=_refused(413, "TooLarge")),
+            *(self._managed(name, counted) for name, counted in _ONLY_COUNTED.items()),
+        )
+        return _ACL(
+            self,
+            "Acl",
+            scope="CLOUDFRONT",
+            name=f"parley-{self._stage.name}",
+            default_action=_ACL.DefaultActionProperty(allow={}),
+            visibility_config=self._seen_as("All"),
+            rules=[
+                _ACL.RuleProperty(priority=priority, **rule)  # the first that refuses ends it
+                for priority, rule in enumerate(rules)
+            ],
+            association_config=_ACL.AssociationConfigProperty(
+                request_body={
+                    "CLOUDFRONT": _ACL.RequestBodyAssociatedResourceTypeConfigProperty(
+                        default_size_inspection_limit=_SEEN
+                    )
+                }
+            ),
+            custom_response_bodies={
+                "TooOften": _problem(429, "Too Many Requests", "This address asks too often; wait, then try again."),
+                "TooLarge": _problem(
+                    413,
+                    "Content Too Large",
+                    "The body is larger than this route reads, or large and without a Content-Length.",
+                ),
+            },
+            data_protection_config=_ACL.DataProtectionConfigProperty(data_protections=_hidden()),
+        )
+
+    def _limit(self, name: str, requests: int, of: waf.CfnWebACL.StatementProperty) -> dict[str, Any]:
+        """Refuse an address from so many requests in five minutes on, until it asks less."""
+        statement = _ACL.StatementProperty(
+            rate_based_statement=_ACL.RateBasedStatementProperty(
+                aggregate_key_type="IP",
+                limit=requests,
+                evaluation_window_sec=_WINDOW_SECONDS,
+                scope_down_statement=of,
+            )
+        )
+        # What is refused is counted too: only who stays away for the whole window is sure to be let in.
+        later = _ACL.CustomHTTPHeaderProperty(name="Retry-After", value=str(_WINDOW_SECONDS))
+        return self._rule(name, statement, action=_refused(429, "TooOften", [later]))
+
+    def _managed(self, group: str, counted: Sequence[str] = ()) -> dict[str, Any]:
+        count = _ACL.RuleActionProperty(count={})
+        statement = _ACL.StatementProperty(
+            managed_rule_group_statement=_ACL.ManagedRuleGroupStatementProperty(
+                vendor_name="AWS",
+                name=group,
+                rule_action_overrides=[
+                    _ACL.RuleActionOverrideProperty(name=rule, action_to_use=count) for rule in counted
+                ]
+                or None,
+            )
+        )
+        name = group.removeprefix("AWSManagedRules")
+        return self._rule(name, statement, override_action=_ACL.OverrideActionProperty(none={}))
+
+    def _rule(self, name: str, statement: waf.CfnWebACL.StatementProperty, **action: Any) -> dict[str, Any]:
+        return {"name": name, "statement": statement, "visibility_config": self._seen_as(name), **action}
+
+    def _seen_as(self, name: str) -> waf.CfnWebACL.VisibilityConfigProperty:
+        return _ACL.VisibilityConfigProperty(
+            cloud_watch_metrics_enabled=True,
+            metric_name=f"parley-{self._stage.name}-{name}",
+            sampled_requests_enabled=False,  # samples are requests of people
+        )
+
+    def _log(self, acl: waf.CfnWebACL) -> None:
+        """Keep what was refused, and nothing of anybody else."""
+        group = logs.LogGroup(
+            self,
+            "Log",
+            log_group_name=f"aws-waf-logs-parley-{self._stage.name}",  # WAF takes only names that begin so
+            retention=LOG_RETENTION[self._stage.log_retention_days],
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        destination = self.format_arn(  # without the `:*` at the end of a log group's own ARN
+            service="logs",
+            resource="log-group",
+            resource_name=group.log_group_name,
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
+        )
+        redacted = waf.CfnLoggingConfiguration.FieldToMatchProperty
+        waf.CfnLoggingConfiguration(
+            self,
+            "Logging",
+            resource_arn=self.web_acl_arn,
+            log_destination_configs=[destination],
+            logging_filter={
+                "DefaultBehavior": "DROP",
+                "Filters": [
+                    {
+                        "Behavior": "KEEP",
+                        "Requirement": "MEETS_ANY",
+                        "Conditions": [{"ActionCondition": {"Action": "BLOCK"}}],
+                    }
+                ],
+            },
+            redacted_fields=[
+                *(redacted(single_header={"Name": name}) for name in _HIDDEN_HEADERS),
+                redacted(query_string={}),
+            ],
+        ).node.add_dependency(acl)
+
+
+def at_most(most: int) -> str:
+    """The regular expression of the whole numbers up to `most`, for WAF compares no header as a number."""
+    digits = str(most)
+    alike = [  # up to a place, at which the digit is smaller; then whatever follows
+        f"{digits[:place]}[0-{int(digit) - 1}]" + "[0-9]" * (len(digits) - place - 1)
+        for place, digit in enumerate(digits)
+        if digit != "0"
+    ]
+    fewer = ["[0-9]" * length for length in range(1, len(digits))]
+    return f"^({'|'.join([*fewer, *alike, digits])})$"
+
+
+def _too_large() -> waf.CfnWebACL.StatementProperty:
+    """More than WAF sees, unless it says its length and the route takes that much."""
+    body = _ACL.FieldToMatchProperty(body=_ACL.BodyProperty(oversize_handling="MATCH"))
+    larger = _ACL.StatementProperty(
+        size_constraint_statement=_ACL.SizeConstraintStatementProperty(
+            comparison_operator="GT", size=_SEEN_BYTES, field_to_match=body, text_transformations=_AS_SENT
+        )
+    )
+    more = _all(_paths(_ROUTES_WITH_MORE), _says_at_most(_MORE_BYTES))
+    document = _all(_path(_DOCUMENTS, "STARTS_WITH"), _says_at_most(_DOCUMENT_BYTES))
+    return _all(larger, _neither(_any(more, document)))
+
+
+def _says_at_most(size: int) -> waf.CfnWebACL.StatementProperty:
+    length = _ACL.FieldToMatchProperty(single_header={"Name": "content-length"})
+    return _ACL.StatementProperty(
+        regex_match_statement=_ACL.RegexMatchStatementProperty(
+            regex_string=at_most(size), field_to_match=length, text_transformations=_AS_SENT
+        )
+    )
+
+
+def _talks() -> waf.CfnWebACL.StatementProperty:
+    """What begins a conversation or may ask the language model; a handshake opens a WebSocket, which may do either."""
+    post = _ACL.StatementProperty(
+        byte_match_statement=_ACL.ByteMatchStatementProperty(
+            field_to_match=_ACL.FieldToMatchProperty(method={}),
+            positional_constraint="EXACTLY",
+            search_string="POST",
+            text_transformations=_AS_SENT,
+        )
+    )
+    said = _any(_path("/v1/chat", "STARTS_WITH", _DECODED), _path("/webhooks/", "STARTS_WITH", _DECODED))
+    return _any(_all(post, said), _path("/live", "STARTS_WITH", _DECODED))
+
+
+def _paths(paths: Iterable[str]) -> waf.CfnWebACL.StatementProperty:
+    return _any(*(_path(path, "EXACTLY") for path in paths))
+
+
+def _path(path: str, constraint: str, read: Sequence[Any] = _AS_SENT) -> waf.CfnWebACL.StatementProperty:
+    return _ACL.StatementProperty(
+        byte_match_statement=_ACL.ByteMatchStatementProperty(
+            field_to_match=_PATH, positional_constraint=constraint, search_string=path, text_transformations=read
+        )
+    )
+
+
+def _all(*statements: waf.CfnWebACL.StatementProperty) -> waf.CfnWebACL.StatementProperty:
+    return _ACL.StatementProperty(and_statement=_ACL.AndStatementProperty(statements=list(statements)))
+
+
+def _any(*statements: waf.CfnWebACL.StatementProperty) -> waf.CfnWebACL.StatementProperty:
+    return _ACL.StatementProperty(or_statement=_ACL.OrStatementProperty(statements=list(statements)))
+
+
+def _neither(statement: waf.CfnWebACL.StatementProperty) -> waf.CfnWebACL.StatementProperty:
+    return _ACL.StatementProperty(not_statement=_ACL.NotStatementProperty(statement=statement))
+
+
+def _refused(
+    status: int, body: str, headers: Sequence[waf.CfnWebACL.CustomHTTPHeaderProperty] = ()
+) -> waf.CfnWebACL.RuleActionProperty:
+    response = _ACL.CustomResponseProperty(
+        response_code=status, custom_response_body_key=body, response_headers=list(headers) or None
+    )
+    return _ACL.RuleActionProperty(block=_ACL.BlockActionProperty(custom_response=response))
+
+
+def _problem(status: int, title: str, detail: str) -> waf.CfnWebACL.CustomResponseBodyProperty:
+    """A problem of RFC 9457 in all but its media type: WAF knows plain text, HTML and JSON only."""
+    problem = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    return _ACL.CustomResponseBodyProperty(content=json.dumps(problem), content_type="APPLICATION_JSON")
+
+
+def _hidden() -> list[waf.CfnWebACL.DataProtectProperty]:
+    """What no log and no sample may show, nor the piece of it that a rule found."""
+    fields = [
+        _ACL.FieldToProtectProperty(field_type="SINGLE_HEADER", field_keys=[*_HIDDEN_HEADERS]),
+        _ACL.FieldToProtectProperty(field_type="QUERY_STRING"),
+        _ACL.FieldToProtectProperty(field_type="BODY"),
+    ]
+    return [_ACL.DataProtectProperty(action="SUBSTITUTION", field=field) for field in fields]
