@@ -42,7 +42,7 @@ _ROUTES_OF_KEYS = {
 
 
 class HttpDoor(Construct):
-    """The HTTP API: a function each for pages and the widget, API keys and what Slack sends, and one for everything else.
+    """The HTTP API: a function each for pages, API keys and what Slack sends, and one for everything else.
 
     Attributes:
         api: the HTTP API

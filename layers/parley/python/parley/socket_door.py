@@ -52,8 +52,8 @@ class SocketDoor:
         """The HTTP status of the handshake: any but 200 refuses it.
 
         Who can set headers may name the conversation in the query and show its token, or theirs, as `Authorization:
-        Bearer`. A page cannot, and shows it in its first frame. Before that nobody knows with which bot: whose page it is
-        is noted.
+        Bearer`. A page cannot, and shows it in its first frame. Before that nobody knows with which bot, so it is noted
+        whose page it is.
         """
         conversation_id = (event.get("queryStringParameters") or {}).get("conversation_id")
         headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
