@@ -48,6 +48,7 @@ export function useConversation(home: Home, isExplaining: boolean, address: stri
   const [isHandedOff, setHandedOff] = useState(false);
   const current = useRef({}); // another object for each conversation: a reply that comes too late finds its own gone
   const underway = useRef<Underway | null>(null);
+  const looks = useRef({ begun: 0, answered: 0 }); // at what was said meanwhile: their answers may overtake each other
   const onScreen = useRef(entries);
   onScreen.current = entries;
   const line = useMemo(() => (address ? lineTo(address) : null), [address]);
@@ -84,6 +85,7 @@ export function useConversation(home: Home, isExplaining: boolean, address: stri
     const begun = current.current;
     const pass = home.remembered;
     if (!pass) return false;
+    const look = (looks.current.begun += 1);
     try {
       let page = await latest(home, pass);
       let turns = page.turns;
@@ -95,6 +97,8 @@ export function useConversation(home: Home, isExplaining: boolean, address: stri
       }
       if (begun !== current.current) return false;
       if (hasNews) setEntries((there) => merged(there, turns));
+      if (look < looks.current.answered) return hasNews;
+      looks.current.answered = look;
       setHandedOff(handed_off ?? false);
       return hasNews;
     } catch (error) {
