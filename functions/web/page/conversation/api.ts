@@ -205,13 +205,14 @@ const known = new WeakMap<Home, Promise<Bot>>();
 async function askForBot(home: Home): Promise<Bot> {
   const wanted = home.bot ? `?bot=${encodeURIComponent(home.bot)}` : "";
   const health = await patiently(() => request<Health>(home, `v1/health${wanted}`, null));
+  if (!health.bot) throw new Problem("This bot is for who is signed in.", 403);
   return { ...health.bot, explains: health.explain ?? false, socket: health.websocket ?? null };
 }
 
 interface Health {
   explain?: boolean;
   websocket?: string | null;
-  bot: Omit<Bot, "explains" | "socket">;
+  bot?: Omit<Bot, "explains" | "socket">; // to those who may talk with it
 }
 
 /** A turn id. `crypto.randomUUID` is missing where the page came over plain HTTP from another machine. */

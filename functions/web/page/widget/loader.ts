@@ -107,7 +107,7 @@ function begin(options: Options): Parley {
     isOpen = false;
     tell();
     panel?.then((loaded) => isOpen || loaded.hide(), nothing);
-    bubble.focus({ preventScroll: true });
+    if (shadow.activeElement) bubble.focus({ preventScroll: true });
   }
 
   function colour() {
