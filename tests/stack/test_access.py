@@ -6,6 +6,7 @@ Two issuers on loopback sign people in. A route that the OpenAPI document has an
 
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,6 +15,7 @@ import pytest
 
 from tests.contracts.issuer import Issuer
 from tests.stack.person import Answer, Person, ask
+from tests.stack.test_slack import SECRET
 
 CALLERS = (
     "nobody",  # shows nothing
@@ -142,7 +144,10 @@ class World:
 @pytest.fixture(scope="module")
 def world(deployed_stack: Any) -> Iterator[World]:
     secret = deployed_stack.outputs["Parley-local-Chat"]["OperatorKeySecret"]
-    root = str(deployed_stack.client("secretsmanager").get_secret_value(SecretId=secret)["SecretString"])
+    secrets = deployed_stack.client("secretsmanager")
+    root = str(secrets.get_secret_value(SecretId=secret)["SecretString"])
+    with suppress(secrets.exceptions.ResourceExistsException):
+        secrets.create_secret(Name="parley/local/slack-signing-secret", SecretString=SECRET)
 
     def key(tenant: str = "main", *scopes: str) -> dict[str, Any]:
         wanted = {"name": "the table", "tenant": tenant, "scopes": list(scopes) or ["chat"]}
