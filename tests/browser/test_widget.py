@@ -39,6 +39,12 @@ MANNERS = """() => ({
     title: getComputedStyle(document.querySelector("h1")).cssText + getComputedStyle(document.body).cssText,
     width: document.documentElement.scrollWidth,
 })"""
+# A screen that a keyboard covers when a test says so.
+SCREEN = """
+    const screen = Object.assign(new EventTarget(), {height: innerHeight, offsetTop: 0});
+    screen.shrinks = to => Object.assign(screen, to).dispatchEvent(new Event("resize"));
+    Object.defineProperty(window, "visualViewport", {value: screen});
+"""
 # A browser that hears and speaks, in the hands of a test.
 EARS_AND_VOICE = """
     window.heard = null;
@@ -455,17 +461,12 @@ def test_on_a_phone_it_takes_the_whole_screen_and_keeps_the_focus(browser, host)
 
 
 def test_a_keyboard_on_the_screen_does_not_cover_what_is_written(browser, host):
-    screen = "window.screenLeft_ = new EventTarget(); Object.assign(screenLeft_, {height: 700, offsetTop: 0})"
     with a_visit(browser, host, viewport=PHONE, has_touch=True, is_mobile=True) as widget:
-        widget.page.add_init_script(
-            f"{screen}; Object.defineProperty(window, 'visualViewport', {{value: screenLeft_}})"
-        )
+        widget.page.add_init_script(SCREEN)
         widget.visit()
         widget.open()
 
-        widget.page.evaluate(
-            "Object.assign(screenLeft_, {height: 380, offsetTop: 40}); screenLeft_.dispatchEvent(new Event('resize'))"
-        )
+        widget.page.evaluate("visualViewport.shrinks({height: 380, offsetTop: 40})")
 
         expect(widget.panel).to_have_css("height", "380px")
         assert box(widget.panel)["y"] == 40
@@ -477,7 +478,6 @@ def test_neither_page_disturbs_the_other(browser, host):
     for head in ("", HOSTILE):
         host.shows(head=head)
         with a_visit(browser, host) as widget:
-            widget.page.add_init_script("window.before = null")
             widget.visit()
             before = widget.page.evaluate(MANNERS)
             widget.open()
