@@ -507,11 +507,13 @@ def test_the_only_global_is_parley(browser, host):
     assert names[0] - names[1] == {"Parley"}
 
 
-def test_a_page_may_forbid_inline_style_and_demand_trusted_types(widget, doors):
+@pytest.mark.parametrize("scripts", ["{api}", "'nonce-abc' 'strict-dynamic'"])
+def test_a_page_may_forbid_inline_style_and_demand_trusted_types(widget, doors, scripts):
     api, socket = doors.http, doors.socket_address.removesuffix("/live")
     widget.host.shows(
-        policy=f"default-src 'none'; script-src {api}; connect-src {api} {socket}; img-src {api}; "
-        "require-trusted-types-for 'script'; trusted-types 'none'"
+        "nonce=abc",
+        policy=f"default-src 'none'; script-src {scripts.format(api=api)}; connect-src {api} {socket}; img-src {api}; "
+        "require-trusted-types-for 'script'; trusted-types 'none'",
     )
     widget.visit()
     widget.open()
