@@ -1,7 +1,7 @@
 """The conversation itself: two APIs, the functions behind them, and the queues between those.
 
 In an account CloudFront is in front of both APIs, and `edge` keeps them shut to whoever goes around it.
-GET / and /assets ─▶ web      the chat page
+GET / and /assets ─▶ web      the chat page, and the widget
 /v1/keys ──────────▶ keys     API keys, for operators
 everything else ───▶ chat ─┬─ the turn, answered at once
 POST /slack/… ─────▶ slack ┤
@@ -164,6 +164,8 @@ class ChatStack(Stack):
                 told_of_it.add_environment("SOCKET_ADDRESS", socket_address)
         if slack:
             worker.add_environment("DOCUMENTS_AT", address)
+        for meeting_pages in (chat, socket):
+            meeting_pages.add_environment("HTTP_ADDRESS", address)
 
         alarms = Alarms(self, "Watch", topic=state.alarms)
         alarms.on_dead_letters("Turns", turns.dead_letters)

@@ -42,7 +42,7 @@ _ROUTES_OF_KEYS = {
 
 
 class HttpDoor(Construct):
-    """The HTTP API: a function each for the chat page, API keys and what Slack sends, and one for everything else.
+    """The HTTP API: a function each for pages, API keys and what Slack sends, and one for everything else.
 
     Attributes:
         api: the HTTP API
@@ -71,7 +71,7 @@ class HttpDoor(Construct):
             default_authorizer=authorizer,
         )
         page = integrations.HttpLambdaIntegration("ToWeb", web)
-        for path in ("/", "/assets/{proxy+}"):
+        for path in ("/", "/widget", "/widget.js", "/assets/{proxy+}"):
             self.api.add_routes(path=path, methods=[apigw.HttpMethod.GET], integration=page)
         of_keys = integrations.HttpLambdaIntegration("ToKeys", keys)
         for path, methods in _ROUTES_OF_KEYS.items():

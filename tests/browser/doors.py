@@ -12,10 +12,11 @@ import socket
 import subprocess
 import threading
 import time
-import uuid
 from collections.abc import Callable
 from collections.abc import Generator as Yields
 from contextlib import suppress
+from dataclasses import replace
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import ModuleType
@@ -155,9 +156,14 @@ class Doors:
         self.opened = 0  # connections, so far
         self._websocket = serve(self._talk, HOST, 0, process_request=self._let_in)
         self.socket_address = f"ws://{HOST}:{self._websocket.socket.getsockname()[1]}/live"
+        self._http = ThreadingHTTPServer((HOST, 0), _handler(self._answer))
+        self.http = f"http://{HOST}:{self._http.server_port}"
         lines = Lines(self.connections, self.sockets, Later(self.workers))
         self.workers.work = QueueDoor(services, lines)
-        callers = memory_callers("support", operator_key=OPERATOR_KEY.encode())
+        access = {"support": services.bots("support").bot.access}
+        callers = replace(
+            memory_callers(operator_key=OPERATOR_KEY.encode()), access=access, own_address=f"{self.http}/"
+        )
         self._socket_door = SocketDoor(
             services.conversations, lines, self.workers, callers, "support", time.time, explains=True
         )
@@ -170,8 +176,6 @@ class Doors:
         self._web = _web_function(page, self.socket_address)
         self._one_at_a_time = threading.Lock()  # as a Lambda function is asked, and as Powertools' resolver must be
         self.asked: list[str] = []  # HTTP requests, as `GET /v1/health`
-        self._http = ThreadingHTTPServer((HOST, 0), _handler(self._answer))
-        self.http = f"http://{HOST}:{self._http.server_port}"
 
     def __enter__(self) -> "Doors":
         for server in (self._websocket, self._http):
@@ -199,13 +203,16 @@ class Doors:
     def _let_in(self, connection: ServerConnection, request: Request) -> Response | None:
         while self.is_slow:
             time.sleep(0.05)
-        return None if self.is_open else connection.respond(503, "not now")
+        if not self.is_open:
+            return connection.respond(503, "not now")
+        connecting = {**_socket_event(connection.id.hex, "CONNECT"), "headers": dict(request.headers.raw_items())}
+        status = self._socket_door(connecting, None)["statusCode"]
+        return None if status == HTTPStatus.OK else connection.respond(status, "")
 
     def _talk(self, connection: ServerConnection) -> None:
-        connection_id = uuid.uuid4().hex
+        connection_id = connection.id.hex
         self.opened += 1
         self.sockets.open[connection_id] = connection
-        self._socket_door(_socket_event(connection_id, "CONNECT"), None)
         try:
             for message in connection:
                 self.said.append(json.loads(message))
@@ -219,7 +226,7 @@ class Doors:
     def _answer(self, event: dict[str, Any]) -> dict[str, Any]:
         path = event["rawPath"]
         self.asked.append(f"{event['requestContext']['http']['method']} {path}")
-        if path == "/":
+        if path in ("/", "/widget", "/widget.js"):
             return self._web.handler(event, None)
         if path.startswith("/assets/"):
             return self._web.handler({**event, "pathParameters": {"proxy": path.removeprefix("/assets/")}}, None)
@@ -262,6 +269,9 @@ def _handler(answer: Callable[[dict[str, Any]], dict[str, Any]]) -> type[BaseHTT
             self._do()
 
         def do_DELETE(self) -> None:
+            self._do()
+
+        def do_OPTIONS(self) -> None:
             self._do()
 
         def _do(self) -> None:

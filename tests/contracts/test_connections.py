@@ -74,6 +74,25 @@ def test_a_connection_that_is_closed_listens_no_more_and_may_be_closed_again(
     assert connections.conversation_of("c" + conversation) is None
 
 
+def test_whose_page_has_connected_is_known_whatever_it_listens_to(connections: Connections, conversation: str) -> None:
+    connections.open("c" + conversation, "https://shop.example")
+    connections.listen("c" + conversation, conversation)
+
+    assert connections.origin_of("c" + conversation) == "https://shop.example"
+    assert connections.origin_of("d" + conversation) is None
+    assert connections.conversation_of("c" + conversation) == conversation
+
+
+def test_whose_page_has_connected_is_forgotten_when_no_connection_can_be_open_any_more(
+    connections: Connections, conversation: str, clock: Clock
+) -> None:
+    connections.open("c" + conversation, "https://shop.example")
+
+    clock.now += LIFETIME_SECONDS + 1
+
+    assert connections.origin_of("c" + conversation) is None
+
+
 def test_what_was_cancelled_is_seen_in_its_own_conversation_only(connections: Connections, conversation: str) -> None:
     connections.cancel(conversation, "t1")
     connections.cancel(conversation, "t2")

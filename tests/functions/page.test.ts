@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { lastTurnOf, lateIdOf, merged, spoken } from "../../functions/web/page/entries.ts";
-import { awaited, followed, NOT_ACCEPTED, readFrame } from "../../functions/web/page/frames.ts";
+import { lastTurnOf, lateIdOf, merged, spoken } from "../../functions/web/page/conversation/entries.ts";
+import { awaited, followed, NOT_ACCEPTED, readFrame } from "../../functions/web/page/conversation/frames.ts";
 
 const accepted = { type: "accepted", turn_id: "t", number: 0, conversation_id: "c" };
 const source = { title: "Oven", document: "oven.md", section: "Heat", text: "450 degrees." };

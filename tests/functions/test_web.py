@@ -1,4 +1,4 @@
-"""The function behind the chat page, over a small built page of its own."""
+"""The function behind the chat page and the widget, over a small built page of its own."""
 
 import base64
 import gzip
@@ -14,6 +14,9 @@ EVENTS = Path(__file__).parent / "events"
 
 BUILT = {
     "index.html": "<!doctype html><title>Page</title>",
+    "widget.html": "<!doctype html><title>Widget</title>",
+    "widget.js": "import('assets/panel-0123456789ab.js')",
+    "assets/panel-0123456789ab.js": "export const style = ''",
     "assets/main-0123.js": "console.log('hello')",
     "assets/style-4567.css": "body { margin: 0 }",
     "assets/mark-89ab.svg": "<svg xmlns='http://www.w3.org/2000/svg'/>",
@@ -112,6 +115,41 @@ def test_a_stage_without_its_slash_leads_to_the_page(handler):
     assert response["headers"]["Location"] == "prod/"
 
 
+def test_the_script_that_other_pages_name_is_kept_for_minutes_and_then_asked_about(handler):
+    script = handler(event(path="/widget.js"), None)
+    asked = event(path="/prod/widget.js")
+    asked["headers"]["if-none-match"] = script["headers"]["ETag"]
+
+    again = handler(asked, None)
+
+    assert script["body"] == BUILT["widget.js"]
+    assert script["headers"]["Cache-Control"] == "public, max-age=300"
+    assert (again["statusCode"], again["body"]) == (304, "")
+    asked["headers"]["if-none-match"] = 'W/"another"'
+    assert handler(asked, None)["statusCode"] == 200
+
+
+@pytest.mark.parametrize("request_of", [{"path": "/widget.js"}, {"asset": "panel-0123456789ab.js"}])
+def test_pages_of_other_origins_may_load_what_the_widget_is_made_of(handler, request_of):
+    headers = handler(event(**request_of), None)["headers"]
+
+    assert headers["Access-Control-Allow-Origin"] == "*"
+    assert headers["Cross-Origin-Resource-Policy"] == "cross-origin"
+
+
+def test_a_panel_of_a_deployment_before_leads_to_the_one_of_today(handler):
+    response = handler(event(path="/assets/panel-ba9876543210.js", asset="panel-ba9876543210.js"), None)
+
+    assert response["statusCode"] == 307
+    assert response["headers"]["Location"] == "panel-0123456789ab.js"
+    assert response["headers"]["Access-Control-Allow-Origin"] == "*"
+    assert "immutable" not in response["headers"]["Cache-Control"]
+
+
+def test_a_page_shows_the_widget(handler):
+    assert handler(event(path="/widget"), None)["body"] == BUILT["widget.html"]
+
+
 @pytest.mark.parametrize(
     "asset",
     [
@@ -119,6 +157,8 @@ def test_a_stage_without_its_slash_leads_to_the_page(handler):
         "..%2Fhandler.py",
         "/etc/passwd",
         "index.html",
+        "widget.js",
+        "panel-0123456789zz.js",
         "main-0123.js.gz",
         "main-0123.js/",
         "",

@@ -89,6 +89,14 @@ def test_clients_connect_to_the_stage_and_functions_push_to_it(stack_of: StackOf
         assert "/live" in setting(template, function, "SOCKET_URL")
 
 
+@pytest.mark.parametrize("stage", STAGES)
+def test_who_meets_pages_knows_where_those_are_that_may_talk_to_every_bot(stack_of: StackOf, stage: str) -> None:
+    template = stack_of(stage)
+
+    assert "http" in setting(template, "socket", "HTTP_ADDRESS")
+    assert setting(template, "chat", "HTTP_ADDRESS") == setting(template, "socket", "HTTP_ADDRESS")
+
+
 def test_on_a_laptop_both_are_the_local_aws(stack_of: StackOf) -> None:
     template = stack_of("local")
     api, _ = live(template)

@@ -3,11 +3,12 @@
 import base64
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
+from parley.access import Access
 from parley.adapters.memory import (
     MemoryConversations,
     MemoryDocuments,
@@ -28,6 +29,8 @@ from parley.ports import LateTurn
 from parley.rasa_door import RasaDoor
 from parley.services import Services
 from parley.turn import answer
+
+ANYBODY = Access()
 
 
 @dataclass
@@ -82,9 +85,9 @@ class Client:
         return self.call(method, path, authorization=f"Bearer {self.token}")
 
 
-def a_client(services: Services) -> Client:
+def a_client(services: Services, *, access: Access = ANYBODY) -> Client:
     queue, lines = MemoryQueue(), memory_lines()
-    callers = memory_callers("support", operator_key=b"operator")
+    callers = replace(memory_callers(operator_key=b"operator"), access={"support": access})
     door = HttpDoor(services, queue, lines, callers, "support", "local")
     return Client(
         HttpApi(
@@ -473,3 +476,32 @@ def test_a_parameter_that_is_given_twice_is_refused_and_not_half_heard(client: C
 
     assert response["statusCode"] == 400
     assert "twice" in response["body"]
+
+
+@pytest.fixture
+def of_the_shop(make_services: Callable[..., Services]) -> Client:
+    """Of a bot that talks on one site."""
+    return a_client(make_services(), access=Access(origins=("https://shop.example",)))
+
+
+@pytest.mark.parametrize("origin", ["https://shop.example", "https://api.example"])
+def test_a_bot_talks_on_the_pages_of_its_origins_and_on_the_apis_own(of_the_shop: Client, origin: str) -> None:
+    response = of_the_shop.call("POST", "/v1/chat", {"message": "hello"}, origin=origin, host="api.example")
+
+    assert response.status == 200
+    assert response.headers["Access-Control-Allow-Origin"] == "*"
+
+
+def test_a_page_of_another_origin_neither_begins_a_conversation_nor_goes_on_with_one(of_the_shop: Client) -> None:
+    begun = of_the_shop.chat("hello").body
+    token = f"Bearer {begun['conversation_token']}"
+
+    refused = [
+        of_the_shop.call("POST", "/v1/chat", body, origin="https://elsewhere.example", authorization=token)
+        for body in ({"message": "hello"}, {"message": "hello", "conversation_id": begun["conversation_id"]})
+    ]
+
+    assert [response.status for response in refused] == [403, 403]
+    assert "does not talk on pages of https://elsewhere.example" in refused[0].body["detail"]
+    assert refused[0].headers["Access-Control-Allow-Origin"] == "*", "the page can say why"
+    assert len(of_the_shop.services.conversations.history(begun["conversation_id"], limit=9)) == 1

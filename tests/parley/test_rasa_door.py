@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from parley.access import Access
 from parley.adapters.memory import MemoryDocuments, MemoryLibraries, MemoryQueue, memory_callers, memory_lines
 from parley.dialogue.policy import Policy
 from parley.http_api import HttpApi
@@ -17,6 +18,7 @@ from parley.services import Services
 from tests.parley.test_http_api import Client, Response
 
 KEY = "operator-key"
+ANYBODY = Access()
 ROUTES = [
     ("POST", "/webhooks/rest/webhook", {"sender": "ada", "message": "hello"}),
     ("POST", "/model/parse", {"text": "hello"}),
@@ -27,11 +29,11 @@ ROUTES = [
 
 @pytest.fixture
 def make_client(make_services: Callable[..., Services], support: LoadedBot) -> Callable[..., Client]:
-    def build(*, rasa_api: bool = True) -> Client:
-        bot = replace(support.bot, rasa_api=rasa_api)
+    def build(*, rasa_api: bool = True, access: Access = ANYBODY) -> Client:
+        bot = replace(support.bot, rasa_api=rasa_api, access=access)
         loaded = replace(support, bot=bot, policy=Policy(bot))
         services = replace(make_services(), bots=lambda _: loaded)
-        callers = memory_callers("support", operator_key=KEY.encode())
+        callers = replace(memory_callers(operator_key=KEY.encode()), access={"support": access})
         door = HttpDoor(services, MemoryQueue(), memory_lines(), callers, "support", "local")
         return Client(
             HttpApi(
@@ -132,3 +134,14 @@ def test_a_bad_message_is_refused_readably(client: Client, message: Any) -> None
 
     assert refused.status == 422
     assert "message" in refused.body["detail"]
+
+
+def test_a_page_on_which_the_bot_does_not_talk_is_refused(make_client: Callable[..., Client]) -> None:
+    client = make_client(access=Access(origins=("https://shop.example",)))
+    message = {"sender": "ada", "message": "hello"}
+
+    allowed = client.call("POST", "/webhooks/rest/webhook", message, origin="https://shop.example")
+    refused = client.call("POST", "/webhooks/rest/webhook", message, origin="https://elsewhere.example")
+
+    assert allowed.status == 200
+    assert refused.status == 403

@@ -2,11 +2,13 @@
 
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
+from parley.access import Access
 from parley.adapters.memory import (
     MemoryConnections,
     MemoryConversations,
@@ -34,10 +36,15 @@ class Client:
     queue: MemoryQueue = field(default_factory=MemoryQueue)
     identities: MemoryIdentities = field(default_factory=MemoryIdentities)
     id: str = "one"
+    access: Mapping[str, Access] = field(default_factory=dict)
 
     @property
     def door(self) -> SocketDoor:
-        callers = memory_callers("support", "clinic", operator_key=b"operator", identities=self.identities)
+        callers = replace(
+            memory_callers("support", "clinic", operator_key=b"operator", identities=self.identities),
+            own_address="https://api.example/",
+        )
+        callers = replace(callers, access={**callers.access, **self.access})
         return SocketDoor(self.conversations, self.lines, self.queue, callers, "support", time.time, self.explains)
 
     def another(self, connection_id: str) -> "Client":
@@ -60,6 +67,11 @@ class Client:
         sockets = self.lines.sockets
         assert isinstance(sockets, MemorySockets)
         return [json.loads(frame) for to, frame in sockets.sent if to == self.id]
+
+    def visit(self, origin: str) -> int:
+        """The status of a page's handshake."""
+        status: int = self.door({**self.event("CONNECT"), "headers": {"Origin": origin}}, None)["statusCode"]
+        return status
 
     def connect(self, conversation_id: str | None, authorization: str | None) -> int:
         """The status of a handshake."""
@@ -384,3 +396,54 @@ def test_a_connection_that_closes_listens_no_more() -> None:
     client.door(client.event("DISCONNECT"), None)
 
     assert client.lines.connections.conversation_of("one") is None
+
+
+OF_THE_SHOP = {"support": Access(origins=("https://shop.example",))}
+
+
+@pytest.mark.parametrize("origin", ["https://shop.example", "https://api.example"])
+def test_a_bot_talks_on_the_pages_of_its_origins_and_on_the_apis_own(origin: str) -> None:
+    client = Client(access=OF_THE_SHOP)
+
+    assert client.visit(origin) == 200
+
+    assert (client.send(action="message", message="hello") or {})["type"] == "accepted"
+
+
+@pytest.mark.parametrize("origin", ["https://elsewhere.example", "http://shop.example", "null"])
+def test_a_page_of_another_origin_is_refused_and_begins_nothing(origin: str) -> None:
+    client = Client(access=OF_THE_SHOP)
+    assert client.visit(origin) == 200, "there is another bot, which talks everywhere"
+
+    refused = client.send(action="message", message="hello", turn_id="t")
+
+    assert refused is not None
+    assert refused["problem"]["status"] == 403
+    assert f"does not talk on pages of {origin};" in refused["problem"]["detail"]
+    assert client.queue.sent == []
+    assert (client.send(action="message", message="hello", bot="clinic") or {})["type"] == "accepted"
+
+
+def test_a_page_of_another_origin_goes_on_with_no_conversation_either() -> None:
+    shop = Client(access=OF_THE_SHOP)
+    shop.visit("https://shop.example")
+    conversation = shop.begin()
+    elsewhere = shop.another("two")
+    elsewhere.visit("https://elsewhere.example")
+
+    for frame in ({"action": "message", "message": "hi"}, {"action": "resume", "turn_id": "t", "after": 0}):
+        assert ((elsewhere.send(**conversation, **frame) or {})["problem"])["status"] == 403
+
+
+def test_a_page_on_which_no_bot_talks_is_not_let_in() -> None:
+    client = Client(access={**OF_THE_SHOP, "clinic": Access(origins=("https://clinic.example",))})
+
+    assert client.visit("https://elsewhere.example") == 403
+    assert client.visit("https://clinic.example") == 200
+
+
+def test_who_is_no_browser_has_no_origin_and_is_let_in() -> None:
+    client = Client(access=OF_THE_SHOP)
+
+    assert client.connect(None, None) == 200
+    assert (client.send(action="message", message="hello") or {})["type"] == "accepted"

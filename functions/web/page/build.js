@@ -1,8 +1,9 @@
 /*
  * `npm run build`: page/ -> ../static/, which is all that the function serves. `node build.js FOLDER` builds elsewhere.
  *
- * Every file but index.html is named after its own content, so that it may be kept for ever, and every file lies
- * beside its gzipped copy, so that the function compresses nothing while somebody waits.
+ * Every file in assets/ is named after its own content, so that it may be kept for ever, and every file lies beside its
+ * gzipped copy, so that the function compresses nothing while somebody waits. Of the widget, the panel is an asset, and
+ * widget.js has its name in it.
  */
 import { build } from "esbuild";
 import { createHash } from "node:crypto";
@@ -13,37 +14,68 @@ import { gzipSync } from "node:zlib";
 
 const PAGE = path.dirname(fileURLToPath(import.meta.url));
 const STATIC = path.resolve(process.argv[2] ?? path.join(PAGE, "..", "static"));
+const PIXELS_OF_REM = 16;
 
-rmSync(STATIC, { recursive: true, force: true });
-mkdirSync(path.join(STATIC, "assets"), { recursive: true });
-
-const bundled = await build({
-  entryPoints: [path.join(PAGE, "main.tsx"), path.join(PAGE, "style.css")],
+const HOW = {
   bundle: true,
   minify: true,
   metafile: true,
   write: false,
   outdir: PAGE,
   format: "esm",
-  target: ["es2022", "chrome109", "firefox115", "safari16"],
+  target: ["es2022", "chrome109", "firefox115", "safari16.4"],
   jsx: "automatic",
   define: { "process.env.NODE_ENV": '"production"' },
   legalComments: "none", // the licences themselves are published instead, see below
+};
+
+rmSync(STATIC, { recursive: true, force: true });
+mkdirSync(path.join(STATIC, "assets"), { recursive: true });
+
+const page = await build({ ...HOW, entryPoints: at("main.tsx", "style.css", "widget/demo.css") });
+const panel = await build({ ...HOW, entryPoints: at("widget/panel.tsx"), plugins: [{ name: "style", setup: styleAsText }] });
+const inputs = Object.keys({ ...page.metafile.inputs, ...panel.metafile.inputs });
+
+const addresses = {};
+for (const { path: name, contents } of [...page.outputFiles, ...panel.outputFiles]) {
+  publishAsset(path.basename(name), Buffer.from(contents));
+}
+publishAsset("mark.svg", readFileSync(path.join(PAGE, "mark.svg")));
+publishAsset("licences.txt", Buffer.from(licences(inputs)));
+
+const loader = await build({
+  ...HOW,
+  entryPoints: at("widget/loader.ts"),
+  format: "iife",
+  define: { PANEL_ADDRESS: JSON.stringify(addresses["panel.js"]) },
+  plugins: [{ name: "style", setup: styleAsText }],
 });
+publish("widget.js", Buffer.from(loader.outputFiles[0].contents));
+for (const [name, file] of [["index.html", "index.html"], ["widget.html", "widget/demo.html"]]) {
+  const html = readFileSync(path.join(PAGE, file), "utf8");
+  publish(name, Buffer.from(html.replaceAll(/{{(.+?)}}/g, (_, asset) => addresses[asset])));
+}
 
-const assets = new Map(bundled.outputFiles.map((file) => [path.basename(file.path), Buffer.from(file.contents)]));
-assets.set("mark.svg", readFileSync(path.join(PAGE, "mark.svg")));
-assets.set("licences.txt", Buffer.from(licences(Object.keys(bundled.metafile.inputs))));
+function at(...names) {
+  return names.map((name) => path.join(PAGE, name));
+}
 
-let index = readFileSync(path.join(PAGE, "index.html"), "utf8");
-for (const [name, content] of assets) {
+/** A sheet that a script imports is a text in it, with what it imports itself, and in pixels: rem is the host page's. */
+function styleAsText({ onLoad }) {
+  onLoad({ filter: /\.css$/ }, async ({ path: sheet }) => {
+    const { outputFiles, metafile } = await build({ ...HOW, entryPoints: [sheet] });
+    const contents = outputFiles[0].text.replaceAll(/(?<![\w-])([\d.]+)rem\b/g, (_, size) => `${size * PIXELS_OF_REM}px`);
+    return { contents, loader: "text", watchFiles: Object.keys(metafile.inputs) };
+  });
+}
+
+/** Publishes a file under a name that holds a hash of what is in it. */
+function publishAsset(name, content) {
   const { name: stem, ext } = path.parse(name);
   const digest = createHash("sha256").update(content).digest("hex").slice(0, 12);
-  const address = `assets/${stem}-${digest}${ext}`;
-  index = index.replaceAll(`{{${name}}}`, address);
-  publish(address, content);
+  addresses[name] = `assets/${stem}-${digest}${ext}`;
+  publish(addresses[name], content);
 }
-publish("index.html", Buffer.from(index));
 
 /** Writes one file and its gzipped copy, and says how large they are. */
 function publish(address, content) {
@@ -57,7 +89,7 @@ function kilobytes(content) {
   return (content.length / 1000).toFixed(1).padStart(7);
 }
 
-/** The licence of every package that went into the bundle. A package without one fails the build. */
+/** The licence of every package that went into the bundles. A package without one fails the build. */
 function licences(inputs) {
   const folders = new Set(inputs.map((input) => input.match(/^.*node_modules\/(?:@[^/]+\/)?[^/]+/)?.[0]).filter(Boolean));
   return [...folders].sort().map((folder) => {

@@ -10,7 +10,6 @@ import {
   type AppendMessage,
   AssistantRuntimeProvider,
   ComposerPrimitive,
-  MessagePrimitive,
   type ThreadMessageLike,
   ThreadPrimitive,
   useAuiState,
@@ -18,17 +17,27 @@ import {
 } from "@assistant-ui/react";
 import { useEffect, useRef, useState } from "react";
 
-import { bot as fetchBot, type Bot } from "./api";
-import { type Conversation, useConversation } from "./conversation";
-import { buttonsOf, type Entry, lateIdOf, spoken } from "./entries";
-import { EXPLAINING, keep, kept } from "./kept";
-import { Answer, BotName, Bubbles, Choices, ComingAnswer } from "./reply";
+import { bot as fetchBot, type Bot } from "./conversation/api";
+import { type Conversation, useConversation } from "./conversation/conversation";
+import { buttonsOf, type Entry } from "./conversation/entries";
+import { Home } from "./conversation/home";
+import { AtHome } from "./conversation/markdown";
+import { Message, useAnnouncement, useNews } from "./conversation/message";
+import { BotName, Choices } from "./conversation/reply";
 import { Why } from "./why";
 
 const LONGEST_MESSAGE = 4000; // characters; the API refuses more
 const COUNTED_FROM = 3500; // where the composer begins to say how many are left
 const UNKNOWN_BOT: Bot = { name: "", title: "Parley", description: "", suggestions: [], explains: false, socket: null };
 const HAS_KEYBOARD = matchMedia("(pointer: fine)").matches; // elsewhere a focused field would cover half the screen
+
+/** The tab remembers: it outlives a reload. `?bot=clinic` asks for another bot than the default one. */
+const HOME = new Home(
+  new URL(".", document.baseURI).href,
+  new URLSearchParams(location.search).get("bot"),
+  () => sessionStorage,
+  `parley ${new URL(document.baseURI).pathname}`,
+);
 
 /** Of which reply the reasons are shown, and how to ask for them. */
 interface Reasons {
@@ -38,10 +47,10 @@ interface Reasons {
 
 export function Chat() {
   const bot = useBot();
-  const [wantsReasons, setWantsReasons] = useState(() => kept<boolean>(EXPLAINING) ?? false);
+  const [wantsReasons, setWantsReasons] = useState(() => HOME.kept<boolean>("explain") ?? false);
   const [shown, show] = useState<string | null>(null);
   const isExplaining = bot.explains && wantsReasons;
-  const conversation = useConversation(isExplaining, bot.socket);
+  const conversation = useConversation(HOME, isExplaining, bot.socket);
   const runtime = useExternalStoreRuntime({
     messages: conversation.entries,
     isRunning: conversation.isWaiting,
@@ -51,7 +60,7 @@ export function Chat() {
   });
 
   function switchReasons() {
-    keep(EXPLAINING, !wantsReasons);
+    HOME.keep("explain", !wantsReasons);
     setWantsReasons(!wantsReasons);
   }
 
@@ -76,9 +85,11 @@ export function Chat() {
           </button>
         </header>
         <main>
-          <BotName.Provider value={bot.name}>
-            <Thread bot={bot} conversation={conversation} reasons={isExplaining ? { shown, show } : null} />
-          </BotName.Provider>
+          <AtHome.Provider value={HOME}>
+            <BotName.Provider value={bot.name}>
+              <Thread bot={bot} conversation={conversation} reasons={isExplaining ? { shown, show } : null} />
+            </BotName.Provider>
+          </AtHome.Provider>
         </main>
       </div>
       {isExplaining && <ShownReasons entries={conversation.entries} shown={shown} show={show} />}
@@ -111,7 +122,7 @@ function Thread({ bot, conversation, reasons }: InThread) {
   const { entries, isWaiting, isRestoring, isHandedOff, showEarlier } = conversation;
   const last = entries.at(-1);
   const buttons = last?.kind === "bot" && !isHandedOff ? buttonsOf(last.replies) : [];
-  const announced = useAnnouncement(entries, isRestoring, bot.title);
+  const announced = useAnnouncement(useNews(entries, isRestoring), last?.kind === "coming", bot.title);
 
   return (
     <ThreadPrimitive.Root className="thread">
@@ -124,14 +135,15 @@ function Thread({ bot, conversation, reasons }: InThread) {
           )}
           {entries.length === 0 && !isRestoring && <Welcome bot={bot} />}
           <ThreadPrimitive.Messages>
-            {({ message }) => (
-              <Message
-                entry={message.metadata.custom.entry as Entry | undefined}
-                bot={bot}
-                conversation={conversation}
-                reasons={reasons}
-              />
-            )}
+            {({ message }) => {
+              const entry = message.metadata.custom.entry as Entry | undefined;
+              if (!entry) return null;
+              return (
+                <Message entry={entry} title={bot.title} conversation={conversation}>
+                  {reasons && entry.kind === "bot" && entry.explanation && <AskWhy id={entry.id} {...reasons} />}
+                </Message>
+              );
+            }}
           </ThreadPrimitive.Messages>
           {buttons.length > 0 && (
             <Choices
@@ -172,81 +184,6 @@ function Welcome({ bot }: { bot: Bot }) {
   );
 }
 
-/** What a screen reader says: each reply of the bot or a person when it is finished, and nothing of it while it comes. */
-function useAnnouncement(entries: readonly Entry[], isRestoring: boolean, title: string): string {
-  const [announced, announce] = useState("");
-  const isOld = useRef(isRestoring); // what was said before the page was loaded
-  const told = useRef<string>(undefined);
-  const last = entries.findLast(({ kind }) => kind === "bot" || kind === "desk");
-  const isComing = entries.at(-1)?.kind === "coming";
-  useEffect(() => {
-    if (isRestoring) return;
-    const typing = `${title} is typing`;
-    const isNews = !isOld.current && told.current !== last?.id;
-    isOld.current = false;
-    told.current = last?.id;
-    if (isNews) announce(last ? `${last.kind === "desk" ? "Person" : title} said: ${spoken(last)}` : "");
-    else announce((before) => (isComing ? typing : before === typing ? "" : before));
-  }, [entries, isComing, isRestoring, last, title]);
-  return announced;
-}
-
-/** One entry of the thread. */
-function Message({ entry, bot, conversation, reasons }: InThread & { entry?: Entry }) {
-  switch (entry?.kind) {
-    case undefined:
-      return null;
-    case "coming":
-      if (conversation.isHandedOff) return null; // a person may take their time, and the bot is silent
-      return (
-        <MessagePrimitive.Root className={`message of-bot ${entry.text ? "coming" : "typing"}`}>
-          <span className="unseen">{bot.title} is typing</span>
-          <ComingAnswer {...entry} />
-        </MessagePrimitive.Root>
-      );
-    case "person":
-      return (
-        <MessagePrimitive.Root className="message of-person">
-          <span className="unseen">You said: </span>
-          <p className="bubble">{entry.text}</p>
-          {entry.isDelivered && <p className="delivered">Delivered</p>}
-        </MessagePrimitive.Root>
-      );
-    case "bot":
-      return (
-        <MessagePrimitive.Root className="message of-bot">
-          <span className="unseen">{bot.title} said: </span>
-          <Answer replies={entry.replies} source={entry.source}>
-            {reasons && entry.explanation && <AskWhy id={entry.id} {...reasons} />}
-            {entry.mayWait && <WaitForAnswer turnId={entry.id} conversation={conversation} />}
-          </Answer>
-        </MessagePrimitive.Root>
-      );
-    case "desk":
-      return (
-        <MessagePrimitive.Root className="message of-desk">
-          <p className="speaker">
-            Person<span className="unseen"> said: </span>
-          </p>
-          <Bubbles replies={entry.replies} />
-        </MessagePrimitive.Root>
-      );
-    case "trouble": {
-      const { again } = entry;
-      return (
-        <MessagePrimitive.Root className="message of-bot trouble" role="alert">
-          <p>{entry.sentence}</p>
-          {again && (
-            <button type="button" onClick={() => void conversation.sayAgain(again)} disabled={conversation.isWaiting}>
-              Try again
-            </button>
-          )}
-        </MessagePrimitive.Root>
-      );
-    }
-  }
-}
-
 function AskWhy({ id, shown, show }: { id: string } & Reasons) {
   return (
     <button
@@ -261,24 +198,6 @@ function AskWhy({ id, shown, show }: { id: string } & Reasons) {
     >
       Why?
     </button>
-  );
-}
-
-/** The generator was away: its answer can come later, if the person wants that. */
-function WaitForAnswer({ turnId, conversation }: { turnId: string; conversation: Conversation }) {
-  if (conversation.entries.some(({ id }) => id === lateIdOf(turnId))) return null; // here it is
-  const isWaitedFor = conversation.waitingFor.has(turnId);
-  return (
-    <>
-      <p className="waiting" role="status">
-        {isWaitedFor && "The answer will come here"}
-      </p>
-      {!isWaitedFor && (
-        <button type="button" className="ask" onClick={() => conversation.waitFor(turnId)}>
-          Wait for an answer
-        </button>
-      )}
-    </>
   );
 }
 
@@ -343,7 +262,7 @@ function Mark() {
 function useBot(): Bot {
   const [bot, setBot] = useState(UNKNOWN_BOT);
   useEffect(() => {
-    fetchBot().then(setBot, () => setBot(UNKNOWN_BOT));
+    fetchBot(HOME).then(setBot, () => setBot(UNKNOWN_BOT));
   }, []);
   useEffect(() => {
     document.title = bot.title;

@@ -6,8 +6,8 @@
  */
 import { Fragment, type ReactNode, useLayoutEffect, useRef, useSyncExternalStore } from "react";
 
-import type { Citation, Explanation } from "./api";
-import { place } from "./reply";
+import type { Citation, Explanation } from "./conversation/api";
+import { place } from "./conversation/reply";
 
 const ROOM = matchMedia("(min-width: 60rem)"); // as style.css has it
 const TITLE = "why-title";

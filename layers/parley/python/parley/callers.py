@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from parley.access import Access
-from parley.channels import api_key, token
+from parley.channels import api_key, origins, token
 from parley.channels.api_key import CHAT, OPERATE
 from parley.channels.operator import is_operator
 from parley.conversation import Session
@@ -62,6 +62,7 @@ class Callers:
     operator_key: Callable[[], bytes] | None = None
     keys: Keys | None = None
     identities: Identities | None = None
+    own_address: str = ""  # of the pages that may talk to every bot: the chat page
 
     def who(self, authorization: str | None) -> Caller:
         """Who shows this header. Every request looks an API key up anew, so that a revoked one opens nothing any more.
@@ -98,6 +99,20 @@ class Callers:
         if caller.is_visitor:
             return access.visitors
         return caller.key is None or not caller.key.bots or bot in caller.key.bots
+
+    def asks_for_origins(self, bot: str) -> bool:
+        """Whether the bot talks on some pages of the web only."""
+        return bot in self.access and bool(self.access[bot].origins)
+
+    def talks_on(self, page: origins.Page | None, bot: str) -> bool:
+        """Whether the bot talks on the page; who comes from no page is asked nothing."""
+        return page is None or bot not in self.access or origins.allows(self.access[bot], page, self.own_address)
+
+    def check_page(self, page: origins.Page | None, bot: str) -> None:
+        """Raises: NotYours: the bot does not talk on the page."""
+        if page is not None and not self.talks_on(page, bot):
+            where = "`access: origins:` in its bot.yml says where it does"
+            raise NotYours(f"the bot {bot!r} does not talk on pages of {page.origin}; {where}")
 
     def check_scope(self, caller: Caller) -> None:
         """Raises: NotYours: it is an API key that is not for talking."""

@@ -12,7 +12,7 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
 
 from parley import keys_api, openai_api
-from parley.channels import http, rasa
+from parley.channels import http, origins, rasa
 from parley.channels.openai import LONGEST_NAME
 from parley.http_app import Authorization, PathId, answers, new_app, resolve
 from parley.http_door import HttpDoor
@@ -61,7 +61,7 @@ def _add_routes(app: APIGatewayHttpResolver, door: HttpDoor) -> None:
         authorization: Authorization = None,
         prefer: Prefer = None,
     ) -> Response[Any]:
-        return door.chat(request, authorization, prefer)
+        return door.chat(request, authorization, prefer, origins.page_of(app.current_event.headers))
 
     @app.post("/v1/understand", summary="Understand an utterance", responses=answers(http.FullUnderstandingBody))
     def understand(request: http.UnderstandRequest, authorization: Authorization = None) -> Response[Any]:
@@ -197,7 +197,7 @@ def _add_rasas_routes(app: APIGatewayHttpResolver, door: RasaDoor) -> None:
         "/webhooks/rest/webhook", summary="Rasa's REST channel", tags=["Rasa"], responses=answers(list[rasa.BubbleBody])
     )
     def webhook(request: rasa.RestMessage) -> Response[Any]:
-        return door.webhook(request, uuid.uuid4().hex)
+        return door.webhook(request, uuid.uuid4().hex, origins.page_of(app.current_event.headers))
 
     @app.post(
         "/model/parse",

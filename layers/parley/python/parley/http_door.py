@@ -13,7 +13,7 @@ from aws_lambda_powertools.event_handler import Response
 
 from parley import __version__, desk
 from parley.callers import Caller, Callers, begun
-from parley.channels import http, rendering, slack, socket
+from parley.channels import http, origins, rendering, slack, socket
 from parley.conversation import Feedback, RecordedTurn, Session, Turn
 from parley.errors import MalformedRequest, NotFound, NotYours, Unavailable
 from parley.http_app import json_response
@@ -42,10 +42,17 @@ class HttpDoor:
     explains: bool = False  # to everybody, not only to operators
     socket_address: str = ""  # of the WebSocket API
 
-    def chat(self, request: http.ChatRequest, authorization: str | None, prefer: str | None) -> Response[Any]:
+    def chat(
+        self,
+        request: http.ChatRequest,
+        authorization: str | None,
+        prefer: str | None,
+        page: origins.Page | None = None,
+    ) -> Response[Any]:
         """A reply to one message, or its acceptance."""
         caller = self.callers.who(authorization)
         secret, session, opened, turn = self._open(request, caller)
+        self.callers.check_page(page, session.bot)
         given = {"conversation_id": turn.conversation_id, "conversation_token": secret}
         if request.explain:
             self._check_explains(caller)

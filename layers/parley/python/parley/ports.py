@@ -632,6 +632,12 @@ class Listeners:
 class Connections(Protocol):
     """Which open connection listens to which conversation. Forgets by itself what is older than a connection can be."""
 
+    def open(self, connection_id: str, origin: str) -> None:
+        """A page of that origin has connected."""
+
+    def origin_of(self, connection_id: str) -> str | None:
+        """Whose page has connected; None where that was not noted."""
+
     def listen(self, connection_id: str, conversation_id: str, *, turn_id: str | None = None, after: int = 0) -> None:
         """From now on the connection listens to this conversation and to no other."""
 

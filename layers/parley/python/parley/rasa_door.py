@@ -9,7 +9,7 @@ from typing import Any
 from aws_lambda_powertools.event_handler import Response
 
 from parley.callers import Caller, Callers
-from parley.channels import rasa
+from parley.channels import origins, rasa
 from parley.conversation import Session, Turn
 from parley.dialogue import protocol
 from parley.errors import NotFound
@@ -31,10 +31,11 @@ class RasaDoor:
     callers: Callers
     default_bot: str
 
-    def webhook(self, message: rasa.RestMessage, turn_id: str) -> Response[Any]:
+    def webhook(self, message: rasa.RestMessage, turn_id: str, page: origins.Page | None = None) -> Response[Any]:
         """The bot's replies to one message of the REST channel, whose callers are visitors."""
         bot = self._bot()
         self.callers.check_talks(Caller(), bot.bot.name)
+        self.callers.check_page(page, bot.bot.name)
         conversation_id = rasa.conversation_of(bot.bot.name, message.sender)
         opened = self.services.conversations.open(conversation_id, turn_id)
         if opened.session is None:

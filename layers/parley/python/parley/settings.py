@@ -70,6 +70,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     workspaces_table: str = ""  # which have installed it
     slack_tokens_key: str = ""  # the ARN of the KMS key under which their tokens are
     slack_api_url: str = "https://slack.com/api/"
+    http_address: str = ""  # where clients reach the HTTP API, which has the chat page
     documents_at: str = ""  # where the HTTP API is, for links to what is cited
     generator_backend: Backend = "sagemaker"
     generator_endpoint: str = ""  # a SageMaker endpoint's name

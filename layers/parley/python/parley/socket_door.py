@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import Any
 
 from parley.callers import Caller, Callers, begun
-from parley.channels import problems, socket
+from parley.channels import origins, problems, socket
 from parley.conversation import Session, Turn
 from parley.errors import MalformedRequest, NotFound, NotYours, ParleyError, Rejected, Unavailable
 from parley.lines import Lines
@@ -52,20 +52,37 @@ class SocketDoor:
         """The HTTP status of the handshake: any but 200 refuses it.
 
         Who can set headers may name the conversation in the query and show its token, or theirs, as `Authorization:
-        Bearer`. A page cannot, and shows it in its first frame.
+        Bearer`. A page cannot, and shows it in its first frame. Before that nobody knows with which bot, so it is noted
+        whose page it is.
         """
         named = (event.get("queryStringParameters") or {}).get("conversation_id")
-        if named is None:
-            return HTTPStatus.OK
         headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
         try:
-            conversation_id = socket.read_conversation(named)
-            self._owned(conversation_id, self.callers.who(headers.get("authorization")))
-            self.lines.connections.listen(connection_id, conversation_id)
+            self._note(connection_id, origins.page_of(headers))
+            if named is not None:
+                conversation_id = socket.read_conversation(named)
+                self._owned(conversation_id, self.callers.who(headers.get("authorization")))
+                self.lines.connections.listen(connection_id, conversation_id)
         except ParleyError as error:
             logger.warning("connection refused", extra={"reason": type(error).__name__})
             return problems.status_of(error)
         return HTTPStatus.OK
+
+    def _note(self, connection_id: str, page: origins.Page | None) -> None:
+        """Whose page has connected, if any bot asks. Raises: NotYours: they all do, and none talks there."""
+        bots = self.callers.access
+        refusing = [bot for bot in bots if not self.callers.talks_on(page, bot)]
+        if page is None or not refusing:
+            return
+        if len(refusing) == len(bots):
+            self.callers.check_page(page, refusing[0])
+        self.lines.connections.open(connection_id, page.origin)  # no script on a page can change it
+
+    def _check_page(self, connection_id: str, bot: str) -> None:
+        """Raises: NotYours: the bot does not talk on the page that has connected."""
+        if self.callers.asks_for_origins(bot):
+            origin = self.lines.connections.origin_of(connection_id)
+            self.callers.check_page(None if origin is None else origins.Page(origin), bot)
 
     def _receive(self, connection_id: str, body: str) -> None:
         frame: socket.Frame | None = None
@@ -162,6 +179,7 @@ class SocketDoor:
             return None, session
         bot = frame.bot or self.default_bot
         self.callers.check_talks(caller, bot)
+        self._check_page(connection_id, bot)
         secret, session = begun(bot, caller, user_id, now=self.clock())
         self.conversations.start(session)
         return secret, session
@@ -172,15 +190,18 @@ class SocketDoor:
         Raises:
             MalformedRequest: none was named.
             NotFound: there is none.
-            NotYours: it is somebody else's.
+            NotYours: it is somebody else's, or the bot does not talk on this page.
         """
         shown = self.lines.connections.conversation_of(connection_id)
         conversation_id = frame.conversation_id or shown
         if conversation_id is None:
             raise MalformedRequest("name the conversation: `conversation_id` and `conversation_token`")
         if conversation_id == shown:
-            return self._session(conversation_id)
-        return self._owned(conversation_id, self._caller(frame))
+            session = self._session(conversation_id)
+        else:
+            session = self._owned(conversation_id, self._caller(frame))
+        self._check_page(connection_id, session.bot)
+        return session
 
     def _caller(self, frame: socket.Frame) -> Caller:
         shown = frame.access_token or frame.conversation_token

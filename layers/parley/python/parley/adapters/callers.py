@@ -12,7 +12,7 @@ from parley.settings import Settings
 def callers_of(settings: Settings) -> Callers:
     """Knows visitors, who is signed in, servers and operators."""
     operator_key, keys = secret_from(settings.operator_key_secret), DynamoKeys(settings.keys_table)
-    return Callers(settings.access, time.time, operator_key, keys, _identities(settings))
+    return Callers(settings.access, time.time, operator_key, keys, _identities(settings), settings.http_address)
 
 
 def servers_of(settings: Settings) -> Callers:
@@ -22,7 +22,7 @@ def servers_of(settings: Settings) -> Callers:
 
 def people_of(settings: Settings) -> Callers:
     """Knows visitors and who is signed in."""
-    return Callers(settings.access, time.time, identities=_identities(settings))
+    return Callers(settings.access, time.time, identities=_identities(settings), own_address=settings.http_address)
 
 
 def _identities(settings: Settings) -> Identities | None:

@@ -2,7 +2,8 @@
 
 Two small items for each: by connection, which conversation it listens to, and by
 conversation, who listens. What was cancelled lies beside the latter, so that the worker
-sees both with one query. All of it expires by itself.
+sees both with one query. A third says whose page has connected, where that matters. All
+of it expires by itself.
 """
 
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
@@ -14,7 +15,7 @@ from pynamodb.transactions import TransactWrite
 from parley.adapters.tables import PATIENCE, bind, translated
 from parley.ports import LIFETIME_SECONDS, Clock, Listener, Listeners
 
-_CONNECTION, _CANCELLED, _SELF = "connection#", "cancelled#", "listens"
+_CONNECTION, _CANCELLED, _SELF, _PAGE = "connection#", "cancelled#", "listens", "page"
 
 
 class _Item(Model):
@@ -26,6 +27,7 @@ class _Item(Model):
     conversation_id = UnicodeAttribute(null=True)  # by connection
     turn_id = UnicodeAttribute(null=True)  # by conversation: of the turn that it follows
     after = NumberAttribute(null=True)
+    origin = UnicodeAttribute(null=True)  # by connection
 
 
 class DynamoConnections:
@@ -35,6 +37,20 @@ class DynamoConnections:
         self._item = bind(_Item, table)
         self._connection = Connection(**PATIENCE)
         self._clock = clock
+
+    def open(self, connection_id: str, origin: str) -> None:
+        """See `ports.Connections.open`."""
+        with translated():
+            self._new(_by_connection(connection_id), _PAGE, origin=origin).save()
+
+    def origin_of(self, connection_id: str) -> str | None:
+        """See `ports.Connections.origin_of`."""
+        with translated():
+            try:
+                item = self._item.get(_by_connection(connection_id), _PAGE, consistent_read=True)
+            except DoesNotExist:
+                return None
+        return item.origin if item.expires_at > self._clock() else None
 
     def listen(self, connection_id: str, conversation_id: str, *, turn_id: str | None = None, after: int = 0) -> None:
         """See `ports.Connections.listen`."""
@@ -97,9 +113,17 @@ class DynamoConnections:
         conversation_id: str | None = None,
         turn_id: str | None = None,
         after: int | None = None,
+        origin: str | None = None,
     ) -> _Item:
-        expires_at = int(self._clock()) + LIFETIME_SECONDS
-        return self._item(pk, sk, expires_at=expires_at, conversation_id=conversation_id, turn_id=turn_id, after=after)
+        return self._item(
+            pk,
+            sk,
+            expires_at=int(self._clock()) + LIFETIME_SECONDS,
+            conversation_id=conversation_id,
+            turn_id=turn_id,
+            after=after,
+            origin=origin,
+        )
 
 
 def _by_connection(connection_id: str) -> str:

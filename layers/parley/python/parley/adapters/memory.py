@@ -419,6 +419,16 @@ class MemoryConnections:
         self._clock = clock
         self._listening: dict[str, tuple[str, Listener, float]] = {}  # until when
         self._cancelled: set[tuple[str, str]] = set()
+        self._origins: dict[str, tuple[str, float]] = {}  # until when
+
+    def open(self, connection_id: str, origin: str) -> None:
+        """See `ports.Connections.open`."""
+        self._origins[connection_id] = (origin, self._clock() + LIFETIME_SECONDS)
+
+    def origin_of(self, connection_id: str) -> str | None:
+        """See `ports.Connections.origin_of`."""
+        origin, until = self._origins.get(connection_id, (None, 0.0))
+        return origin if until > self._clock() else None
 
     def listen(self, connection_id: str, conversation_id: str, *, turn_id: str | None = None, after: int = 0) -> None:
         """See `ports.Connections.listen`."""

@@ -4,8 +4,13 @@
  * HTML in the text stays text, addresses other than http(s), mailto and tel lead nowhere, and pictures of other hosts
  * become links: nothing a bot says can run or load anything.
  */
-import type { ReactNode } from "react";
+import { createContext, type ReactNode, useContext } from "react";
 import Compiler, { type MarkdownToJSX } from "markdown-to-jsx/react";
+
+import type { Home } from "./home";
+
+/** Where the conversation is at home whose replies are shown. */
+export const AtHome = createContext<Home>(undefined!);
 
 const SAFE = /^(https?:|mailto:|tel:)/i;
 
@@ -14,18 +19,20 @@ export function Markdown({ children, isComing = false }: { children: string; isC
   return <Compiler options={isComing ? COMING : OPTIONS}>{children}</Compiler>;
 }
 
-/** A picture of this origin; one from elsewhere is offered as a link, since this page asks no other host. */
+/** A picture of the API's origin; one from elsewhere is offered as a link, since no other host is asked. */
 export function Picture({ src, alt }: { src: string; alt: string }) {
-  const address = addressOf(src);
-  if (address?.origin === location.origin) return <img src={address.href} alt={alt} loading="lazy" />;
+  const { api } = useContext(AtHome);
+  const address = addressOf(src, api);
+  if (address?.origin === new URL(api).origin) return <img src={address.href} alt={alt} loading="lazy" />;
   return <Link href={address?.href}>{alt}</Link>;
 }
 
 /** A file, by an address or by `{url, name}`. In any other form it is meant for another channel. */
 export function Attachment({ attachment }: { attachment: unknown }) {
+  const { api } = useContext(AtHome);
   const { url, name, title } = fieldsOf(attachment);
   if (typeof url !== "string") return null;
-  const address = addressOf(url);
+  const address = addressOf(url, api);
   const told = [name, title, address?.pathname.split("/").at(-1)].find((text) => text && typeof text === "string");
   return (
     <p>
@@ -39,9 +46,9 @@ function fieldsOf(attachment: unknown): Record<string, unknown> {
   return typeof attachment === "object" && attachment !== null ? { ...attachment } : {};
 }
 
-function addressOf(text: string): URL | null {
+function addressOf(text: string, base: string): URL | null {
   try {
-    return new URL(text, document.baseURI);
+    return new URL(text, base);
   } catch {
     return null;
   }

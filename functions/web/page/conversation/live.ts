@@ -5,9 +5,9 @@
  * on, and where the line stays silent the HTTP API is asked how far it has come. A turn that nobody accepted is left to
  * HTTP, with the same id.
  */
-import { type Answer, type Pass, Problem, problemOf, progress } from "./api";
+import { type Answer, Problem, problemOf, progress } from "./api";
 import { awaited, type Coming, followed, type Frame, NOT_ACCEPTED, REFUSED, type Request } from "./frames";
-import { WANTED_BOT } from "./kept";
+import type { Home, Pass } from "./home";
 import type { Line } from "./line";
 
 const ACCEPTED_WITHIN_MS = 8_000; // the function is warm by now: it has let the connection in
@@ -20,6 +20,7 @@ export class Unaccepted extends Error {}
 
 /** What is said, and who is to be told of what comes. */
 export interface Said {
+  home: Home;
   turnId: string;
   message: string;
   pass: Pass | null; // null: a conversation begins
@@ -39,7 +40,7 @@ export interface Underway {
 
 /** Says something over a line that is open. */
 export function sayOver(line: Line, said: Said): Underway {
-  const { turnId } = said;
+  const { home, turnId } = said;
   let { pass } = said;
   let coming = awaited(turnId);
   let isStopped = false;
@@ -65,7 +66,7 @@ export function sayOver(line: Line, said: Said): Underway {
 
   function speak(): void {
     if (coming.number === NOT_ACCEPTED) {
-      const bot = !pass && WANTED_BOT ? { bot: WANTED_BOT } : {};
+      const bot = !pass && home.bot ? { bot: home.bot } : {};
       request({ action: "message", turn_id: turnId, message: said.message, ...bot, ...(said.explain && { explain: true }) });
     } else {
       request({ action: "resume", turn_id: turnId, after: coming.number });
@@ -134,7 +135,7 @@ export function sayOver(line: Line, said: Said): Underway {
   async function look(): Promise<void> {
     if (!pass) return;
     try {
-      const { status, reason, ...told } = await progress(pass, turnId);
+      const { status, reason, ...told } = await progress(home, pass, turnId);
       if (status === "done") end(() => answered({ ...(told as Answer), isRetold: true }));
       if (status === "failed") end(() => failed(problemOf({ detail: reason }, 503)));
     } catch (error) {

@@ -1,12 +1,12 @@
 /*
- * The HTTP API as this page uses it: what goes in, what comes out, what can go wrong.
+ * The HTTP API as a conversation uses it: what goes in, what comes out, what can go wrong.
  *
- * Knows addresses, retries and problem documents; knows nothing of what is on the screen. Addresses are relative to the
- * page's own, because the page may live under a prefix.
+ * Knows addresses, retries and problem documents; knows nothing of what is on the screen.
  */
 
+import type { Rating } from "./entries";
 import type { ProblemDocument } from "./frames";
-import { WANTED_BOT } from "./kept";
+import type { Home, Pass } from "./home";
 
 export type Source = "scripted" | "knowledge" | "cached" | "generated" | "fallback" | "handoff" | "person";
 
@@ -82,6 +82,7 @@ export interface RecordedTurn {
   replies: Reply[];
   source: Source;
   may_wait?: boolean;
+  feedback?: { rating: Rating };
 }
 
 /** How far a turn has come that was not answered at the door. */
@@ -103,12 +104,6 @@ export interface Bot {
   suggestions: string[];
   explains: boolean; // to whoever asks
   socket: string | null; // the address of the WebSocket API; null: there is none
-}
-
-/** A conversation this page may go on with. */
-export interface Pass {
-  id: string;
-  token: string;
 }
 
 /** A request that was refused or went unanswered; the message is a sentence for the person. */
@@ -138,10 +133,16 @@ const LONGEST_PAUSE_MS = 10_000; // nobody waits longer for a reply in a chat
 const LATEST_TURNS = 10;
 
 /** The bot's answer to a turn. Tried again with the same turn id, so that the bot acts once. */
-export async function say(turnId: string, message: string, pass: Pass | null, explain: boolean): Promise<Answer> {
-  const conversation = pass ? { conversation_id: pass.id } : WANTED_BOT && { bot: WANTED_BOT };
+export async function say(
+  home: Home,
+  turnId: string,
+  message: string,
+  pass: Pass | null,
+  explain: boolean,
+): Promise<Answer> {
+  const conversation = pass ? { conversation_id: pass.id } : home.bot && { bot: home.bot };
   return await patiently(() =>
-    request<Answer>("v1/chat", pass, {
+    request<Answer>(home, "v1/chat", pass, {
       method: "POST",
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify({ message, turn_id: turnId, ...conversation, ...(explain && { explain }) }),
@@ -150,55 +151,68 @@ export async function say(turnId: string, message: string, pass: Pass | null, ex
 }
 
 /** The last turns of a conversation, or those before a turn's number. */
-export async function history(pass: Pass, before?: number): Promise<History> {
+export async function history(home: Home, pass: Pass, before?: number): Promise<History> {
   const page = before === undefined ? "" : `?before=${before}`;
-  return await patiently(() => request<History>(addressOf(pass) + page, pass));
+  return await patiently(() => request<History>(home, addressOf(pass) + page, pass));
 }
 
 /** The very last turns. Asked once: who looks again and again need not be patient. */
-export async function latest(pass: Pass): Promise<History> {
-  return await request<History>(`${addressOf(pass)}?limit=${LATEST_TURNS}`, pass);
+export async function latest(home: Home, pass: Pass): Promise<History> {
+  return await request<History>(home, `${addressOf(pass)}?limit=${LATEST_TURNS}`, pass);
 }
 
 /** How far a turn has come. Asked once, as `latest`. */
-export async function progress(pass: Pass, turnId: string): Promise<Progress> {
-  return await request<Progress>(`${addressOf(pass)}/turns/${encodeURIComponent(turnId)}`, pass);
+export async function progress(home: Home, pass: Pass, turnId: string): Promise<Progress> {
+  return await request<Progress>(home, `${addressOf(pass)}/turns/${encodeURIComponent(turnId)}`, pass);
 }
 
 /** Agrees to wait for what could not be generated. Agreeing twice is agreeing once. */
-export async function wait(pass: Pass, turnId: string): Promise<void> {
+export async function wait(home: Home, pass: Pass, turnId: string): Promise<void> {
   await patiently(() =>
-    request(`${addressOf(pass)}/turns/${encodeURIComponent(turnId)}/wait`, pass, { method: "POST" }),
+    request(home, `${addressOf(pass)}/turns/${encodeURIComponent(turnId)}/wait`, pass, { method: "POST" }),
+  );
+}
+
+/** Says what the person thinks of a reply; the last word counts. */
+export async function rate(home: Home, pass: Pass, turnId: string, rating: Rating): Promise<void> {
+  await patiently(() =>
+    request(home, `${addressOf(pass)}/turns/${encodeURIComponent(turnId)}/feedback`, pass, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ rating }),
+    }),
   );
 }
 
 /** Where a citation's document can be read, at the place it was taken from: a page of the web is its own address. */
-export function documentAddress(bot: string, { document: name, place }: Citation): string {
+export function documentAddress(home: Home, bot: string, { document: name, place }: Citation): string {
   const path = `v1/knowledge/${encodeURIComponent(bot)}/${encodeURIComponent(name)}`;
-  const address = /^https?:\/\//.test(name) ? new URL(name) : new URL(path, document.baseURI);
-  if (place?.startsWith("#") || address.origin === location.origin) address.hash = place?.replace(/^#/, "") || "top";
+  const address = /^https?:\/\//.test(name) ? new URL(name) : new URL(path, home.api);
+  if (place?.startsWith("#") || address.origin === new URL(home.api).origin) address.hash = place?.replace(/^#/, "") || "top";
   return address.href;
 }
 
 /** Who answers here, asked once; asked again where that failed. */
-export function bot(): Promise<Bot> {
-  known ??= askForBot();
-  known.catch(() => (known = undefined));
-  return known;
+export function bot(home: Home): Promise<Bot> {
+  const asked = known.get(home) ?? askForBot(home);
+  known.set(home, asked);
+  asked.catch(() => known.delete(home));
+  return asked;
 }
 
-let known: Promise<Bot> | undefined;
+const known = new WeakMap<Home, Promise<Bot>>();
 
-async function askForBot(): Promise<Bot> {
-  const wanted = WANTED_BOT ? `?bot=${encodeURIComponent(WANTED_BOT)}` : "";
-  const health = await patiently(() => request<Health>(`v1/health${wanted}`, null));
+async function askForBot(home: Home): Promise<Bot> {
+  const wanted = home.bot ? `?bot=${encodeURIComponent(home.bot)}` : "";
+  const health = await patiently(() => request<Health>(home, `v1/health${wanted}`, null));
+  if (!health.bot) throw new Problem("This bot is for who is signed in.", 403);
   return { ...health.bot, explains: health.explain ?? false, socket: health.websocket ?? null };
 }
 
 interface Health {
   explain?: boolean;
   websocket?: string | null;
-  bot: Omit<Bot, "explains" | "socket">;
+  bot?: Omit<Bot, "explains" | "socket">; // to those who may talk with it
 }
 
 /** A turn id. `crypto.randomUUID` is missing where the page came over plain HTTP from another machine. */
@@ -224,17 +238,17 @@ async function patiently<T>(call: () => Promise<T>): Promise<T> {
   return await call();
 }
 
-async function request<T>(address: string, pass: Pass | null, init: RequestInit = {}): Promise<T> {
+async function request<T>(home: Home, address: string, pass: Pass | null, init: RequestInit = {}): Promise<T> {
   const headers = new Headers(init.headers);
   if (pass) headers.set("Authorization", `Bearer ${pass.token}`);
   try {
-    const response = await fetch(new URL(address, document.baseURI), {
+    const response = await fetch(new URL(address, home.api), {
       ...init,
       headers,
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
     if (!response.ok) throw await problem(response);
-    return (await response.json()) as T;
+    return (response.status === 204 ? undefined : await response.json()) as T;
   } catch (error) {
     if (error instanceof Problem) throw error;
     throw new Problem("The bot cannot be reached. Is this device online?", 0);

@@ -33,10 +33,12 @@ export class Line {
   private pingTimer: number | undefined;
   private pongTimer: number | undefined;
   private isBound = false; // to a conversation, as far as the server was told of one
+  private readonly isOver = new AbortController();
 
   constructor(private readonly address: string) {
-    addEventListener("online", () => this.wake(true));
-    document.addEventListener("visibilitychange", () => document.hidden || this.wake(this.holders > 0));
+    const { signal } = this.isOver;
+    addEventListener("online", () => this.wake(true), { signal });
+    document.addEventListener("visibilitychange", () => document.hidden || this.wake(this.holders > 0), { signal });
   }
 
   get isOpen(): boolean {
@@ -111,8 +113,15 @@ export class Line {
     this.reconnect();
   }
 
+  /** Ends it for good. */
+  close(): void {
+    this.isOver.abort();
+    clearTimeout(this.tryTimer);
+    this.drop();
+  }
+
   private connect(): void {
-    if (this.socket) return;
+    if (this.socket || this.isOver.signal.aborted) return;
     clearTimeout(this.tryTimer);
     let socket: WebSocket;
     try {
@@ -170,7 +179,7 @@ export class Line {
 
   private reconnect(): void {
     clearTimeout(this.tryTimer);
-    if (this.holders === 0 || this.socket) return;
+    if (this.holders === 0 || this.socket || this.isOver.signal.aborted) return;
     this.tryTimer = window.setTimeout(() => this.holders > 0 && this.connect(), this.notBefore - Date.now());
   }
 
@@ -200,4 +209,10 @@ export function lineTo(address: string): Line {
   const line = lines.get(address) ?? new Line(address);
   lines.set(address, line);
   return line;
+}
+
+/** Ends all of them, where nobody is going to talk any more. */
+export function closeLines(): void {
+  for (const line of lines.values()) line.close();
+  lines.clear();
 }

@@ -1,16 +1,16 @@
 /*
  * The conversation on the screen: what was said, what comes, who answers, and what the person can do next.
  *
- * Holds the state of this page. The conversation's id and token stay in the tab's session storage, and so does what was
- * said and has no reply yet.
+ * Holds the state of the screen. The conversation's id and token are kept at its home, and so is what was said and has no
+ * reply yet.
  */
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 
-import { history, latest, newTurnId, type Pass, Problem } from "./api";
+import { history, latest, newTurnId, Problem } from "./api";
 import { deliver as deliverTo } from "./delivery";
 import { ended, type Entry, isNews, lastTurnOf, merged, said, type Utterance, wordsOf } from "./entries";
 import { awaited, type Coming, type Frame } from "./frames";
-import { CONVERSATION, keep, kept, UNDERWAY } from "./kept";
+import type { Home, Pass } from "./home";
 import { useLateAnswers } from "./late";
 import { lineTo } from "./line";
 import type { Underway } from "./live";
@@ -36,18 +36,19 @@ export interface Conversation {
 }
 
 /**
- * The tab's conversation. `isExplaining`: the bot is asked for its reasons. `address`: of the WebSocket API, null where
+ * The conversation at its home. `isExplaining`: the bot is asked for its reasons. `address`: of the WebSocket API, null where
  * there is none or that is not known.
  */
-export function useConversation(isExplaining: boolean, address: string | null): Conversation {
+export function useConversation(home: Home, isExplaining: boolean, address: string | null): Conversation {
   const [entries, setEntries] = useState<readonly Entry[]>([]);
   const [coming, setComing] = useState<Coming | null>(null);
   const [stopping, setStopping] = useState<"impossible" | "possible" | "asked">("impossible");
   const [earlierEnd, setEarlierEnd] = useState<number>();
-  const [isRestoring, setRestoring] = useState(() => remembered() !== null);
+  const [isRestoring, setRestoring] = useState(() => home.remembered !== null);
   const [isHandedOff, setHandedOff] = useState(false);
   const current = useRef({}); // another object for each conversation: a reply that comes too late finds its own gone
   const underway = useRef<Underway | null>(null);
+  const looks = useRef({ begun: 0, answered: 0 }); // at what was said meanwhile: their answers may overtake each other
   const onScreen = useRef(entries);
   onScreen.current = entries;
   const line = useMemo(() => (address ? lineTo(address) : null), [address]);
@@ -58,7 +59,7 @@ export function useConversation(isExplaining: boolean, address: string | null): 
     const begun = current.current;
     let restored: string[] | null = null;
     try {
-      const { turns, next, handed_off } = await history(pass, before);
+      const { turns, next, handed_off } = await history(home, pass, before);
       if (begun !== current.current) return null;
       restored = turns.map(({ turn_id }) => turn_id);
       setEntries((there) => merged(there, turns));
@@ -68,8 +69,8 @@ export function useConversation(isExplaining: boolean, address: string | null): 
       if (!(error instanceof Problem)) throw error;
       if (begun !== current.current) return null;
       if (error.lostConversation) {
-        remember(null);
-        keep(UNDERWAY, null);
+        home.remember(null);
+        home.keep("underway", null);
         setEarlierEnd(undefined);
       } else {
         setEntries((there) => [trouble(error, null), ...there]);
@@ -77,24 +78,27 @@ export function useConversation(isExplaining: boolean, address: string | null): 
     }
     setRestoring(false);
     return restored;
-  }, []);
+  }, [home]);
 
   /** Puts what was said meanwhile on the screen. Whether there was anything. */
   const catchUp = useCallback(async (): Promise<boolean> => {
     const begun = current.current;
-    const pass = remembered();
+    const pass = home.remembered;
     if (!pass) return false;
+    const look = (looks.current.begun += 1);
     try {
-      let page = await latest(pass);
+      let page = await latest(home, pass);
       let turns = page.turns;
       const { handed_off } = page;
       const hasNews = turns.some((turn) => isNews(onScreen.current, turn));
       while (page.next && page.turns.every((turn) => isNews(onScreen.current, turn))) {
-        page = await history(pass, page.next);
+        page = await history(home, pass, page.next);
         turns = [...page.turns, ...turns];
       }
       if (begun !== current.current) return false;
       if (hasNews) setEntries((there) => merged(there, turns));
+      if (look < looks.current.answered) return hasNews;
+      looks.current.answered = look;
       setHandedOff(handed_off ?? false);
       return hasNews;
     } catch (error) {
@@ -102,7 +106,7 @@ export function useConversation(isExplaining: boolean, address: string | null): 
       if (begun === current.current && error.lostConversation) setHandedOff(false);
       return false;
     }
-  }, []);
+  }, [home]);
 
   useEffect(() => {
     if (!isHandedOff || isWaiting) return;
@@ -137,7 +141,7 @@ export function useConversation(isExplaining: boolean, address: string | null): 
   }, [isHandedOff, isWaiting, line, catchUp]);
 
   const fails = useCallback((problem: Problem) => setEntries((there) => [...there, trouble(problem, null)]), []);
-  const { waitingFor, waitFor, forget } = useLateAnswers({ entries, line, remembered, catchUp, fails });
+  const { waitingFor, waitFor, forget } = useLateAnswers({ home, entries, line, catchUp, fails });
   const isListening = isHandedOff || waitingFor.size > 0; // to what comes without being asked for
 
   useEffect(() => {
@@ -152,7 +156,7 @@ export function useConversation(isExplaining: boolean, address: string | null): 
 
     /** Says whose connection this is, where no message does. */
     function attach() {
-      const pass = remembered();
+      const pass = home.remembered;
       const turnId = lastTurnOf(onScreen.current);
       if (!isListening || isWaiting || !line?.isNew || !pass || !turnId) return;
       const credentials = { conversation_id: pass.id, conversation_token: pass.token };
@@ -161,7 +165,7 @@ export function useConversation(isExplaining: boolean, address: string | null): 
 
     attach();
     return line.listen({ opened: attach, heard: hear });
-  }, [line, isListening, isRestoring, isWaiting, coming?.turnId, catchUp]);
+  }, [line, isListening, isRestoring, isWaiting, coming?.turnId, catchUp, home]);
 
   useEffect(() => {
     if (line && isListening) return line.hold();
@@ -173,14 +177,15 @@ export function useConversation(isExplaining: boolean, address: string | null): 
       function ifCurrent<T>(act: (value: T) => void): (value: T) => void {
         return (value) => begun === current.current && act(value);
       }
-      keep(UNDERWAY, utterance);
+      home.keep("underway", utterance);
       setComing(awaited(utterance.turnId));
       const delivery = {
+        home,
         utterance,
         explain: isExplaining,
         comes: ifCurrent(setComing),
         begins: ifCurrent((pass: Pass) => {
-          remember(pass);
+          home.remember(pass);
           setEntries(ended);
           setEarlierEnd(undefined);
         }),
@@ -190,7 +195,7 @@ export function useConversation(isExplaining: boolean, address: string | null): 
         }),
       };
       try {
-        const { isRetold, ...answer } = await deliverTo(delivery, remembered());
+        const { isRetold, ...answer } = await deliverTo(delivery, home.remembered);
         if (begun !== current.current) return;
         const turn = { ...answer, turn_id: utterance.turnId, message: utterance.payload };
         setEntries((there) => merged(there, [turn]));
@@ -202,10 +207,10 @@ export function useConversation(isExplaining: boolean, address: string | null): 
         setEntries((there) => [...there, trouble(error, utterance)]);
       }
       if (begun !== current.current) return;
-      keep(UNDERWAY, null);
+      home.keep("underway", null);
       setComing(null);
     },
-    [isExplaining, isHandedOff, catchUp],
+    [home, isExplaining, isHandedOff, catchUp],
   );
   const deliverNow = useRef(deliver);
   deliverNow.current = deliver;
@@ -213,23 +218,23 @@ export function useConversation(isExplaining: boolean, address: string | null): 
   useEffect(() => {
     async function goOn(pass: Pass) {
       const restored = await restore(pass);
-      const left = kept<Utterance>(UNDERWAY); // the page was loaded again before the reply came
+      const left = home.kept<Utterance>("underway"); // the page was loaded again before the reply came
       if (!restored || !left) return;
       if (restored.includes(left.turnId)) {
-        keep(UNDERWAY, null);
+        home.keep("underway", null);
       } else {
         setEntries((there) => [...there, said(left)]);
         await deliverNow.current(left);
       }
     }
 
-    const pass = remembered();
+    const pass = home.remembered;
     if (pass) void goOn(pass);
     return () => {
       current.current = {};
       underway.current?.leave();
     };
-  }, [restore]);
+  }, [home, restore]);
 
   const say = useCallback(
     async (payload: string, shown = wordsOf(payload)) => {
@@ -260,8 +265,8 @@ export function useConversation(isExplaining: boolean, address: string | null): 
     underway.current?.leave();
     underway.current = null;
     line?.hangUp();
-    remember(null);
-    keep(UNDERWAY, null);
+    home.remember(null);
+    home.keep("underway", null);
     forget();
     setEntries([]);
     setComing(null);
@@ -269,13 +274,13 @@ export function useConversation(isExplaining: boolean, address: string | null): 
     setEarlierEnd(undefined);
     setRestoring(false);
     setHandedOff(false);
-  }, [line, forget]);
+  }, [home, line, forget]);
 
   const shown = useMemo(
     () => (coming ? withComing(entries, coming, stopping === "asked") : entries),
     [entries, coming, stopping],
   );
-  const pass = remembered();
+  const pass = home.remembered;
   return {
     entries: shown,
     isWaiting,
@@ -301,15 +306,4 @@ function withComing(entries: readonly Entry[], { turnId, text, citations }: Comi
 function trouble(problem: Problem, utterance: Utterance | null): Entry {
   const again = problem.passes ? utterance : null;
   return { kind: "trouble", id: `trouble-${newTurnId()}`, sentence: problem.message, again };
-}
-
-let pass = kept<Pass>(CONVERSATION);
-
-function remembered(): Pass | null {
-  return pass;
-}
-
-function remember(next: Pass | null): void {
-  pass = next;
-  keep(CONVERSATION, next);
 }

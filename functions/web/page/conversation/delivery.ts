@@ -2,15 +2,17 @@
  * How an utterance gets to the bot and its answer back: over the line, and over HTTP where there is no line or it gives no
  * sign. The turn's id is the same on every way and in every try, so that the bot acts once.
  */
-import { bot, type Pass, Problem, say } from "./api";
+import { bot, Problem, say } from "./api";
 import type { Utterance } from "./entries";
 import { awaited, type Coming } from "./frames";
+import type { Home, Pass } from "./home";
 import { type Line, lineTo } from "./line";
 import { sayOver, type Told, Unaccepted, type Underway } from "./live";
 
 const ADDRESS_WITHIN_MS = 3_000; // the page has asked for it already
 
 export interface Delivery {
+  home: Home;
   utterance: Utterance;
   explain: boolean;
   begins: (pass: Pass) => void; // a conversation has begun
@@ -28,7 +30,8 @@ export async function deliver(delivery: Delivery, pass: Pass | null): Promise<To
   }
 }
 
-async function carried({ utterance, explain, begins, comes, follows }: Delivery, pass: Pass | null): Promise<Told> {
+async function carried(delivery: Delivery, pass: Pass | null): Promise<Told> {
+  const { home, utterance, explain, begins, comes, follows } = delivery;
   const { turnId, payload } = utterance;
   let owned = pass;
   function begin(begun: Pass): void {
@@ -36,9 +39,9 @@ async function carried({ utterance, explain, begins, comes, follows }: Delivery,
     begins(begun);
   }
 
-  const line = await openLine();
+  const line = await openLine(home);
   if (line) {
-    const underway = sayOver(line, { turnId, message: payload, pass, explain, begins: begin, comes });
+    const underway = sayOver(line, { home, turnId, message: payload, pass, explain, begins: begin, comes });
     follows(underway);
     try {
       return await underway.answer;
@@ -49,21 +52,21 @@ async function carried({ utterance, explain, begins, comes, follows }: Delivery,
       follows(null);
     }
   }
-  const answer = await say(turnId, payload, owned, explain);
+  const answer = await say(home, turnId, payload, owned, explain);
   if (answer.conversation_token) begin({ id: answer.conversation_id, token: answer.conversation_token });
   return { ...answer, isRetold: false };
 }
 
 /** The line, open; null where there is none just now. */
-async function openLine(): Promise<Line | null> {
-  const line = await theLine();
+async function openLine(home: Home): Promise<Line | null> {
+  const line = await theLine(home);
   return (await line?.reach()) ? line : null;
 }
 
-async function theLine(): Promise<Line | null> {
+async function theLine(home: Home): Promise<Line | null> {
   const tooLate = new Promise<null>((resolve) => setTimeout(resolve, ADDRESS_WITHIN_MS, null));
   try {
-    const known = await Promise.race([bot(), tooLate]);
+    const known = await Promise.race([bot(home), tooLate]);
     return known?.socket ? lineTo(known.socket) : null;
   } catch (error) {
     if (!(error instanceof Problem)) throw error;

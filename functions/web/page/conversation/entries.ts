@@ -6,6 +6,9 @@
  */
 import type { Button, Citation, Explanation, Reply, Source } from "./api";
 
+/** What the person thinks of a reply. */
+export type Rating = "up" | "down";
+
 /** Something a person says: `payload` is sent, `shown` is what they chose or typed. */
 export interface Utterance {
   turnId: string;
@@ -19,7 +22,7 @@ export interface Utterance {
  */
 export type Entry = { id: string; turn?: number } & (
   | { kind: "person"; payload: string; text: string; isDelivered: boolean }
-  | { kind: "bot"; replies: Reply[]; source: Source; explanation?: Explanation; mayWait?: boolean }
+  | { kind: "bot"; replies: Reply[]; source: Source; explanation?: Explanation; mayWait?: boolean; rating?: Rating }
   | { kind: "desk"; replies: Reply[] }
   | { kind: "coming"; text: string; citations: Citation[]; isStopping: boolean }
   | { kind: "trouble"; sentence: string; again: Utterance | null }
@@ -35,6 +38,7 @@ export interface Told {
   source: Source;
   explanation?: Explanation;
   may_wait?: boolean;
+  feedback?: { rating: Rating };
 }
 
 /** The entry of what a person has just said. */
@@ -105,7 +109,8 @@ function saidId(turnId: string): string {
   return `${turnId}-said`;
 }
 
-function entriesOf({ turn_id, number, message, channel, source, explanation, may_wait, ...turn }: Told): Entry[] {
+function entriesOf(turn: Told): Entry[] {
+  const { turn_id, number, message, channel, source, explanation, may_wait, feedback } = turn;
   const replies = turn.replies.filter(saysSomething);
   const entries: Entry[] = [];
   if (message) {
@@ -122,7 +127,8 @@ function entriesOf({ turn_id, number, message, channel, source, explanation, may
   if (replies.length > 0 && channel === "person" && source === "person") {
     entries.push({ kind: "desk", id: turn_id, turn: number, replies });
   } else if (replies.length > 0) {
-    entries.push({ kind: "bot", id: turn_id, turn: number, replies, source, explanation, mayWait: may_wait });
+    const more = { explanation, mayWait: may_wait, rating: feedback?.rating };
+    entries.push({ kind: "bot", id: turn_id, turn: number, replies, source, ...more });
   }
   return entries;
 }
@@ -132,7 +138,8 @@ function completed(there: Entry, told: Entry): Entry {
   const turn = told.turn ?? there.turn;
   if (there.kind === "person" && told.kind === "person") return { ...told, turn, text: there.text };
   if (there.kind === "bot" && told.kind === "bot") {
-    return { ...told, turn, explanation: told.explanation ?? there.explanation };
+    const { explanation = there.explanation, rating = there.rating } = told;
+    return { ...told, turn, explanation, rating };
   }
   return { ...told, turn };
 }

@@ -5,10 +5,10 @@
  */
 import { useCallback, useEffect, useRef, useState } from "react";
 
-import { type Pass, Problem, problemOf, progress, wait } from "./api";
+import { Problem, problemOf, progress, wait } from "./api";
 import { type Entry, lateIdOf } from "./entries";
 import { type Frame, REFUSED } from "./frames";
-import { keep, kept, WAITING } from "./kept";
+import type { Home, Pass } from "./home";
 import { type Line } from "./line";
 
 const LOOK_EVERY_MS = 15_000; // the first try is made after 20 s, the others a minute apart
@@ -22,22 +22,22 @@ export interface LateAnswers {
 
 /** What of the conversation this needs; `catchUp` puts the history's news on the screen. */
 interface Needed {
+  home: Home;
   entries: readonly Entry[];
   line: Line | null;
-  remembered: () => Pass | null;
   catchUp: () => Promise<boolean>;
   fails: (problem: Problem) => void;
 }
 
-export function useLateAnswers({ entries, line, remembered, catchUp, fails }: Needed): LateAnswers {
-  const [waiting, setWaiting] = useState<readonly string[]>(() => kept<string[]>(WAITING) ?? []);
+export function useLateAnswers({ home, entries, line, catchUp, fails }: Needed): LateAnswers {
+  const [waiting, setWaiting] = useState<readonly string[]>(() => home.kept<string[]>("waiting") ?? []);
   const there = new Set(entries.map(({ id }) => id));
   const open = waiting.filter((turnId) => !there.has(lateIdOf(turnId)));
   const key = open.join(" ");
   const current = useRef(open);
   current.current = open;
 
-  useEffect(() => keep(WAITING, key ? key.split(" ") : null), [key]);
+  useEffect(() => home.keep("waiting", key ? key.split(" ") : null), [home, key]);
 
   /** Nothing will come, and why. */
   const end = useCallback(
@@ -51,18 +51,18 @@ export function useLateAnswers({ entries, line, remembered, catchUp, fails }: Ne
 
   const look = useCallback(
     async (turnId: string) => {
-      const pass = remembered();
+      const pass = home.remembered;
       if (!pass) return;
       try {
-        const { status, reason } = await progress(pass, lateIdOf(turnId));
+        const { status, reason } = await progress(home, pass, lateIdOf(turnId));
         if (status === "done") await catchUp();
         if (status === "failed") end(turnId, problemOf({ detail: givenUp(reason) }, 0));
       } catch (error) {
         if (!(error instanceof Problem)) throw error;
-        if (error.status === 404) await agree(pass, turnId, end); // it did not arrive
+        if (error.status === 404) await agree(home, pass, turnId, end); // it did not arrive
       }
     },
-    [remembered, catchUp, end],
+    [home, catchUp, end],
   );
 
   const isWaiting = key !== "";
@@ -93,22 +93,27 @@ export function useLateAnswers({ entries, line, remembered, catchUp, fails }: Ne
 
   const waitFor = useCallback(
     (turnId: string) => {
-      const pass = remembered();
+      const pass = home.remembered;
       if (!pass) return;
       setWaiting((all) => [...all.filter((one) => one !== turnId), turnId]);
       const credentials = { conversation_id: pass.id, conversation_token: pass.token };
-      if (!line?.send({ action: "wait", turn_id: turnId, ...credentials })) void agree(pass, turnId, end);
+      if (!line?.send({ action: "wait", turn_id: turnId, ...credentials })) void agree(home, pass, turnId, end);
     },
-    [line, remembered, end],
+    [home, line, end],
   );
 
   const forget = useCallback(() => setWaiting([]), []);
   return { waitingFor: new Set(open), waitFor, forget };
 }
 
-async function agree(pass: Pass, turnId: string, end: (turnId: string, problem: Problem) => void): Promise<void> {
+async function agree(
+  home: Home,
+  pass: Pass,
+  turnId: string,
+  end: (turnId: string, problem: Problem) => void,
+): Promise<void> {
   try {
-    await wait(pass, turnId);
+    await wait(home, pass, turnId);
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     end(turnId, error);

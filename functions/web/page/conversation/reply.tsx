@@ -2,7 +2,7 @@
 import { createContext, type ReactNode, useContext } from "react";
 
 import { type Button, type Citation, documentAddress, type Reply, type Source } from "./api";
-import { Attachment, Markdown, Picture } from "./markdown";
+import { AtHome, Attachment, Markdown, Picture } from "./markdown";
 
 const SOURCES: Record<Source, string> = {
   scripted: "Written by the people who run this bot",
@@ -64,6 +64,7 @@ export const BotName = createContext("");
 
 /** Footnotes: a number and a place each, the passage itself on request. */
 function Citations({ citations }: { citations: Citation[] }) {
+  const home = useContext(AtHome);
   const bot = useContext(BotName);
   return (
     <ol className="citations" aria-label="Where this is from">
@@ -72,13 +73,13 @@ function Citations({ citations }: { citations: Citation[] }) {
           <details>
             <summary>
               <span className="number">{index + 1}</span>
-              {place(citation)}
+              <span className="place">{place(citation)}</span>
             </summary>
             <blockquote>
               <Markdown>{citation.text}</Markdown>
               <footer>
                 {bot ? (
-                  <a href={documentAddress(bot, citation)} target="_blank" rel="noopener">
+                  <a href={documentAddress(home, bot, citation)} target="_blank" rel="noopener">
                     {citation.document}
                   </a>
                 ) : (

@@ -1,0 +1,784 @@
+"""The widget on a page of another origin, in a real browser, through the real doors."""
+
+import gzip
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from parley.access import Access
+from parley.loaded import LoadedBot
+from parley.services import Services
+from tests.browser.conftest import WITHOUT_WEBSOCKETS, Operator, opened_tab
+from tests.browser.doors import OPERATOR_KEY, ROOT, Doors, Speaker, build_page
+from tests.browser.host import Host, hosted
+
+SMALL_TALK = "tell me something nice about your morning"
+FIRST = "The dew was still on the lavender when I came in this morning, "
+SECOND = "and a robin sat on the wheelbarrow by the door for quite a while. "
+THIRD = "It sang until the kettle boiled, and then it was gone again."
+BUDGET_KB = 150  # of the whole widget, gzipped
+OF_THE_BUBBLE_KB = 5  # which every visitor of a page pays for
+PHONE = {"width": 375, "height": 700}
+AXE = (ROOT / "node_modules/axe-core/axe.min.js").read_text()
+HOSTILE = """<style>
+    * { all: unset; font-size: 50px; line-height: 3; color: red; letter-spacing: 1em; transition: all 9s }
+    * { --accent: red; --ground: red }
+    div, button, parley-widget, dialog, section { display: none }
+    html { font-size: 50px } :host { display: none }
+</style>"""
+MANNERS = """() => ({
+    names: Object.getOwnPropertyNames(window).sort(),
+    title: getComputedStyle(document.querySelector("h1")).cssText + getComputedStyle(document.body).cssText,
+    width: document.documentElement.scrollWidth,
+})"""
+# A screen that a keyboard covers when a test says so.
+SCREEN = """
+    const screen = Object.assign(new EventTarget(), {height: innerHeight, offsetTop: 0});
+    screen.shrinks = to => Object.assign(screen, to).dispatchEvent(new Event("resize"));
+    Object.defineProperty(window, "visualViewport", {value: screen});
+"""
+# A browser that hears and speaks, in the hands of a test.
+EARS_AND_VOICE = """
+    window.heard = null;
+    window.said = [];
+    class Recogniser {
+        start() { window.heard = this; }
+        stop() { this.onend(); }
+        abort() {}
+        hears(...words) { this.onresult({results: words.map(transcript => [{transcript}])}); }
+        fails(error) { this.onerror({error}); this.onend(); }
+    }
+    window.SpeechRecognition = Recogniser;
+    window.SpeechSynthesisUtterance = class { constructor(text) { this.text = text; } };
+    const voice = {speak: ({text, lang}) => text && said.push([text, lang]), cancel: () => said.push("silence")};
+    Object.defineProperty(window, "speechSynthesis", {value: voice});
+"""
+
+
+@dataclass(frozen=True)
+class Widget:
+    """The widget in one tab of somebody else's page. Playwright looks into open shadow roots by itself."""
+
+    page: Page
+    host: Host
+
+    def visit(self) -> None:
+        self.page.goto(f"{self.host.origin}/")
+        expect(self.bubble).to_be_visible()
+
+    def open(self) -> None:
+        self.bubble.click()
+        expect(self.panel).to_be_visible()
+        expect(self.input).to_be_visible()
+
+    def say(self, words: str) -> None:
+        """Say words, and wait for what comes back."""
+        said_before = self.messages.count()
+        self.begin(words)
+        expect(self.messages).to_have_count(said_before + 2)
+
+    def begin(self, words: str) -> None:
+        self.input.fill(words)
+        self.input.press("Enter")
+
+    @property
+    def bubble(self) -> Locator:
+        return self.page.locator("parley-widget .bubble-button")
+
+    @property
+    def panel(self) -> Locator:
+        return self.page.get_by_role("dialog")
+
+    @property
+    def input(self) -> Locator:
+        return self.panel.get_by_role("textbox")
+
+    @property
+    def messages(self) -> Locator:
+        return self.panel.locator(".message:not(.typing)")
+
+    @property
+    def last_source(self) -> Locator:
+        return self.messages.last.locator(".source")
+
+
+@pytest.fixture(scope="session")
+def page_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_page(tmp_path_factory.mktemp("page"))
+
+
+@pytest.fixture
+def doors(make_services: Callable[..., Services], page_folder: Path) -> Iterator[Doors]:
+    with Doors(make_services(Speaker()), page_folder) as doors:
+        yield doors
+
+
+@pytest.fixture
+def make_restricted(
+    make_services: Callable[..., Services], support: LoadedBot, page_folder: Path
+) -> Callable[..., Doors]:
+    """Doors of a bot that talks on the pages of some origins only."""
+
+    def build(*origins: str) -> Doors:
+        loaded = replace(support, bot=replace(support.bot, access=Access(origins=origins)))
+        return Doors(replace(make_services(Speaker()), bots=lambda _: loaded), page_folder)
+
+    return build
+
+
+@pytest.fixture
+def host(doors: Doors) -> Iterator[Host]:
+    with hosted(doors.http) as host:
+        yield host
+
+
+@pytest.fixture
+def widget(browser: Browser, host: Host) -> Iterator[Widget]:
+    with opened_tab(browser, host.origin) as tab:
+        yield Widget(tab.page, host)
+
+
+@contextmanager
+def a_visit(browser: Browser, host: Host, **of_the_browser: Any) -> Iterator[Widget]:
+    """A visitor whose browser is not the ordinary one."""
+    with browser.new_context(**of_the_browser) as context:
+        yield Widget(context.new_page(), host)
+
+
+def test_one_tag_puts_the_bot_on_a_page_of_another_origin(widget, doors):
+    widget.visit()
+    assert doors.asked == ["GET /widget.js"], "the bubble fetches nothing else"
+
+    widget.open()
+    widget.say("hello")
+
+    expect(widget.last_source).to_contain_text("scripted")
+    assert "POST /v1/chat" not in doors.asked
+    assert doors.actions() == ["message"]
+
+
+def test_the_bubble_is_light_and_the_whole_within_the_budget(page_folder):
+    static = page_folder / "static"
+
+    bubble = len(gzip.compress((static / "widget.js").read_bytes(), 9))
+    [panel] = [len(gzip.compress(file.read_bytes(), 9)) for file in (static / "assets").glob("panel-*.js")]
+
+    assert bubble < OF_THE_BUBBLE_KB * 1000
+    assert bubble + panel < BUDGET_KB * 1000
+
+
+def test_somebody_without_a_mouse_opens_it_talks_and_closes_it(widget):
+    widget.visit()
+    widget.page.keyboard.press("Tab")
+    widget.page.keyboard.press("Tab")
+    expect(widget.bubble).to_be_focused()
+    expect(widget.bubble).to_have_attribute("aria-label", "Open chat")
+
+    widget.page.keyboard.press("Enter")
+    expect(widget.input).to_be_focused()
+    expect(widget.bubble).to_have_attribute("aria-expanded", "true")
+    widget.page.keyboard.type("hello")
+    widget.page.keyboard.press("Shift+Enter")
+    widget.page.keyboard.press("Backspace")
+    widget.page.keyboard.press("Enter")
+    expect(widget.messages).to_have_count(2)
+    expect(widget.input).to_be_focused()
+    widget.page.keyboard.press("Shift+Tab")
+    expect(widget.panel.get_by_role("list", name="Suggested answers").get_by_role("button").last).to_be_focused()
+    widget.page.keyboard.press("Enter")
+    expect(widget.messages).to_have_count(4)
+
+    widget.page.keyboard.press("Escape")
+
+    expect(widget.panel).to_be_hidden()
+    expect(widget.bubble).to_be_focused()
+
+
+def test_what_is_typed_is_no_shortcut_of_the_page(widget):
+    widget.host.shows(head="<script>let keys = []; addEventListener('keydown', ({key}) => keys.push(key))</script>")
+    widget.visit()
+    widget.open()
+
+    widget.input.press_sequentially("s/")
+    widget.input.press("Escape")
+
+    assert widget.page.evaluate("keys") == []
+
+
+def test_a_reply_comes_as_it_is_made_and_is_read_out_when_it_is_finished(widget, doors):
+    widget.visit()
+    widget.open()
+    announced = widget.panel.locator("> .unseen[role=status]")
+    widget.begin(SMALL_TALK)
+    doors.generator.say(FIRST, SECOND)
+
+    expect(widget.panel.locator(".coming")).to_contain_text("The dew was still")
+    expect(announced).to_have_text("Willow & Barrow support is typing")
+    expect(widget.panel.get_by_role("log")).to_have_attribute("aria-live", "off")
+    doors.generator.say(THIRD)
+    doors.generator.finish()
+
+    expect(widget.last_source).to_contain_text("generated")
+    expect(announced).to_have_text(f"Willow & Barrow support said: {FIRST}{SECOND}{THIRD}")
+
+
+def test_a_reply_goes_on_where_the_line_broke(widget, doors):
+    widget.visit()
+    widget.open()
+    widget.begin(SMALL_TALK)
+    doors.generator.say(FIRST, SECOND)
+    expect(widget.panel.locator(".coming")).to_contain_text("The dew")
+
+    doors.is_open = False
+    doors.cut()
+    doors.generator.say(THIRD)
+    doors.is_open = True
+    wait_until(lambda: "resume" in doors.actions())
+    doors.generator.finish()
+
+    expect(widget.messages.last).to_contain_text(FIRST + SECOND + THIRD)
+    expect(widget.last_source).to_contain_text("generated")
+    assert len(doors.workers.taken) == 1
+
+
+def test_where_no_connection_can_be_had_http_carries_the_conversation(widget, doors):
+    doors.is_open = False
+    widget.visit()
+    widget.open()
+
+    widget.say("hello")
+
+    expect(widget.last_source).to_contain_text("scripted")
+    assert doors.asked.count("POST /v1/chat") == 1
+
+
+def test_what_was_said_is_there_after_a_reload_and_in_another_tab(widget):
+    widget.visit()
+    widget.open()
+    widget.say("hello")
+    shown = widget.messages.all_text_contents()
+
+    widget.page.reload()
+    widget.open()
+    expect(widget.messages).to_have_text(shown)
+    another = Widget(widget.page.context.new_page(), widget.host)
+    another.visit()
+    another.open()
+    expect(another.messages).to_have_text(shown)
+
+    widget.panel.get_by_role("button", name="New conversation").click()
+    expect(widget.messages).to_have_count(0)
+    widget.page.reload()
+    widget.open()
+    expect(widget.panel.get_by_text("How can I help?")).to_be_visible()
+    kept = widget.page.evaluate("[Object.keys(localStorage), document.cookie]")
+    assert kept == [[], ""]
+
+
+def test_a_conversation_is_kept_by_bot(widget, doors):
+    widget.host.shows("data-bot=support")
+    widget.visit()
+    widget.open()
+    widget.say("hello")
+
+    assert widget.page.evaluate("Object.keys(localStorage)") == [f"parley {doors.http}/ support"]
+    widget.host.shows()
+    widget.visit()
+    widget.open()
+    expect(widget.panel.get_by_text("How can I help?")).to_be_visible()
+    assert widget.messages.count() == 0
+
+
+def test_markdown_is_shown_and_a_button_is_a_message(widget, doors):
+    table, code = "| tool | oil |\n|---|---|\n| saw | linseed |", "```\nwipe\n```"
+    text = f"Use `oil`:\n\n{table}\n\n{code}\n\n[Ours](https://oil.example/) <b>x</b>"
+    offer = {"text": text, "buttons": [{"title": "The large one", "payload": '/inform{"size": "xl"}'}]}
+    sent = answers_with(widget, offer)
+    widget.visit()
+    widget.open()
+    widget.say("hello")
+
+    bubble = widget.messages.last.locator(".bubble")
+    expect(bubble.locator("table td").last).to_have_text("linseed")
+    expect(bubble.locator("pre code")).to_have_text("wipe")
+    expect(bubble.get_by_role("link", name="Ours")).to_have_attribute("href", "https://oil.example/")
+    expect(bubble).to_contain_text("<b>x</b>")
+    widget.panel.get_by_role("button", name="The large one").click()
+    expect(widget.messages).to_have_count(4)
+
+    assert [request["message"] for request in sent] == ["hello", '/inform{"size": "xl"}']
+    expect(widget.panel.locator(".of-person").last).to_contain_text("The large one")
+
+
+def test_a_picture_of_the_api_is_shown_and_one_from_elsewhere_is_a_link(widget, doors):
+    answers_with(widget, {"text": "![Elsewhere](https://pictures.example/a.png)", "image": "assets/a.png"})
+    picture = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><rect width="9" height="9"/></svg>'
+    widget.page.route("**/assets/a.png", lambda route: route.fulfill(content_type="image/svg+xml", body=picture))
+    widget.visit()
+    widget.open()
+
+    widget.say("hello")
+
+    image = widget.messages.last.get_by_role("img", name="Picture")
+    expect(image).to_have_attribute("src", f"{doors.http}/assets/a.png")
+    expect(widget.messages.last.get_by_role("link", name="Elsewhere")).to_be_visible()
+
+
+def test_a_citation_opens_its_document_at_the_place(widget, doors):
+    widget.visit()
+    widget.open()
+    widget.say("Do you sharpen secateurs?")
+    citation = widget.messages.last.locator(".citations details").first
+    citation.locator("summary").click()
+    link = citation.get_by_role("link")
+
+    with widget.page.expect_popup() as opened:
+        link.click()
+
+    assert opened.value.url.startswith(f"{doors.http}/v1/knowledge/support/")
+    assert urlsplit(opened.value.url).fragment
+    expect(opened.value.locator("body")).to_contain_text("secateurs")
+
+
+def test_what_the_person_thinks_of_a_reply_is_kept(widget, doors):
+    widget.visit()
+    widget.open()
+    widget.say("hello")
+
+    widget.messages.last.get_by_role("button", name="Bad reply").click()
+    expect(widget.messages.last.get_by_role("status")).to_have_text("Thank you")
+    widget.messages.last.get_by_role("button", name="Good reply").click()
+
+    wait_until(lambda: ratings(doors, widget) == ["up"])
+    widget.page.reload()
+    widget.open()
+    expect(widget.messages.last.get_by_role("button", name="Good reply")).to_have_attribute("aria-pressed", "true")
+    expect(widget.messages.last.get_by_role("button", name="Bad reply")).to_have_attribute("aria-pressed", "false")
+
+
+def test_a_person_who_takes_over_is_shown(widget, doors):
+    widget.visit()
+    widget.open()
+    widget.say("I want to talk to a person")
+    expect(widget.panel.locator(".notice")).to_have_text("A person has taken over")
+
+    operator = Operator(doors.http, OPERATOR_KEY)
+    operator.write(conversation_of(widget), "This is Maeve. A new wheel is on its way.")
+
+    expect(widget.panel.locator(".of-desk")).to_contain_text("This is Maeve.")
+    operator.hand_back(conversation_of(widget))
+    expect(widget.panel.locator(".notice")).to_be_empty()
+
+
+def test_what_comes_while_it_is_closed_is_told_on_the_bubble(widget, doors):
+    widget.visit()
+    widget.open()
+    widget.begin(SMALL_TALK)
+    doors.generator.say(FIRST, SECOND)
+    expect(widget.panel.locator(".coming")).to_contain_text("The dew")
+    widget.bubble.click()
+    expect(widget.panel).to_be_hidden()
+
+    doors.generator.finish()
+
+    expect(widget.bubble).to_have_attribute("aria-label", "Open chat (New message)")
+    widget.bubble.click()
+    expect(widget.bubble).to_have_attribute("aria-label", "Close chat")
+
+
+def test_the_tag_says_how_it_looks(widget):
+    texts = "data-title='Ask Wren' data-greeting='What are you growing?'"
+    widget.host.shows(f"{texts} data-colour='#ffd24a' data-position=left data-open")
+    widget.visit()
+
+    expect(widget.panel.get_by_role("heading", name="Ask Wren")).to_be_visible()
+    expect(widget.panel.get_by_text("What are you growing?")).to_be_visible()
+    expect(widget.bubble).to_have_attribute("aria-label", "Close chat: Ask Wren")
+    expect(widget.bubble).to_have_css("background-color", "rgb(255, 210, 74)")
+    expect(widget.bubble).to_have_css("color", "rgb(0, 0, 0)")
+    assert box(widget.bubble)["x"] < 100
+
+
+@pytest.mark.parametrize(
+    ("tag", "scheme", "ground"),
+    [
+        ("", "light", "rgb(247, 246, 242)"),
+        ("", "dark", "rgb(22, 25, 23)"),
+        ("data-theme=dark", "light", "rgb(22, 25, 23)"),
+        ("data-theme=light", "dark", "rgb(247, 246, 242)"),
+    ],
+)
+def test_it_is_dark_where_the_tag_or_the_device_wants_it(browser, host, tag, scheme, ground):
+    host.shows(tag)
+    with a_visit(browser, host, color_scheme=scheme) as widget:
+        widget.visit()
+        widget.open()
+
+        expect(widget.panel).to_have_css("background-color", ground)
+        if tag == "":
+            widget.page.emulate_media(color_scheme="dark" if scheme == "light" else "light")
+            expect(widget.panel).not_to_have_css("background-color", ground)
+
+
+@pytest.mark.parametrize(("tag", "root"), [("data-language=ar", "lang=en"), ("data-dir=rtl", ""), ("", "dir=rtl")])
+def test_it_is_written_from_the_right_where_the_tag_or_the_page_is(widget, tag, root):
+    widget.host.shows(tag, root=root)
+    widget.visit()
+    widget.open()
+    widget.say("hello")
+
+    said, answer = box(widget.panel.locator(".of-person .bubble")), box(widget.panel.locator(".of-bot .bubble"))
+    close, mark = box(widget.panel.get_by_role("button", name="Close")), box(widget.panel.locator(".mark"))
+    assert said["x"] < answer["x"]
+    assert close["x"] < mark["x"]
+    assert box(widget.bubble)["x"] < 100
+
+
+def test_on_a_phone_it_takes_the_whole_screen_and_keeps_the_focus(browser, host):
+    with a_visit(browser, host, viewport=PHONE, has_touch=True, is_mobile=True) as widget:
+        widget.visit()
+        widget.open()
+        widget.say("hello")
+
+        widget.page.wait_for_timeout(300)
+        assert box(widget.panel) == {"x": 0, "y": 0, **PHONE}
+        for _ in range(24):
+            widget.page.keyboard.press("Tab")
+            assert widget.page.evaluate("document.activeElement.localName") in ("parley-widget", "body")
+        small = [name for name, size in sizes(widget).items() if min(size) < 44]
+        assert small == [], "a finger needs 44 pixels"
+        assert widget.page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+        widget.panel.get_by_role("button", name="Close").click()
+        expect(widget.bubble).to_be_focused()
+
+
+def test_a_keyboard_on_the_screen_does_not_cover_what_is_written(browser, host):
+    with a_visit(browser, host, viewport=PHONE, has_touch=True, is_mobile=True) as widget:
+        widget.page.add_init_script(SCREEN)
+        widget.visit()
+        widget.open()
+
+        widget.page.evaluate("visualViewport.shrinks({height: 380, offsetTop: 40})")
+
+        expect(widget.panel).to_have_css("height", "380px")
+        assert box(widget.panel)["y"] == 40
+        assert box(widget.input)["y"] + box(widget.input)["height"] < 420
+
+
+def test_neither_page_disturbs_the_other(browser, host):
+    looks = []
+    for head in ("", HOSTILE):
+        host.shows(head=head)
+        with a_visit(browser, host) as widget:
+            widget.visit()
+            before = widget.page.evaluate(MANNERS)
+            widget.open()
+            widget.say("hello")
+            widget.page.wait_for_timeout(400)
+            places = (widget.bubble, widget.panel, widget.input, widget.panel.locator(".of-person .bubble"))
+            looks.append([(box(place), font(place)) for place in places])
+            assert widget.page.evaluate(MANNERS) == before
+            assert "Parley" in before["names"]
+
+    assert looks[0] == looks[1]
+
+
+def test_the_only_global_is_parley(browser, host):
+    names = []
+    for is_with in (True, False):
+        host.shows()
+        with a_visit(browser, host) as widget:
+            if not is_with:
+                widget.page.route("**/widget.js", lambda route: route.fulfill(body=""))
+                widget.page.goto(f"{host.origin}/")
+            else:
+                widget.visit()
+                widget.open()
+            names.append(set(widget.page.evaluate("Object.getOwnPropertyNames(window)")))
+
+    assert names[0] - names[1] == {"Parley"}
+
+
+@pytest.mark.parametrize("scripts", ["{api}", "'nonce-abc' 'strict-dynamic'"])
+def test_a_page_may_forbid_inline_style_and_demand_trusted_types(widget, doors, scripts):
+    api, socket = doors.http, doors.socket_address.removesuffix("/live")
+    widget.host.shows(
+        "nonce=abc",
+        policy=f"default-src 'none'; script-src {scripts.format(api=api)}; connect-src {api} {socket}; img-src {api}; "
+        "require-trusted-types-for 'script'; trusted-types 'none'",
+    )
+    widget.visit()
+    widget.open()
+
+    widget.say("hello")
+    widget.say("Do you sharpen secateurs?")
+
+    expect(widget.last_source).to_contain_text("knowledge")
+    assert doors.actions() == ["message", "message"]
+    assert box(widget.panel)["width"] == 400  # fails, as every test here, if the browser reports a violation
+
+
+def test_a_page_on_which_the_bot_does_not_talk_is_told_so(browser, make_restricted):
+    with make_restricted("https://shop.example") as doors, hosted(doors.http) as host, opened_tab(browser, "") as tab:
+        widget = Widget(tab.page, host)
+        widget.visit()
+        widget.open()
+
+        widget.begin("hello")
+
+        alert = widget.panel.get_by_role("alert")
+        expect(alert).to_contain_text(f"The bot 'support' does not talk on pages of {host.origin}")
+        assert alert.get_by_role("button").count() == 0
+        assert doors.said == [], "the handshake was refused"
+        assert doors.workers.taken == []
+
+
+def test_pages_of_the_bots_origins_and_the_chat_page_may_talk(browser, make_restricted):
+    with (
+        hosted("") as host,
+        make_restricted(host.origin) as doors,
+        opened_tab(browser, f"{doors.http}/") as chat,
+    ):
+        host.api = doors.http
+        host.shows()
+        widget = Widget(chat.page, host)
+        widget.visit()
+        widget.open()
+        widget.say("hello")
+        expect(widget.last_source).to_contain_text("scripted")
+
+        chat.open()
+        chat.say("hello")
+
+        expect(chat.last_source).to_contain_text("scripted")
+        assert doors.actions() == ["message", "message"]
+
+
+def test_what_is_heard_is_written_and_sent_by_the_person(widget, doors):
+    widget.page.add_init_script(EARS_AND_VOICE)
+    widget.host.shows(root="lang=de")
+    widget.visit()
+    widget.open()
+    widget.input.fill("Please:")
+    dictate = widget.panel.get_by_role("button", name="Dictate")
+
+    dictate.click()
+    expect(dictate).to_have_attribute("aria-pressed", "true")
+    widget.page.evaluate("heard.hears('where is')")
+    expect(widget.input).to_have_value("Please: where is")
+    widget.page.evaluate("heard.hears('where is my ', 'order')")
+    expect(widget.input).to_have_value("Please: where is my order")
+    assert doors.actions() == []
+    dictate.click()
+
+    expect(dictate).to_have_attribute("aria-pressed", "false")
+    assert widget.page.evaluate("[heard.lang, heard.interimResults]") == ["de", True]
+    widget.input.press("Enter")
+    expect(widget.messages).to_have_count(2)
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        ("not-allowed", "This page may not use the microphone."),
+        ("no-speech", "Nothing was heard."),
+        ("of-the-future", "Speech cannot be recognised here."),
+    ],
+)
+def test_what_keeps_the_browser_from_hearing_is_told(widget, error, sentence):
+    widget.page.add_init_script(EARS_AND_VOICE)
+    widget.visit()
+    widget.open()
+
+    widget.panel.get_by_role("button", name="Dictate").click()
+    widget.page.evaluate("error => heard.fails(error)", error)
+
+    expect(widget.panel.locator(".composer .quiet")).to_have_text(sentence)
+    expect(widget.panel.get_by_role("button", name="Dictate")).to_have_attribute("aria-pressed", "false")
+
+
+def test_replies_are_read_out_while_that_is_wanted(widget):
+    widget.page.add_init_script(EARS_AND_VOICE)
+    widget.host.shows("data-language=en-GB")
+    widget.visit()
+    widget.open()
+    widget.say("hello")
+    assert widget.page.evaluate("said") == []
+
+    widget.panel.get_by_role("button", name="Read replies out").click()
+    widget.say("Do you sharpen secateurs?")
+    wait_until(lambda: len(widget.page.evaluate("said")) > 1)
+    spoken = widget.page.evaluate("said.filter(it => it !== 'silence')")
+    assert "secateurs" in " ".join(text for text, _ in spoken)
+    assert {language for _, language in spoken} == {"en-GB"}
+    widget.page.keyboard.press("Escape")
+    wait_until(lambda: widget.page.evaluate("said.at(-1)") == "silence")
+
+    widget.page.reload()
+    widget.open()
+    expect(widget.panel.get_by_role("button", name="Read replies out")).to_have_attribute("aria-pressed", "true")
+    assert widget.page.evaluate("said.filter(it => it !== 'silence')") == [], "what was said before is not said again"
+
+
+def test_a_browser_without_a_voice_has_no_buttons_for_it(widget):
+    without = "for (const name of ['SpeechRecognition', 'webkitSpeechRecognition', 'speechSynthesis']) "
+    widget.page.add_init_script(without + "Object.defineProperty(window, name, {value: undefined})")
+    widget.visit()
+    widget.open()
+
+    assert widget.panel.get_by_role("button", name="Dictate").count() == 0
+    assert widget.panel.get_by_role("button", name="Read replies out").count() == 0
+
+
+def test_a_page_that_has_the_tag_twice_has_one_widget(widget):
+    warnings = []
+    widget.page.on("console", lambda message: warnings.append(message.text) if message.type == "warning" else None)
+    widget.host.shows(body=f"<h1>Shop</h1><script src='{widget.host.api}/widget.js' data-bot=clinic></script>")
+    widget.visit()
+    wait_until(lambda: warnings != [] or widget.page.wait_for_timeout(50))
+
+    widget.open()
+    widget.say("hello")
+
+    assert widget.page.locator("parley-widget").count() == 1
+    assert "Parley.destroy()" in warnings[0]
+
+
+def test_the_page_opens_it_closes_it_and_takes_it_away(widget, doors):
+    widget.visit()
+    widget.page.evaluate("Parley.open()")
+    widget.say("hello")
+    widget.page.evaluate("Parley.close()")
+    expect(widget.panel).to_be_hidden()
+    widget.page.evaluate("Parley.open()")
+    expect(widget.messages).to_have_count(2)
+
+    widget.page.evaluate("Parley.destroy()")
+
+    assert widget.page.locator("parley-widget").count() == 0
+    assert widget.page.evaluate("'Parley' in window") is False
+    wait_until(lambda: doors.sockets.open == {})
+    widget.page.evaluate(
+        "src => document.head.append(Object.assign(document.createElement('script'), {src}))", f"{doors.http}/widget.js"
+    )
+    widget.open()
+    expect(widget.messages).to_have_count(2)
+    widget.say("thank you")
+
+
+def test_a_panel_that_cannot_be_loaded_can_be_asked_for_again(widget):
+    widget.page.route("**/assets/panel-*", lambda route: route.abort())
+    widget.visit()
+    widget.bubble.click()
+    expect(widget.bubble).to_have_attribute("aria-label", "Open chat (It could not be loaded; try again)")
+
+    assert widget.page.evaluate("typeof Parley.open") == "function"
+    expect(widget.bubble).to_have_attribute("aria-expanded", "false")
+
+
+def test_whoever_wants_less_motion_gets_none(browser, host):
+    with a_visit(browser, host, reduced_motion="reduce") as widget:
+        widget.visit()
+        widget.open()
+
+        expect(widget.panel).to_have_css("animation-name", "none")
+        expect(widget.bubble).to_have_css("transition-property", "none")
+
+
+@pytest.mark.parametrize("tag", ["data-theme=light", "data-theme=dark", "data-dir=rtl data-colour=#ffd24a"])
+@pytest.mark.parametrize("viewport", [{"width": 1280, "height": 800}, PHONE])
+def test_axe_finds_no_serious_fault(browser, host, doors, tag, viewport):
+    host.shows(tag)
+    with a_visit(browser, host, viewport=viewport, reduced_motion="reduce") as widget:
+        widget.visit()
+        faults = axe(widget)
+        widget.open()
+        faults += axe(widget)
+        widget.say("hello")
+        widget.say("Do you sharpen secateurs?")
+        widget.messages.last.locator("summary").click()
+        widget.messages.last.get_by_role("button", name="Good reply").click()
+        expect(widget.messages.last.get_by_role("status")).to_have_text("Thank you")
+        faults += axe(widget)
+        widget.say("I want to talk to a person")
+        Operator(doors.http, OPERATOR_KEY).write(conversation_of(widget), "This is Maeve.")
+        expect(widget.panel.locator(".of-desk")).to_be_visible()
+        faults += axe(widget)
+
+    assert faults == []
+
+
+def axe(widget: Widget) -> list[str]:
+    """What axe finds serious or critical on the page: the rule, and where."""
+    widget.page.evaluate(AXE)
+    found = widget.page.evaluate("axe.run({resultTypes: ['violations']})")
+    assert found["passes"], "axe looked at something"
+    return [
+        f"{fault['id']}: {[(node['target'], node['failureSummary']) for node in fault['nodes']]}"
+        for fault in found["violations"]
+        if fault["impact"] in ("serious", "critical")
+    ]
+
+
+def answers_with(widget: Widget, reply: dict[str, Any]) -> list[dict[str, Any]]:
+    """From now on the API answers everything with this; what it is asked."""
+    sent: list[dict[str, Any]] = []
+    widget.page.add_init_script(WITHOUT_WEBSOCKETS)
+
+    def serve(route: Any) -> None:
+        if route.request.method == "OPTIONS":
+            route.continue_()
+            return
+        sent.append(route.request.post_data_json)
+        turn = {"conversation_id": "c", "conversation_token": "t", "turn_id": sent[-1]["turn_id"], "timings_ms": {}}
+        body = {**turn, "replies": [reply], "source": "scripted"}
+        route.fulfill(json=body, headers={"Access-Control-Allow-Origin": "*"})
+
+    widget.page.route("**/v1/chat", serve)
+    return sent
+
+
+def conversation_of(widget: Widget) -> str:
+    kept = widget.page.evaluate("Object.entries(localStorage).find(([name]) => name.startsWith('parley'))[1]")
+    return str(json.loads(kept)["id"])
+
+
+def ratings(doors: Doors, widget: Widget) -> list[str]:
+    turns = doors.services.conversations.history(conversation_of(widget), limit=9)
+    return [turn.feedback.rating for turn in turns if turn.feedback]
+
+
+def sizes(widget: Widget) -> dict[str, tuple[int, int]]:
+    """Of everything in the panel that can be pressed."""
+    found = widget.panel.locator("button, summary, textarea")
+    boxes = found.evaluate_all(
+        "all => all.map(it => [it.ariaLabel || it.textContent, it.getBoundingClientRect().width, "
+        "it.getBoundingClientRect().height])"
+    )
+    return {name: (round(width), round(height)) for name, width, height in boxes}
+
+
+def box(element: Locator) -> dict[str, float]:
+    found = element.bounding_box()
+    assert found is not None
+    return dict(found)
+
+
+def font(element: Locator) -> list[str]:
+    wanted = "['fontSize', 'lineHeight', 'color', 'letterSpacing', 'fontFamily', 'display']"
+    return list(element.evaluate(f"it => {wanted}.map(name => getComputedStyle(it)[name])"))
+
+
+def wait_until(is_so: Callable[[], Any]) -> None:
+    deadline = time.monotonic() + 20
+    while not is_so():
+        assert time.monotonic() < deadline, "it did not become so"
+        time.sleep(0.02)
