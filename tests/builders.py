@@ -44,6 +44,12 @@ from parley.ports import ActionAnswer, SharedReply
 _numbers = itertools.count(1)
 Steps = list[dict[str, Any]]
 
+# One grey pixel.
+PNG = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010800000000"
+    "3a7e9b550000000a49444154789c636800000082008177cd72b60000000049454e44ae426082"
+)
+
 SHOP_RULES: dict[str, dict[str, Any]] = {
     "greet": {"steps": [{"intent": "greet"}, {"action": "utter_greet"}]},
     "order": {"steps": [{"intent": "order_status"}, {"action": "order_form"}, {"active_loop": "order_form"}]},

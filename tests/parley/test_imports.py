@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "layers/parley/python/parley"
 LAYERS = [
     {"errors", "access", "__init__"},
     {"conversation", "actions"},
-    {"ports", "settings", "logs", "documents"},
+    {"ports", "settings", "logs", "documents", "files"},
     {"bots"},
     {"nlu", "dialogue", "knowledge", "caching", "generation"},
     {"channels"},
