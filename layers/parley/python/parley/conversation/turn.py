@@ -15,3 +15,4 @@ class Turn:
     sent_at: float  # seconds since the Unix epoch, UTC
     explain: bool = False  # the reply shall say why
     waits: bool = False  # if the generator is away now, its answer may come later
+    uploads: tuple[str, ...] = ()  # the ids of files that were sent with it; with them the text may be empty
