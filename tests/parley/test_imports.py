@@ -19,7 +19,7 @@ LAYERS = [
     {"metering", "callers"},
     {"services", "handoff", "lines", "live", "waiting", "current_bots", "following", "http_app"},
     {"slack_delivery"},
-    {"sharing", "compile", "ingest"},
+    {"sharing", "compile", "ingest", "uploading"},
     {"act"},
     {"turn"},
     {"adapters", "desk", "late"},

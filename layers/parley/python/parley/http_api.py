@@ -24,6 +24,7 @@ from parley.rasa_door import RasaDoor
 HISTORY_PAGE = 50
 MAX_TURNS = 999_999  # of a conversation; the sort keys of DynamoDB have six digits
 
+ContentType = Annotated[str, Header(alias="Content-Type")]
 Prefer = Annotated[str | None, Header(alias="Prefer")]
 
 
@@ -75,6 +76,10 @@ def _add_routes(app: APIGatewayHttpResolver, door: HttpDoor) -> None:
         before: Annotated[float | None, Query(ge=0)] = None,
     ) -> Response[Any]:
         return door.conversations(user_id, authorization, limit, before)
+
+    @app.post("/v1/conversations", summary="Begin one without a message", responses=answers(http.BegunBody, status=201))
+    def begin(request: http.BeginRequest, authorization: Authorization = None) -> Response[Any]:
+        return door.begin(request, authorization)
 
     @app.delete("/v1/conversations", summary="Erase a user's conversations", responses=answers(http.ErasedBody))
     def erase_all(
@@ -130,6 +135,25 @@ def _add_routes(app: APIGatewayHttpResolver, door: HttpDoor) -> None:
         return door.rate(conversation_id, turn_id, request, authorization)
 
     @app.post(
+        "/v1/conversations/<conversation_id>/uploads",
+        summary="Send a file into it",
+        description="The body is the file. A message names it afterwards.",
+        responses=answers(http.UploadedBody, status=201),
+    )
+    def upload(
+        conversation_id: PathId,
+        authorization: Authorization = None,
+        name: Annotated[str, Query(max_length=LONGEST_NAME)] = "",
+        content_type: ContentType = "",
+    ) -> Response[Any]:
+        content = http.read_file(app.current_event.raw_event)
+        return door.upload(conversation_id, name, content_type, content, authorization)
+
+    @app.get("/v1/conversations/<conversation_id>/uploads/<upload_id>", summary="Get a file back")
+    def uploaded(conversation_id: PathId, upload_id: PathId, authorization: Authorization = None) -> Response[Any]:
+        return door.uploaded(conversation_id, upload_id, authorization)
+
+    @app.post(
         "/v1/conversations/<conversation_id>/person",
         summary="Say something as the person who has taken it over",
         responses=answers(http.TurnBody, status=201),
@@ -163,7 +187,7 @@ def _add_knowledge_routes(app: APIGatewayHttpResolver, door: KnowledgeDoor) -> N
         "/v1/knowledge/<bot>/<name>", summary="Put a document in", responses=answers(http.DocumentAccepted, status=202)
     )
     def put(bot: PathId, name: str, authorization: Authorization = None) -> Response[Any]:
-        content = http.read_document_body(app.current_event.raw_event)
+        content = http.read_file(app.current_event.raw_event)
         return door.put(bot, unquote(name), content, authorization)
 
     @app.delete(

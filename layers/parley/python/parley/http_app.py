@@ -26,6 +26,7 @@ REFUSALS = {
         (403, "The conversation is somebody else's, or you may not do this."),
         (404, "There is no such bot, conversation or turn."),
         (413, "The body is too large."),
+        (415, "The bot does not take such a file."),
         (422, "The request is not of the documented form."),
         (429, "All that may be asked in a while has been asked."),
         (500, "Something broke on our side."),
@@ -57,10 +58,11 @@ def new_app() -> APIGatewayHttpResolver:
 
 def resolve(app: APIGatewayHttpResolver, event: dict[str, Any], context: Any) -> dict[str, Any]:
     """API Gateway's response to API Gateway's event (payload format 2.0)."""
-    if http.is_document(event):
+    if http.is_file(event):
         return app.resolve(event, context)
     try:
-        body = http.read_body(event)
+        takes_images = event.get("rawPath") == openai.COMPLETIONS_PATH
+        body = http.read_body(event, size=openai.size_without_images if takes_images else len)
     except Rejected as error:
         return _refused(event, error)
     return app.resolve(_as_json(event, body), context)
