@@ -488,10 +488,10 @@ def test_a_script_that_claims_to_be_an_image_is_refused(server: Server) -> None:
 
 
 def test_the_same_words_with_another_image_are_another_exchange(server: Server) -> None:
-    first = server.text(shown())
-    server.text(shown(PNG + b"x"))
+    first = server.text(shown(text="hello"))
+    server.text(shown(PNG + b"x", text="hello"))
 
-    server.text(shown(), first, "hello")
+    server.text(shown(text="hello"), first, "thanks")
 
     sessions = [stored.session for stored in server.stored().values()]
     kept = [each.slots["photos"][0]["bytes"] for each in sessions if each.slots.get("photos")]

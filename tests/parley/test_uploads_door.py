@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import pytest
 
@@ -58,7 +58,9 @@ class Person:
             "version": "2.0",
             "rawPath": path,
             "rawQueryString": query,
-            "queryStringParameters": dict(pair.split("=") for pair in query.split("&")) if query else {},
+            "queryStringParameters": {
+                name: unquote(value) for name, value in (pair.split("=") for pair in query.split("&") if pair)
+            },
             "headers": {**({"authorization": f"Bearer {shown}"} if shown else {}), **more},
             "requestContext": {"http": {"method": method, "path": path}, "stage": "$default", "requestId": "r"},
             "isBase64Encoded": is_file,
@@ -207,7 +209,7 @@ def test_what_a_bot_does_not_take_is_refused_with_what_it_takes(
 
     assert refused.status == status
     assert refused.headers["Content-Type"] == "application/problem+json"
-    assert "this bot takes image/png, application/pdf, text/plain, 4 MB at most" in refused.body["detail"].lower()
+    assert "this bot takes image/png, application/pdf, text/plain, 4 MB at most" in refused.body["detail"]
     assert person.kept == 0
 
 

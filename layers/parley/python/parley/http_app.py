@@ -3,6 +3,7 @@
 Knows no route. `http_api` has all of them, `keys_api` those of a function of its own.
 """
 
+import base64
 import json
 import logging
 from collections.abc import Callable
@@ -83,6 +84,13 @@ def answers(
 def json_response(status: int, body: Any, *, headers: dict[str, str] | None = None) -> Response[Any]:
     """A response with a JSON body."""
     return Response(status, "application/json", body, headers=headers)
+
+
+def file_response(media_type: str, content: bytes, *, headers: dict[str, str]) -> Response[Any]:
+    """A response with a file."""
+    response: Response[Any] = Response(200, media_type, base64.b64encode(content).decode(), headers=headers)
+    response.base64_encoded = True  # by hand: on its way through the validation, pydantic would read bytes as UTF-8
+    return response
 
 
 def _add_errors(app: APIGatewayHttpResolver) -> None:

@@ -16,7 +16,7 @@ from parley.callers import Caller, Callers, begun
 from parley.channels import files, http, rendering, slack, socket
 from parley.conversation import Feedback, RecordedTurn, Session, Turn
 from parley.errors import MalformedRequest, NotFound, NotYours, Unavailable
-from parley.http_app import json_response
+from parley.http_app import file_response, json_response
 from parley.lines import Lines
 from parley.live import tell
 from parley.ports import Opened, TurnQueue
@@ -95,7 +95,7 @@ class HttpDoor:
         """A file that was sent into a conversation."""
         session, _ = self._own(conversation_id, self.callers.who(authorization))
         upload, content = self.services.uploads.read(session.bot, conversation_id, upload_id)
-        return Response(200, upload.type, content, headers=files.headers_of(upload))
+        return file_response(upload.type, content, headers=files.headers_of(upload))
 
     def understand(self, request: http.UnderstandRequest, authorization: str | None) -> Response[Any]:
         """What a bot makes of an utterance."""

@@ -34,7 +34,7 @@ def _checked(content: bytes, claimed: str, settings: UploadSettings) -> str:
         raise NotTaken("this bot takes no files")
     taken = f"{', '.join(settings.types)}, {settings.most_mb:g} MB at most"
     if not content:
-        raise MalformedRequest(f"the file is empty; send it as the body. This bot takes {taken}")
+        raise MalformedRequest(f"the file is empty, and should be the body; this bot takes {taken}")
     if len(content) > settings.most_mb * MEGABYTE:
         raise TooLarge(f"the file is too large; this bot takes {taken}")
     media_type = type_of(content, claimed)
