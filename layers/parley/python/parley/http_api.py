@@ -14,7 +14,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Que
 from parley import keys_api, openai_api
 from parley.channels import http, rasa
 from parley.channels.openai import LONGEST_NAME
-from parley.http_app import Authorization, PathId, answers, new_app, resolve
+from parley.http_app import NOT_TAKEN, REFUSALS, Authorization, PathId, answers, new_app, resolve
 from parley.http_door import HttpDoor
 from parley.keys_door import KeysDoor
 from parley.knowledge_door import KnowledgeDoor
@@ -138,7 +138,7 @@ def _add_routes(app: APIGatewayHttpResolver, door: HttpDoor) -> None:
         "/v1/conversations/<conversation_id>/uploads",
         summary="Send a file into it",
         description="The body is the file. A message names it afterwards.",
-        responses=answers(http.UploadedBody, status=201),
+        responses=answers(http.UploadedBody, status=201, refusals={**REFUSALS, **NOT_TAKEN}),
     )
     def upload(
         conversation_id: PathId,

@@ -27,13 +27,14 @@ REFUSALS = {
         (403, "The conversation is somebody else's, or you may not do this."),
         (404, "There is no such bot, conversation or turn."),
         (413, "The body is too large."),
-        (415, "The bot does not take such a file."),
         (422, "The request is not of the documented form."),
         (429, "All that may be asked in a while has been asked."),
         (500, "Something broke on our side."),
         (503, "Try again a little later."),
     )
 }
+
+NOT_TAKEN = {415: {**REFUSALS[400], "description": "The bot does not take such a file."}}
 
 Authorization = Annotated[str | None, Header(alias="Authorization")]
 PathId = Annotated[http.Id, Path()]
