@@ -22,11 +22,13 @@ from parley.adapters.memory import (
     memory_lines,
 )
 from parley.bots.bot import UploadSettings
+from parley.conversation import Upload
 from parley.http_api import HttpApi
 from parley.http_door import HttpDoor
 from parley.knowledge_door import KnowledgeDoor
 from parley.loaded import LoadedBot
 from parley.metering import Metering
+from parley.ports import Conversations
 from parley.rasa_door import RasaDoor
 from parley.services import Services
 from tests.builders import PNG
@@ -267,16 +269,20 @@ def test_erasing_all_of_a_user_erases_their_files(services: Services) -> None:
     assert (erased.status, erased.body["erased"], person.kept) == (200, 1, 0)
 
 
-def test_a_file_that_comes_while_its_conversation_is_erased_goes_too(person: Person, services: Services) -> None:
-    uploads = services.uploads
-    assert isinstance(uploads, MemoryUploads)
-    put = uploads.put
+class Slow(MemoryUploads):
+    """Files that take so long to keep that their conversation is erased meanwhile."""
 
-    def put_late(*sent: Any) -> None:
-        put(*sent)
-        services.conversations.erase(person.id)
+    def __init__(self, conversations: Conversations) -> None:
+        super().__init__()
+        self._conversations = conversations
 
-    uploads.put = put_late  # type: ignore[method-assign]
+    def put(self, bot: str, conversation_id: str, upload: Upload, content: bytes) -> None:
+        super().put(bot, conversation_id, upload, content)
+        self._conversations.erase(conversation_id)
+
+
+def test_a_file_that_comes_while_its_conversation_is_erased_goes_too(services: Services) -> None:
+    person = Person(replace(services, uploads=Slow(services.conversations)))
 
     assert person.send().status == 404
     assert person.kept == 0
