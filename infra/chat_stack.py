@@ -125,6 +125,8 @@ class ChatStack(Stack):
             state.grant_knowing_keys(admitting)
         state.grant_keeping_keys(keys)
         knowledge.grant_putting_in(chat)
+        state.grant_keeping_uploads(chat)
+        state.grant_knowing_uploads(worker)
         state.grant_keeping_conversations(socket)
         for pushing in (chat, worker, socket):
             state.grant_connecting(pushing)
@@ -200,6 +202,7 @@ class ChatStack(Stack):
             **({"StreamUrl": stream_url(stream)} if stream else {}),
             "OperatorKeySecret": state.operator_key_arn,
             "AnnouncementsBus": state.bus.event_bus_name,
+            "UploadsBucket": state.name_of_uploads,
             "ConversationsTable": state.conversations.table_name,
             "RepliesTable": state.replies.table_name,
             "ConnectionsTable": state.connections.table_name,
@@ -334,6 +337,7 @@ class ChatStack(Stack):
             "CACHE_KEY_SECRET": state.cache_key_arn,
             "DOCUMENTS_BUCKET": knowledge.name_of_bucket,
             **knowledge.where_passages_are,
+            "UPLOADS_BUCKET": state.name_of_uploads,
             "EVENT_BUS": state.bus.event_bus_name,
             "OPERATOR_KEY_SECRET": state.operator_key_arn,
             "ACTION_SECRETS": self._secrets_prefix,

@@ -5,11 +5,13 @@ Knows how data is kept, and lends it out as verbs. Does not know who borrows it.
 
 from typing import Any, cast
 
-from aws_cdk import RemovalPolicy, Stack
+from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secrets
 from aws_cdk import aws_sns as sns
 from constructs import Construct
@@ -57,6 +59,7 @@ class StateStack(Stack):
         usage: how much users, API keys and tenants have asked
         workspaces: the workspaces of Slack that have installed the app, where several may
         tokens_key: what their tokens are encrypted under
+        name_of_uploads: the bucket of the files that people sent
         cache_key_arn: the secret that keys the hashes in `replies`
         operator_key_arn: the secret whose bearer takes conversations over and makes API keys
         edge_key_arn: the secret by which CloudFront is known; None: nothing is in front of the APIs
@@ -95,6 +98,7 @@ class StateStack(Stack):
         self.usage = self._table("Usage")
         self.workspaces = self._table("Workspaces") if stage.has_workspaces else None
         self.tokens_key = self._tokens_key() if stage.has_workspaces else None
+        self._uploads_bucket()
         self.cache_key_arn = self._cache_key_arn()
         self.operator_key_arn = self._operator_key_arn()
         self.edge_key_arn = self._edge_key_arn() if stage.edge else None
@@ -115,6 +119,31 @@ class StateStack(Stack):
         """Read conversations and change them, one at a time."""
         _allow(grantee, self.conversations.table_arn, *_KEEPING)
         self.grant_key(grantee)
+
+    @property
+    def name_of_uploads(self) -> str:
+        """Known beforehand, so that no stack has to import it."""
+        return f"parley-{self._stage.name}-uploads-{self.account}-{self.region}"
+
+    def grant_knowing_uploads(self, grantee: lambda_.Function) -> None:
+        """Read the files that people sent."""
+        # Without leave to list, S3 answers for a file that is not there as if it were forbidden.
+        _allow(grantee, f"arn:{self.partition}:s3:::{self.name_of_uploads}", "s3:ListBucket")
+        self._grant_uploads(grantee, "s3:GetObject")
+
+    def grant_keeping_uploads(self, grantee: lambda_.Function) -> None:
+        """The same, and keep and erase them."""
+        self.grant_knowing_uploads(grantee)
+        self._grant_uploads(grantee, "s3:PutObject", "s3:DeleteObject")
+
+    def _grant_uploads(self, grantee: lambda_.Function, *actions: str) -> None:
+        _allow(grantee, f"arn:{self.partition}:s3:::{self.name_of_uploads}/*", *actions)
+        accept(
+            cast(iam.Role, grantee.role),
+            f"AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:s3:::parley-{self._stage.name}-uploads-"
+            "<AWS::AccountId>-<AWS::Region>/*]",
+            "A file's key is that of its conversation.",
+        )
 
     def grant_connecting(self, grantee: iam.IGrantable) -> None:
         """Know who is listening to a conversation, and note who comes and goes."""
@@ -176,6 +205,24 @@ class StateStack(Stack):
             deletion_protection=self._stage.keeps_data,
             removal_policy=self._removal_policy(),
         )
+
+    def _uploads_bucket(self) -> None:
+        bucket = s3.Bucket(
+            self,
+            "Uploads",
+            bucket_name=self.name_of_uploads,
+            encryption=s3.BucketEncryption.KMS if self.key else s3.BucketEncryption.S3_MANAGED,
+            encryption_key=self.key,
+            bucket_key_enabled=True if self.key else None,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            enforce_ssl=self._stage.tls,
+            # Without versions: what is erased is gone, and what nobody erases goes with its conversation.
+            lifecycle_rules=[s3.LifecycleRule(expiration=Duration.days(self._stage.retention_days))],
+            removal_policy=self._removal_policy(),
+        )
+        accept(bucket, "AwsSolutions-S1", "Two functions of ours reach it, which log; a log of reads would be theirs.")
+        if not self._stage.tls:
+            accept(bucket, "AwsSolutions-S10", NO_TLS)
 
     def _cache_key_arn(self) -> str:
         return self._secret_arn(

@@ -32,6 +32,7 @@ from parley.adapters.memory import (
     MemoryGenerator,
     MemoryMetrics,
     MemoryReplies,
+    MemoryUploads,
     unmetered,
 )
 from parley.bots.bundle import unpack
@@ -204,6 +205,7 @@ def whole_turns(folder: Path, turns: int) -> Iterator[tuple[str, float]]:
         actions=MemoryActions(),
         announcements=MemoryAnnouncements(),
         metering=unmetered(time.time),
+        uploads=MemoryUploads(),
         clock=time.time,
     )
     texts = [

@@ -103,6 +103,7 @@ def make_services(bundle: Path, *, cache_seconds: int = 3600) -> "Services":
         MemoryGenerator,
         MemoryMetrics,
         MemoryReplies,
+        MemoryUploads,
         unmetered,
     )
     from parley.bots.bundle import unpack
@@ -134,6 +135,7 @@ def make_services(bundle: Path, *, cache_seconds: int = 3600) -> "Services":
         actions=MemoryActions(),
         announcements=MemoryAnnouncements(),
         metering=unmetered(time.time),
+        uploads=MemoryUploads(),
         clock=time.time,
     )
 

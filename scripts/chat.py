@@ -24,7 +24,14 @@ from typing import TYPE_CHECKING, Any
 # The scripts' folder is on the path, and compile_bot puts our package there: it must be imported before `parley`.
 from compile_bot import ENCODER, ROOT, bundle_of
 from parley.adapters.actions import RemoteActions
-from parley.adapters.memory import MemoryAnnouncements, MemoryConversations, MemoryMetrics, MemoryReplies, unmetered
+from parley.adapters.memory import (
+    MemoryAnnouncements,
+    MemoryConversations,
+    MemoryMetrics,
+    MemoryReplies,
+    MemoryUploads,
+    unmetered,
+)
 from parley.bots.bundle import unpack
 from parley.caching.cache import reply_cache
 from parley.channels.rendering import render_explanation
@@ -204,6 +211,7 @@ def main() -> int:
             actions=RemoteActions(_secret),
             announcements=MemoryAnnouncements(),
             metering=unmetered(time.time),
+            uploads=MemoryUploads(),
             clock=time.time,
         )
     except ParleyError as error:

@@ -31,6 +31,7 @@ from parley.conversation import (
     Situation,
     Turn,
     Understanding,
+    Upload,
 )
 from parley.dialogue.actions import Answer, Call, FirstOf, Generate, HandOff, Need, Said, Say, Step
 from parley.dialogue.course import Outcome, converse, drive
@@ -43,6 +44,12 @@ from parley.ports import ActionAnswer, SharedReply
 
 _numbers = itertools.count(1)
 Steps = list[dict[str, Any]]
+
+# One grey pixel.
+PNG = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010800000000"
+    "3a7e9b550000000a49444154789c636800000082008177cd72b60000000049454e44ae426082"
+)
 
 SHOP_RULES: dict[str, dict[str, Any]] = {
     "greet": {"steps": [{"intent": "greet"}, {"action": "utter_greet"}]},
@@ -151,6 +158,11 @@ def an_understanding(intent: str | None = "greet", *, nearest: str | None = None
     return Understanding(intent, 0.9, ranking, found, "en")
 
 
+def a_photo(**changes: Any) -> Upload:
+    """A photo that somebody has sent."""
+    return replace(Upload("u1", "photo.png", "image/png", len(PNG)), **changes)
+
+
 def a_reply(text: str = "Hello!", source: str = "scripted") -> Reply:
     """A reply of one bubble."""
     return Reply((Message(text),), source)
@@ -222,6 +234,7 @@ class Talk:
         *,
         entities: Sequence[Entity] = (),
         nearest: str | None = None,
+        sent: tuple[Upload, ...] = (),
         after_minutes: float = 0.0,
         **found: Any,
     ) -> Outcome:
@@ -230,7 +243,7 @@ class Talk:
         turn = a_turn(conversation_id=self.session.conversation_id, channel=self.channel, text=text, sent_at=self.clock)
         understanding = an_understanding(intent, nearest=nearest, **found)
         understanding = replace(understanding, entities=(*understanding.entities, *entities))
-        outcome = drive(converse(Policy(self.bot), self.session, turn, understanding), self._perform)
+        outcome = drive(converse(Policy(self.bot), self.session, turn, understanding, sent=sent), self._perform)
         self.session = replace(self.session, dialogue=outcome.dialogue)
         return outcome
 

@@ -20,6 +20,7 @@ from parley.adapters.memory import (
     MemoryGenerator,
     MemoryMetrics,
     MemoryReplies,
+    MemoryUploads,
     unmetered,
 )
 from parley.bots.bundle import unpack
@@ -90,6 +91,7 @@ def make_services(encoder: OnnxEncoder, support: LoadedBot) -> Callable[..., Ser
             actions=actions or MemoryActions(),
             announcements=announcements or MemoryAnnouncements(),
             metering=unmetered(clock),
+            uploads=MemoryUploads(),
             clock=clock,
         )
 

@@ -31,6 +31,7 @@ from parley.adapters.memory import (
     MemoryReplies,
     MemorySlack,
     MemorySlackApp,
+    MemoryUploads,
     MemoryWorkspaces,
     memory_lines,
 )
@@ -53,7 +54,7 @@ from parley.services import Services
 from parley.slack_door import SlackDoor
 from parley.slack_install import SlackInstall
 from parley.socket_door import SocketDoor
-from tests.builders import a_recorded_turn, a_reply
+from tests.builders import PNG, a_photo, a_recorded_turn, a_reply
 
 BOT = "support"
 OPERATOR_KEY = "the-operators-own-key"
@@ -65,6 +66,7 @@ PAGE = {"index.html": "<!doctype html><title>Page</title>", "assets/main-0123.js
 
 MINE, HANDED_OFF, THEIRS = "mine", "handed-off", "theirs"  # conversations
 SENDER = "ada"  # who talks through Rasa's REST channel
+UPLOAD = "photo"  # of mine
 SAID_BEFORE, MAY_WAIT, LATELY = "t-said", "t-may-wait", "t-lately"  # turns of mine
 THEIR_WORDS = "my neighbour keeps seventeen hedgehogs"
 
@@ -134,7 +136,11 @@ class World:
             share_compared=0.0,
             spawn=lambda work: work(),
         )
-        self.services = replace(services, bots=_only(loaded), conversations=self.conversations, cache=cache)
+        self.uploads = MemoryUploads()
+        self.uploads.put(BOT, MINE, a_photo(id=UPLOAD), PNG)
+        self.services = replace(
+            services, bots=_only(loaded), conversations=self.conversations, cache=cache, uploads=self.uploads
+        )
         self.web = _web_function(page)
         callers = Callers({BOT: Access()}, time.time, OPERATOR_KEY.encode, self.keys, MemoryIdentities())
         workspaces, spoken = MemoryWorkspaces(), MemorySlack()
@@ -173,6 +179,7 @@ class World:
         dialogue = loaded.policy.tracker.begin()
         self._begin(conversation, None, _said(SAID_BEFORE, 1), dialogue=dialogue)
         sharing = [self.conversations, self.queue, self.lines.late, self.lines.connections, self.keys, self.documents]
+        sharing.append(self.uploads)
         self._stores = [*sharing, self.services.announcements, self.services.actions, replies]
 
     @property

@@ -14,7 +14,7 @@ from parley.conversation import Button, Dialogue, Entity, Event, Feedback, Loop,
 from parley.conversation.session import GIVEN_UP_SECONDS
 from parley.errors import NotFound, SessionConflict
 from parley.ports import Conversations
-from tests.builders import a_recorded_turn, a_session, a_turn
+from tests.builders import a_photo, a_recorded_turn, a_session, a_turn
 from tests.contracts.conftest import Tables
 
 SLOTS = {
@@ -66,6 +66,21 @@ def test_an_unknown_conversation_opens_empty(conversations: Conversations) -> No
 
     assert opened.session is None
     assert opened.recorded is None
+
+
+def test_which_files_came_with_a_turn_is_read_back(conversations: Conversations) -> None:
+    session = a_session()
+    heard = Event("user", "greet", text="", uploads=(a_photo(), a_photo(id="u2", name="Grüße.png")))
+    dialogue = Dialogue(Situation(heard=heard), Situation(), (heard,))
+    turn = a_recorded_turn(uploads=heard.uploads, events=(heard,))
+
+    conversations.start(session)
+    conversations.record(replace(one_turn_on(session), dialogue=dialogue), turn)
+
+    opened = conversations.open(session.conversation_id, turn.turn_id)
+    assert opened.recorded == turn
+    assert opened.session is not None
+    assert opened.session.dialogue == dialogue
 
 
 def test_what_is_recorded_is_read_back_whole(conversations: Conversations) -> None:

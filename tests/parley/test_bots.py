@@ -10,7 +10,7 @@ import pytest
 import chat
 import compile_bot
 from parley.access import Access
-from parley.bots.bot import EntityPatterns, MappingCondition
+from parley.bots.bot import EntityPatterns, MappingCondition, UploadSettings
 from parley.bots.bundle import pack, unpack
 from parley.bots.reader import ReadBot, read_bot
 from parley.bots.source import Faults
@@ -132,6 +132,23 @@ FAULTS = {
     ),
     "an origin with a path": ({"bot": BOT_YML + "access: {origins: [https://a.example/shop]}\n"}, "origins"),
     "a tenant that is no name": ({"bot": BOT_YML + "access: {tenant: A Shop}\n"}, "tenant"),
+    "a type that no file can be told to be": (
+        {"bot": BOT_YML + "uploads: {types: [image/svg+xml]}\n"},
+        "image/svg+xml",
+    ),
+    "files larger than Lambda carries": (
+        {"bot": BOT_YML + "uploads: {types: [image/png], most_mb: 5}\n"},
+        "bot.yml:9: `most_mb` must be above 0 and at most 4",
+    ),
+    "files for a slot that is missing": (
+        {"bot": BOT_YML + "uploads: {types: [image/png], slot: photo}\n"},
+        "bot.yml:9: slot `photo` is not in `slots`",
+    ),
+    "files for a slot that holds a text": (
+        {"bot": BOT_YML + "uploads: {types: [image/png], slot: size}\n"},
+        "slot `size` gets a list of what was sent: it must be of type `list` or `any`",
+    ),
+    "a misspelt setting of files": ({"bot": BOT_YML + "uploads: {type: [image/png]}\n"}, "`uploads` has no `type`"),
     "a misspelt setting": ({"bot": BOT_YML + "sugestions: []\n"}, "sugestions"),
     "a broken regular expression": (
         {"nlu": NLU + "- regex: size\n  examples: |\n    - (unclosed\n"},
@@ -375,6 +392,16 @@ def test_a_bot_says_whose_it_is_and_who_may_talk_to_it(tmp_path: Path) -> None:
 
     assert not faults.lines
     assert read.bot.access == Access("acme", visitors=False, origins=("https://acme.example",))
+
+
+def test_a_bot_says_which_files_it_takes(tmp_path: Path) -> None:
+    said = "uploads: {types: [image/png, application/pdf], most_mb: 2.5, slot: photo}\n"
+    domain = DOMAIN.replace("slots:\n", "slots:\n  photo: {type: list, mappings: [{type: custom}]}\n")
+
+    read, faults = read_tiny(tmp_path, bot=BOT_YML + said, domain=domain)
+
+    assert (faults.lines, faults.notes) == ([], [])
+    assert read.bot.uploads == UploadSettings(("image/png", "application/pdf"), 2.5, "photo")
 
 
 def test_all_faults_are_named_at_once(tmp_path: Path) -> None:

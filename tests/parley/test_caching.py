@@ -78,6 +78,10 @@ def test_a_question_that_holds_somebodys_own_data_is_not_shared(text: str) -> No
     assert why(text) is Refusal.PERSONAL
 
 
+def test_a_question_that_came_with_files_is_not_shared() -> None:
+    assert refusal(a_bot(), a_session(), {}, {}, "what is it?", has_uploads=True) is Refusal.UPLOADS
+
+
 def test_a_question_that_told_the_bot_something_is_not_shared() -> None:
     assert why(told={"order_number": "204518"}) is Refusal.SLOTS
 

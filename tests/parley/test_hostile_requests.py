@@ -22,6 +22,7 @@ import parley.errors
 from parley.loaded import LoadedBot
 from parley.services import Services
 from tests import gateway
+from tests.builders import PNG
 from tests.parley.test_slack import a_click, a_command, a_direct_message, a_thumb, an_event
 from tests.world import (
     BOT,
@@ -34,6 +35,7 @@ from tests.world import (
     SENDER,
     THEIR_WORDS,
     THEIRS,
+    UPLOAD,
     World,
     a_built_page,
     signed,
@@ -87,6 +89,15 @@ WAYS: dict[tuple[str, str], Way] = {
                 {"rating": "up", "comment": "quick"},
                 "holder",
             ),
+        ),
+        ("/v1/conversations", Way("POST", "/v1/conversations", {"bot": BOT})),
+        (
+            "/v1/conversations/{conversation_id}/uploads",
+            Way("POST", f"/v1/conversations/{MINE}/uploads?name=a.png", PNG, "holder", {"Content-Type": "image/png"}),
+        ),
+        (
+            "/v1/conversations/{conversation_id}/uploads/{upload_id}",
+            Way("GET", f"/v1/conversations/{MINE}/uploads/{UPLOAD}", who="holder"),
         ),
         ("/v1/conversations", Way("GET", "/v1/conversations?user_id=ada&limit=5&before=9", who="server")),
         ("/v1/conversations", Way("DELETE", "/v1/conversations?user_id=ada", who="server")),

@@ -413,6 +413,8 @@ def test_the_openapi_document_names_every_route(client: Client) -> None:
         "/v1/conversations/{conversation_id}/person",
         "/v1/conversations",
         "/v1/conversations/{conversation_id}/handback",
+        "/v1/conversations/{conversation_id}/uploads",
+        "/v1/conversations/{conversation_id}/uploads/{upload_id}",
         "/v1/conversations/{conversation_id}/turns/{turn_id}/feedback",
         "/webhooks/rest/webhook",
         "/model/parse",

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "layers/parley/python/parley"
 LAYERS = [
     {"errors", "access", "__init__"},
     {"conversation", "actions"},
-    {"ports", "settings", "logs", "documents"},
+    {"ports", "settings", "logs", "documents", "files"},
     {"bots"},
     {"nlu", "dialogue", "knowledge", "caching", "generation"},
     {"channels"},
@@ -19,7 +19,7 @@ LAYERS = [
     {"metering", "callers"},
     {"services", "handoff", "lines", "live", "waiting", "current_bots", "following", "http_app"},
     {"slack_delivery", "slack_draft", "slack_install", "live_completion"},
-    {"sharing", "compile", "ingest"},
+    {"sharing", "compile", "ingest", "uploading"},
     {"act"},
     {"turn"},
     {"adapters", "desk", "late"},

@@ -1,5 +1,7 @@
 """What OpenAI's clients send and get, as pure conversions."""
 
+import base64
+import json
 from typing import Any
 
 import pytest
@@ -9,7 +11,7 @@ from pydantic import ValidationError
 
 from parley.channels import openai
 from parley.conversation import Button, Citation, Message
-from tests.builders import a_recorded_turn, a_session
+from tests.builders import PNG, a_recorded_turn, a_session
 
 RETURNS = Citation("Returns", "returns.md", "Refunds", "You have 30 days.")
 DELIVERY = Citation("Delivery", "delivery.md", "Delivery", "It takes 3 days.")
@@ -79,10 +81,54 @@ def test_parts_are_one_text() -> None:
     assert request.text == "one\ntwo"
 
 
-@pytest.mark.parametrize("kind", ["image_url", "input_audio", "file"])
+@pytest.mark.parametrize("kind", ["input_audio", "file"])
 def test_other_parts_are_refused_and_named(kind: str) -> None:
-    with pytest.raises(ValidationError, match=f"text parts only, no '{kind}'"):
+    with pytest.raises(ValidationError, match=f"text parts and image_url parts only, no '{kind}'"):
         a_request({"role": "user", "content": [{"type": kind, "text": "x"}]})
+
+
+def an_image(url: str) -> dict[str, Any]:
+    return {"type": "image_url", "image_url": {"url": url}}
+
+
+def test_an_image_stands_in_its_url() -> None:
+    url = "data:image/png;base64," + base64.b64encode(PNG).decode()
+
+    request = a_request({"role": "user", "content": [{"type": "text", "text": "what is it?"}, an_image(url)]})
+    alone = a_request({"role": "user", "content": [an_image(url)]})
+
+    assert (request.text, request.images) == ("what is it?", (("image/png", PNG),))
+    assert (alone.text, alone.images) == ("", request.images)
+    assert openai.exchanged(request.messages) != openai.exchanged(a_request("what is it?").messages)
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("https://pictures.example/1.png", "image_url takes no https URLs, since nothing is fetched"),
+        ("http://169.254.169.254/", "image_url takes no http URLs"),
+        ("file:///etc/passwd", "nothing is fetched"),
+        ("data:image/png,abc", "must be data:image/png;base64"),
+        ("data:image/png;base64,***", "is not base64"),
+    ],
+)
+def test_an_image_elsewhere_is_not_fetched(url: str, why: str) -> None:
+    with pytest.raises(ValidationError, match=why):
+        a_request({"role": "user", "content": [an_image(url)]})
+
+
+def test_a_message_has_five_images_at_most() -> None:
+    with pytest.raises(ValidationError, match="more than 5 images"):
+        a_request({"role": "user", "content": [an_image("data:image/png;base64,AAAA")] * 6})
+
+
+def test_only_what_is_no_image_counts_as_text_of_a_body() -> None:
+    image = {"url": "data:image/png;base64," + "A/" * 50_000}
+    hidden = {"text": '"url": "data:image/png;base64,' + "A" * 50_000 + '"'}
+
+    for body in (json.dumps(image), json.dumps(image, indent=2), json.dumps(image).replace("/", "\\/")):
+        assert openai.size_without_images(body.encode()) < 10
+    assert openai.size_without_images(json.dumps(hidden).encode()) > 50_000
 
 
 def test_only_users_and_the_assistant_have_a_conversation() -> None:

@@ -1,5 +1,6 @@
 """OpenAI's API, called with API Gateway's events: keys, conversations by name and by messages, streams, errors."""
 
+import base64
 import json
 import logging
 from collections.abc import Callable, Iterator
@@ -17,8 +18,10 @@ from parley.adapters.memory import (
     MemoryKeys,
     MemoryLibraries,
     MemoryQueue,
+    MemoryUploads,
     memory_lines,
 )
+from parley.bots.bot import UploadSettings
 from parley.callers import Callers
 from parley.channels import api_key
 from parley.errors import GenerationAsleep, Unavailable
@@ -30,6 +33,7 @@ from parley.loaded import LoadedBot
 from parley.openai_door import OpenAiDoor
 from parley.rasa_door import RasaDoor
 from parley.services import Services
+from tests.builders import PNG
 
 BOTS = ("support", "tutor")
 OPERATOR = b"operator"
@@ -441,11 +445,75 @@ def test_a_bad_request_is_refused_in_openais_shape(
     assert server.stored() == {}
 
 
-def test_an_image_is_refused_by_name(server: Server) -> None:
+def test_an_image_of_another_server_is_refused_by_name(server: Server) -> None:
     message = server.call("POST", COMPLETIONS, {"model": "support", "messages": [IMAGE]}).body["error"]["message"]
 
-    assert "text" in message
-    assert "image_url" in message
+    assert "image_url takes no https URLs" in message
+
+
+def shown(content: bytes = PNG, text: str = "what is it?") -> dict[str, Any]:
+    url = "data:image/png;base64," + base64.b64encode(content).decode()
+    return {
+        "role": "user",
+        "content": [{"type": "text", "text": text}, {"type": "image_url", "image_url": {"url": url}}],
+    }
+
+
+def test_an_image_is_kept_as_a_file_of_its_conversation(server: Server) -> None:
+    conversation_id = server.complete(shown(), **named()).body["parley"]["conversation_id"]
+    path = f"/v1/conversations/{conversation_id}"
+
+    (turn,) = server.call("GET", path).body["turns"]
+    (upload,) = turn["uploads"]
+
+    assert (upload["name"], upload["type"], upload["bytes"]) == ("image.png", "image/png", len(PNG))
+    assert server.call("GET", f"{path}/uploads/{upload['id']}").status == 200
+    assert server.call("GET", f"{path}/uploads/{upload['id']}", key=server.new_key()).status == 403
+
+
+def test_a_large_image_fits_and_a_large_text_beside_it_does_not(server: Server) -> None:
+    fits = server.complete(shown(PNG + bytes(4 * 1024 * 1024 - len(PNG))))
+    larger = server.complete(shown(PNG + bytes(4 * 1024 * 1024)))
+    wordy = server.complete({"role": "system", "content": "x" * 140_000}, shown())
+
+    assert [fits.status, larger.status, wordy.status] == [200, 413, 413]
+
+
+def test_a_script_that_claims_to_be_an_image_is_refused(server: Server) -> None:
+    refused = server.complete(shown(b"#!/bin/sh"))
+
+    assert refused.status == 400
+    assert "this bot takes image/png" in refused.body["error"]["message"]
+    assert server.stored() == {}
+
+
+def test_the_same_words_with_another_image_are_another_exchange(server: Server) -> None:
+    first = server.text(shown(text="hello"))
+    server.text(shown(PNG + b"x", text="hello"))
+
+    server.text(shown(text="hello"), first, "thanks")
+
+    sessions = [stored.session for stored in server.stored().values()]
+    kept = [each.slots["photos"][0]["bytes"] for each in sessions if each.slots.get("photos")]
+    assert sorted(set(kept)) == [len(PNG), len(PNG) + 1]
+
+
+def test_an_image_that_is_sent_twice_with_one_idempotency_key_is_kept_once(server: Server) -> None:
+    for _ in range(2):
+        assert server.complete(shown(), headers={"idempotency-key": "k"}).status == 200
+
+    assert isinstance(server.services.uploads, MemoryUploads)
+    assert len(server.services.uploads.stored) == 1
+
+
+def test_a_bot_that_takes_no_files_takes_text_only(server: Server, support: LoadedBot) -> None:
+    deaf = replace(support, bot=replace(support.bot, uploads=UploadSettings()))
+    server = Server(replace(server.services, bots=lambda _: deaf), server.generator)
+
+    refused = server.complete(shown())
+
+    assert refused.status == 400
+    assert "text parts only, no 'image_url'" in refused.body["error"]["message"]
 
 
 def test_what_openai_has_and_a_bot_has_not_is_passed_over(server: Server) -> None:

@@ -16,7 +16,7 @@ from parley.lines import Lines
 from parley.ports import LateTurn, Notice
 from parley.queue_door import BETWEEN_SECONDS, MAX_DELIVERIES, MAX_TRIES, QueueDoor
 from parley.services import Services
-from tests.builders import a_session, a_turn
+from tests.builders import PNG, a_photo, a_session, a_turn
 
 ASLEEP = GenerationAsleep("no instance is up")
 
@@ -270,3 +270,22 @@ class TestWaiting:
         QueueDoor(services, lines)(a_record(turn))
         ((late, _),) = in_the_late_queue(lines)
         return services, late
+
+
+def test_a_queued_turn_is_told_which_files_came_with_it(services: Services, door: QueueDoor) -> None:
+    turn = accepted(services, text="hello", uploads=("u1",))
+    services.uploads.put(turn.bot, turn.conversation_id, a_photo(), PNG)
+
+    door(a_record(turn))
+
+    (recorded,) = services.conversations.history(turn.conversation_id, limit=1)
+    assert recorded.uploads == (a_photo(),)
+
+
+def test_a_turn_with_a_file_that_was_never_sent_fails_and_says_so(services: Services, lines: Lines) -> None:
+    turn = accepted(services, lines, uploads=("never",))
+
+    QueueDoor(services, lines)(a_record(turn))
+
+    assert status(services, turn)[0] == "failed"
+    assert told(lines)[-1]["problem"]["status"] == 404

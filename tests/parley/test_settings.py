@@ -17,6 +17,7 @@ COMPLETE = {
     "ACCESS": '{"support": {"tenant": "acme"}}',
     "EVENT_BUS": "bus",
     "DOCUMENTS_BUCKET": "documents",
+    "UPLOADS_BUCKET": "uploads",
     "OPERATOR_KEY_SECRET": "arn:operator",
     "ACTION_SECRETS": "parley/",
     "GENERATOR_ENDPOINT": "parley-dev-generator",

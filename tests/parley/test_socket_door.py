@@ -447,3 +447,33 @@ def test_who_is_no_browser_has_no_origin_and_is_let_in() -> None:
 
     assert client.connect(None, None) == 200
     assert (client.send(action="message", message="hello") or {})["type"] == "accepted"
+
+
+def test_a_message_names_the_files_that_were_sent_into_its_conversation() -> None:
+    client = Client()
+    begun = client.begin()
+
+    accepted = client.send(action="message", message="", uploads=["u1", "u2"], **begun)
+
+    assert accepted is not None
+    assert accepted["type"] == "accepted"
+    assert (client.queue.sent[-1].text, client.queue.sent[-1].uploads) == ("", ("u1", "u2"))
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        {"message": "look", "uploads": ["u1"]},  # into which conversation?
+        {"message": ""},
+        {"message": "look", "uploads": ["../u1"]},
+        {"message": "look", "uploads": list("abcdef")},
+    ],
+)
+def test_files_without_a_conversation_and_too_many_are_refused(frame: dict[str, Any]) -> None:
+    client = Client()
+
+    failed = client.send(action="message", **frame)
+
+    assert failed is not None
+    assert (failed["type"], failed["problem"]["status"]) == ("failed", 400)
+    assert client.queue.sent == []

@@ -34,8 +34,10 @@ def ask(url: str, *, method: str = "GET", body: Any = None, raw: bytes | None = 
 
 
 def _answer(status: int, headers: Message, content: bytes) -> Answer:
-    is_json = "json" in headers.get("Content-Type", "")
-    return Answer(status, headers, json.loads(content) if is_json and content else content.decode())
+    kind = headers.get("Content-Type", "")
+    if kind.startswith("image/"):
+        return Answer(status, headers, content)
+    return Answer(status, headers, json.loads(content) if "json" in kind and content else content.decode())
 
 
 class Person:
@@ -61,10 +63,10 @@ class Person:
         """Goes on with a conversation that began elsewhere."""
         self.conversation_id, self._token = conversation_id, conversation_token
 
-    def own(self, path: str = "", *, method: str = "GET") -> Answer:
+    def own(self, path: str = "", *, method: str = "GET", **more: Any) -> Answer:
         """A request about the own conversation."""
         url = f"{self.http}/v1/conversations/{self.conversation_id}{path}"
-        return ask(url, method=method, Authorization=f"Bearer {self._token}")
+        return ask(url, method=method, Authorization=f"Bearer {self._token}", **more)
 
     def messages(self) -> list[str]:
         """What this person has said, as the stack remembers it."""

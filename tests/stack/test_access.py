@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.builders import PNG
 from tests.contracts.issuer import Issuer
 from tests.stack.person import Answer, Person, ask
 from tests.stack.test_slack import SECRET
@@ -68,6 +69,9 @@ TABLE: dict[tuple[str, str], tuple[Any, tuple[int, ...]]] = {
     ("POST", "/v1/chat#visitors"): (CHAT, visitors(200)),
     ("POST", "/v1/chat#alices"): (CHAT, alices(200)),
     ("POST", "/v1/chat#servers"): (CHAT, servers(200)),
+    ("POST", "/v1/conversations"): ({"bot": "support"}, tuple(201 if status == 200 else status for status in TALK)),
+    ("POST", "/v1/conversations/{conversation_id}/uploads?name=a.png#visitors"): (PNG, visitors(201)),
+    ("GET", "/v1/conversations/{conversation_id}/uploads/{upload_id}#visitors"): (None, visitors(404)),  # no such file
     ("GET", "/v1/conversations/{conversation_id}#visitors"): (None, visitors(200)),
     ("GET", "/v1/conversations/{conversation_id}#alices"): (None, alices(200)),
     ("GET", "/v1/conversations/{conversation_id}#servers"): (None, servers(200)),
@@ -139,6 +143,8 @@ class World:
         shown = token if caller == "bearer" else self.shown.get(caller)
         headers = {"Authorization": f"Bearer {shown}"} if shown else {}
         sent = {"raw": body.encode()} if isinstance(body, str) else {"body": body}
+        if isinstance(body, bytes):
+            sent, headers = {"raw": body}, {**headers, "Content_Type": "image/png"}
         return ask(f"{self.http}{path}", method=method, **sent, **headers)
 
 
@@ -189,7 +195,11 @@ def test_a_caller_gets_what_is_theirs_and_no_more(
     token = "none"
     if whose in ("visitors", "alices", "servers"):
         conversation_id, token = world.conversation(whose)
-        path = path.replace("{conversation_id}", conversation_id).replace("{turn_id}", "never")
+        path = (
+            path.replace("{conversation_id}", conversation_id)
+            .replace("{turn_id}", "never")
+            .replace("{upload_id}", "never")
+        )
         body = {**body, "conversation_id": conversation_id} if path == "/v1/chat" else body
         token = token if whose == "visitors" else "none"
     path = path.replace("{bot}", "support").replace("{sender}", "jo")

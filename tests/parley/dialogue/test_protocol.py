@@ -30,7 +30,7 @@ from parley.dialogue.protocol import (
     tracker_json,
 )
 from parley.errors import ActionFailed
-from tests.builders import SOME_SERVER, Talk, a_bot, a_dialogue, an_understanding, does
+from tests.builders import SOME_SERVER, Talk, a_bot, a_dialogue, a_photo, an_understanding, does
 
 AT = 1_000.5
 CITY = Entity("city", "Wien", 9, 14, "vienna", role="to", group="1", found_by="lookup", confidence=0.75)
@@ -460,3 +460,13 @@ def test_a_response_that_says_nothing_is_not_said() -> None:
     }
 
     assert Talk(bot, {"action_look": {**does(), "responses": [empty]}}).hears("look").said == ()
+
+
+def test_files_stand_in_the_metadata_of_what_was_said() -> None:
+    photo = a_photo()
+    said = Event("user", "greet", "greet", "look", uploads=(photo,))
+
+    written = event_json(said, at=1.0, channel="http")
+
+    assert message_json(said, None)["metadata"] == {"uploads": [photo.as_json()]}
+    assert written["metadata"] == written["parse_data"]["metadata"] == {"uploads": [photo.as_json()]}

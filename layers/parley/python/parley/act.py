@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from parley.caching.eligibility import Refusal
 from parley.caching.key import passage_id
 from parley.caching.recall import Asking, Made
-from parley.conversation import Citation, Message, RecordedTurn, Reply, Session, Source, Turn, Understanding
+from parley.conversation import Citation, Message, RecordedTurn, Reply, Session, Source, Turn, Understanding, Upload
 from parley.dialogue import protocol
 from parley.dialogue.actions import Answer, Call, FirstOf, Generate, HandOff, Need, Said, Say, Step
 from parley.dialogue.responses import word
@@ -75,6 +75,7 @@ class Actor:
     services: Services
     audience: Audience
     deadline: float  # of the generator, on the monotonic clock
+    sent: tuple[Upload, ...] = ()  # the files that came with the turn
     spent_seconds: float = field(default=0.0)  # on custom actions
     found_generator_away: bool = field(default=False)  # later it may have something to say
     earlier: tuple[RecordedTurn, ...] | None = None  # what was said before; None: what the conversation remembers
@@ -144,7 +145,8 @@ class Actor:
             case Generate():
                 return self._generate(need.dialogue.now.slots)
             case HandOff():
-                detail = announcement(self.session, self.turn, self._history(self.loaded.bot.handoff.turns))
+                earlier = self._history(self.loaded.bot.handoff.turns)
+                detail = announcement(self.session, self.turn, earlier, sent=self.sent)
                 self.services.announcements.announce("conversation.handed_off", detail)
                 calming = self.loaded.bot.handoff.say
                 said = self._say(calming, need, "scripted") if calming else None
@@ -189,6 +191,8 @@ class Actor:
 
         It has the passages that the bot's author gives it; if it is `composing` an answer, the best ones at least.
         """
+        if not self.turn.text.strip():  # but a file, which it cannot read
+            return None
         self.audience.begin(self._before, must_cite=composing)
         asking = self._asking(slots, composing=composing)
         if asking is None:

@@ -4,6 +4,7 @@
     ├── Rejected    the caller's fault: 4xx, never retried
     │   ├── MalformedRequest     the request is not of the documented form
     │   ├── TooLarge             more bytes than we read
+    │   ├── NotTaken             a file of a type that the bot does not take
     │   ├── Unreadable           a document that gives no text
     │   ├── NotKnown             an API key or a token that opens nothing (any more), or none where one is needed
     │   ├── NotYours             the conversation is somebody else's; who calls may not do this
@@ -45,6 +46,10 @@ class MalformedRequest(Rejected):
 
 class TooLarge(Rejected):
     """The request has more bytes than we read."""
+
+
+class NotTaken(Rejected):
+    """The bot takes no files, or none of this type."""
 
 
 class Unreadable(Rejected):

@@ -14,7 +14,8 @@ from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Que
 from parley import keys_api, openai_api
 from parley.channels import http, origins, rasa
 from parley.channels.openai import LONGEST_NAME
-from parley.http_app import Authorization, PathId, answers, new_app, resolve
+from parley.files import ENDINGS
+from parley.http_app import NOT_TAKEN, REFUSALS, Authorization, PathId, answers, new_app, resolve
 from parley.http_door import HttpDoor
 from parley.keys_door import KeysDoor
 from parley.knowledge_door import KnowledgeDoor
@@ -24,6 +25,7 @@ from parley.rasa_door import RasaDoor
 HISTORY_PAGE = 50
 MAX_TURNS = 999_999  # of a conversation; the sort keys of DynamoDB have six digits
 
+ContentType = Annotated[str, Header(alias="Content-Type")]
 Prefer = Annotated[str | None, Header(alias="Prefer")]
 
 
@@ -75,6 +77,10 @@ def _add_routes(app: APIGatewayHttpResolver, door: HttpDoor) -> None:
         before: Annotated[float | None, Query(ge=0, allow_inf_nan=False)] = None,
     ) -> Response[Any]:
         return door.conversations(user_id, authorization, limit, before)
+
+    @app.post("/v1/conversations", summary="Begin one without a message", responses=answers(http.BegunBody, status=201))
+    def begin(request: http.BeginRequest, authorization: Authorization = None) -> Response[Any]:
+        return door.begin(request, authorization)
 
     @app.delete("/v1/conversations", summary="Erase a user's conversations", responses=answers(http.ErasedBody))
     def erase_all(
@@ -130,6 +136,30 @@ def _add_routes(app: APIGatewayHttpResolver, door: HttpDoor) -> None:
         return door.rate(conversation_id, turn_id, request, authorization)
 
     @app.post(
+        "/v1/conversations/<conversation_id>/uploads",
+        summary="Send a file into it",
+        description="The body is the file. A message names it afterwards.",
+        responses=answers(http.UploadedBody, status=201, refusals={**REFUSALS, **NOT_TAKEN}),
+        openapi_extensions=http.DOCUMENT_AS_BODY,
+    )
+    def upload(
+        conversation_id: PathId,
+        authorization: Authorization = None,
+        name: Annotated[str, Query(max_length=LONGEST_NAME)] = "",
+        content_type: ContentType = "",
+    ) -> Response[Any]:
+        content = http.read_file(app.current_event.raw_event)
+        return door.upload(conversation_id, name, content_type, content, authorization)
+
+    @app.get(
+        "/v1/conversations/<conversation_id>/uploads/<upload_id>",
+        summary="Get a file back",
+        responses=answers(None, texts=tuple(ENDINGS)),
+    )
+    def uploaded(conversation_id: PathId, upload_id: PathId, authorization: Authorization = None) -> Response[Any]:
+        return door.uploaded(conversation_id, upload_id, authorization)
+
+    @app.post(
         "/v1/conversations/<conversation_id>/person",
         summary="Say something as the person who has taken it over",
         responses=answers(http.TurnBody, status=201),
@@ -166,7 +196,7 @@ def _add_knowledge_routes(app: APIGatewayHttpResolver, door: KnowledgeDoor) -> N
         openapi_extensions=http.DOCUMENT_AS_BODY,
     )
     def put(bot: PathId, name: str, authorization: Authorization = None) -> Response[Any]:
-        content = http.read_document_body(app.current_event.raw_event)
+        content = http.read_file(app.current_event.raw_event)
         return door.put(bot, unquote(name), content, authorization)
 
     @app.delete(

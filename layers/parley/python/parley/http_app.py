@@ -3,6 +3,7 @@
 Knows no route. `http_api` has all of them, `keys_api` those of a function of its own.
 """
 
+import base64
 import json
 import logging
 from collections.abc import Callable
@@ -34,6 +35,7 @@ REFUSALS = {
 }
 
 _ERRORS_OF_POWERTOOLS = ("HTTPValidationError", "ValidationError", "ResponseValidationError")
+NOT_TAKEN = {415: {**REFUSALS[400], "description": "The bot does not take such a file."}}
 
 Authorization = Annotated[str | None, Header(alias="Authorization")]
 PathId = Annotated[http.Id, Path()]
@@ -81,7 +83,7 @@ def resolve(app: APIGatewayHttpResolver, event: dict[str, Any], context: Any) ->
     """API Gateway's response to API Gateway's event (payload format 2.0)."""
     try:
         http.check_query(event)
-        read = event if http.is_document(event) else _as_json(event, http.read_body(event))
+        read = event if http.is_file(event) else _with_json(event)
     except Rejected as error:
         return _refused(event, error)
     return app.resolve(read, context)
@@ -108,6 +110,13 @@ def answers(
 def json_response(status: int, body: Any, *, headers: dict[str, str] | None = None) -> Response[Any]:
     """A response with a JSON body."""
     return Response(status, "application/json", body, headers=headers)
+
+
+def file_response(media_type: str, content: bytes, *, headers: dict[str, str]) -> Response[Any]:
+    """A response with a file."""
+    response: Response[Any] = Response(200, media_type, base64.b64encode(content).decode(), headers=headers)
+    response.base64_encoded = True  # by hand: on its way through the validation, pydantic would read bytes as UTF-8
+    return response
 
 
 def _add_errors(app: APIGatewayHttpResolver) -> None:
@@ -155,6 +164,12 @@ def _refused(event: dict[str, Any], error: Rejected) -> dict[str, Any]:
         status, body, more = openai.render_error(problem)
         more = {**more, "Content-Type": "application/json"}
     return {"statusCode": status, "headers": {**more, "Access-Control-Allow-Origin": "*"}, "body": json.dumps(body)}
+
+
+def _with_json(event: dict[str, Any]) -> dict[str, Any]:
+    """The event with its body as JSON. Raises: TooLarge; MalformedRequest: it is none."""
+    takes_images = event.get("rawPath") == openai.COMPLETIONS_PATH
+    return _as_json(event, http.read_body(event, size=openai.size_without_images if takes_images else len))
 
 
 def _as_json(event: dict[str, Any], body: str | None) -> dict[str, Any]:

@@ -13,15 +13,16 @@ from aws_lambda_powertools.event_handler import Response
 
 from parley import __version__, desk
 from parley.callers import Caller, Callers, begun
-from parley.channels import http, origins, rendering, slack, socket
+from parley.channels import files, http, origins, rendering, slack, socket
 from parley.conversation import Feedback, RecordedTurn, Session, Turn
 from parley.errors import MalformedRequest, NotFound, NotYours, Unavailable
-from parley.http_app import json_response
+from parley.http_app import file_response, json_response
 from parley.lines import Lines
 from parley.live import tell
 from parley.ports import Opened, TurnQueue
 from parley.services import Services
-from parley.turn import Answered, answer
+from parley.turn import Answered, answer, sent_with
+from parley.uploading import keep
 from parley.waiting import agree_to_wait
 
 ERASED_AT_ONCE = 50  # conversations of a user; each takes some writes, and API Gateway waits 30 s
@@ -70,6 +71,38 @@ class HttpDoor:
                 answered.turn, before=answered.before, after=answered.after, timings_ms=answered.timings_ms
             )
         return json_response(200, rendering.without_nothing(body))
+
+    def begin(self, request: http.BeginRequest, authorization: str | None) -> Response[Any]:
+        """A conversation in which nobody has said anything yet, so that files can be sent into it."""
+        caller = self.callers.who(authorization)
+        bot = request.bot or self.default_bot
+        self.callers.check_talks(caller, bot)
+        secret, session = begun(bot, caller, caller.user_of(request.user_id), now=self.services.clock())
+        self.services.conversations.start(session)
+        given = {"conversation_id": session.conversation_id, "conversation_token": secret}
+        return json_response(201, rendering.without_nothing(given))
+
+    def upload(
+        self, conversation_id: str, name: str, claimed: str, content: bytes, authorization: str | None
+    ) -> Response[Any]:
+        """Takes a file into a conversation."""
+        caller = self.callers.who(authorization)
+        session, _ = self._own(conversation_id, caller)
+        kept = keep(session, name, claimed, content, self.services)
+        try:
+            self._own(conversation_id, caller)
+        except NotFound:  # erased in this very moment, so that nobody else will take the file away
+            self.services.uploads.erase(session.bot, conversation_id)
+            raise
+        about = {"conversation_id": conversation_id, "upload_id": kept.id, "type": kept.type, "bytes": kept.bytes}
+        logger.info("file taken", extra=about)
+        return json_response(201, files.render_taken(kept))
+
+    def uploaded(self, conversation_id: str, upload_id: str, authorization: str | None) -> Response[Any]:
+        """A file that was sent into a conversation."""
+        session, _ = self._own(conversation_id, self.callers.who(authorization))
+        upload, content = self.services.uploads.read(session.bot, conversation_id, upload_id)
+        return file_response(upload.type, content, headers=files.headers_of(upload))
 
     def understand(self, request: http.UnderstandRequest, authorization: str | None) -> Response[Any]:
         """What a bot makes of an utterance."""
@@ -171,7 +204,7 @@ class HttpDoor:
         body |= {"websocket": self.socket_address or None}
         if self.callers.may_talk(caller, bot.name):
             about = {"name": bot.name, "title": bot.title, "description": bot.description, "version": bot.version}
-            body |= {"bot": {**about, "suggestions": bot.suggestions}}
+            body |= {"bot": {**about, "suggestions": bot.suggestions, **files.render_taking(bot.uploads)}}
         return json_response(200, body)
 
     def _open(self, request: http.ChatRequest, caller: Caller) -> tuple[str | None, Session, Opened, Turn]:
@@ -179,6 +212,8 @@ class HttpDoor:
         now = self.services.clock()
         turn_id = request.turn_id or uuid.uuid4().hex
         user_id = caller.user_of(request.user_id)
+        if request.conversation_id is None and request.uploads:
+            raise MalformedRequest("name the conversation into which the files were sent")
         if request.conversation_id is None:
             bot = request.bot or self.default_bot
             self.callers.check_talks(caller, bot)
@@ -191,7 +226,16 @@ class HttpDoor:
                 raise MalformedRequest(f"this conversation is with the bot {session.bot!r}; begin another to change")
             if request.user_id is not None and user_id != session.user_id:
                 raise MalformedRequest("this conversation began with another `user_id`, or with none; leave it out")
-        turn = Turn(turn_id, session.conversation_id, session.bot, "http", request.message, now, waits=request.wait)
+        turn = Turn(
+            turn_id,
+            session.conversation_id,
+            session.bot,
+            "http",
+            request.message,
+            now,
+            waits=request.wait,
+            uploads=tuple(request.uploads),
+        )
         return secret, session, opened, turn
 
     def _own(
@@ -226,12 +270,17 @@ class HttpDoor:
             raise NotYours("`explain` is for operators at this stage")
 
     def _erase(self, session: Session) -> None:
-        self.services.cache.erase(session.bot, session.conversation_id)
-        self.services.conversations.erase(session.conversation_id)
+        bot, conversation_id = session.bot, session.conversation_id
+        self.services.cache.erase(bot, conversation_id)
+        # Before, so that an erasure that breaks off here can be repeated; after, for what came in between.
+        self.services.uploads.erase(bot, conversation_id)
+        self.services.conversations.erase(conversation_id)
+        self.services.uploads.erase(bot, conversation_id)
 
     def _accept(self, turn: Turn, session: Session, given: dict[str, Any], *, is_new: bool) -> Response[Any]:
         """Hands the turn to the worker."""
         conversations = self.services.conversations
+        sent_with(turn, self.services)  # the client is told now, not by the worker, of a file that is not there
         if is_new:
             conversations.start(session)
         known = conversations.accept(turn)

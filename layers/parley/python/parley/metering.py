@@ -50,7 +50,7 @@ class Metering:
     clock: Clock
 
     def admit(self, session: Session) -> None:
-        """Counts a turn of this conversation.
+        """Counts a turn of this conversation, or a file that is sent into it.
 
         Raises:
             OverQuota: a limit is reached; whoever is narrower than the one who reached it has been charged.

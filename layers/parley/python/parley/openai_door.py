@@ -24,6 +24,7 @@ from parley.live_completion import LiveCompletion
 from parley.ports import ApiKey, Audience, Opened, ResponseStream
 from parley.services import Services
 from parley.turn import Answered, answer
+from parley.uploading import keep
 
 logger = logging.getLogger(__name__)
 
@@ -53,10 +54,13 @@ class OpenAiDoor:
         """The bot's reply to the last message; a stream goes to `response` as it comes, where there is one."""
         caller, key = self._server(authorization)
         self.callers.check_talks(caller, request.model)
+        if request.images and not self.services.bots(request.model).bot.uploads.types:
+            raise MalformedRequest("this bot takes text parts only, no 'image_url'")
         turn_id = openai.turn_of_once(idempotency_key) if idempotency_key else uuid.uuid4().hex
         found = self._find(request, key, turn_id, idempotency_key)
         now, bot = self.services.clock(), request.model
-        turn = Turn(turn_id, found.conversation_id, bot, openai.CHANNEL, request.text, now)
+        sent = self._sent(request, found.opened)
+        turn = Turn(turn_id, found.conversation_id, bot, openai.CHANNEL, request.text, now, uploads=sent)
         if request.stream and response is not None:
             with LiveCompletion(request, turn, response) as live:
                 live.done(*self._answer(request, key, turn, found, live))
@@ -120,7 +124,15 @@ class OpenAiDoor:
         else:
             once = openai.conversation_of_once(key.id, user, bot, idempotency_key)
             known = self._opened(once, turn_id)
-        return _Found(known or self._gone_on(once, told, len(earlier), request, key), once, earlier)
+        left = openai.exchanged(request.messages[:-1])
+        return _Found(known or self._gone_on(once, left, len(earlier), request, key), once, earlier)
+
+    def _sent(self, request: openai.CompletionRequest, opened: Opened) -> tuple[str, ...]:
+        """The images of the last message, kept as files of the conversation; none if the turn was answered before."""
+        session = opened.session
+        if session is None or session.is_being_erased or opened.recorded is not None:
+            return ()
+        return tuple(keep(session, "image", *image, self.services).id for image in request.images)
 
     def _opened(self, conversation_id: str, turn_id: str) -> Opened | None:
         opened = self.services.conversations.open(conversation_id, turn_id)
@@ -157,7 +169,7 @@ class OpenAiDoor:
         Nobody is refused a reply because it cannot be kept: then the next turn has the messages only.
         """
         reply = openai.text_of(answered.turn.reply.messages)
-        exchange = (*openai.said(request.messages), *([("assistant", reply)] if reply else []))
+        exchange = (*openai.exchanged(request.messages), *([("assistant", reply)] if reply else []))
         state_id = self._state_id(exchange, request, key)
         dialogue = answered.after.dialogue
         if state_id is None or dialogue is None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from parley.access import OWN_TENANT
 from parley.actions.custom_actions import CustomActions
-from parley.conversation import Citation, Feedback, Message, RecordedTurn, Reply, Session, Turn, TurnProgress
+from parley.conversation import Citation, Feedback, Message, RecordedTurn, Reply, Session, Turn, TurnProgress, Upload
 
 if TYPE_CHECKING:  # not every function that needs a port needs vectors
     import numpy as np
@@ -284,6 +284,26 @@ class Documents(Protocol):
         Raises:
             Unavailable: the store did not answer.
         """
+
+
+class Uploads(Protocol):
+    """The files that people sent, by bot and conversation. Every method raises Unavailable when the store is away."""
+
+    def put(self, bot: str, conversation_id: str, upload: Upload, content: bytes) -> None:
+        """Keeps a file, as long as conversations are kept."""
+
+    def find(self, bot: str, conversation_id: str, upload_id: str) -> Upload | None:
+        """What is known of a file of this conversation; None if it has none of this id."""
+
+    def read(self, bot: str, conversation_id: str, upload_id: str) -> tuple[Upload, bytes]:
+        """A file of this conversation, and what is in it.
+
+        Raises:
+            NotFound: it has none of this id.
+        """
+
+    def erase(self, bot: str, conversation_id: str) -> None:
+        """Forgets all files of a conversation; one that has none is no error."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from parley.ports import (
     Encoder,
     Generator,
     Patience,
+    Uploads,
     Window,
 )
 
@@ -33,4 +34,5 @@ class Services:
     actions: Actions
     announcements: Announcements
     metering: Metering
+    uploads: Uploads
     clock: Clock

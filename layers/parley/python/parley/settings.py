@@ -51,6 +51,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     quotas: Quotas = Quotas()
     usage_table: str = ""  # where turns and tokens are counted
     documents_bucket: str  # what was made of the documents that were put in
+    uploads_bucket: str  # the files that people sent
     event_bus: str  # where hand-offs are announced
     operator_key_secret: str  # an ARN; its bearer takes conversations over and sees why the bot did what
     action_secrets: str  # what the names of custom actions' secrets begin with

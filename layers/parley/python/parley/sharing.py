@@ -30,7 +30,7 @@ def asking_of(
     """The question as the reply cache asks it; None if its reply is for this person only, or the cache is away."""
     bot, cache = loaded.bot, services.cache
     begun = session.dialogue or loaded.policy.tracker.begin()
-    why = refusal(bot, session, begun.now.slots, slots, turn.text)
+    why = refusal(bot, session, begun.now.slots, slots, turn.text, has_uploads=bool(turn.uploads))
     if leans_on_the_last:
         why = Refusal.FOLLOW_UP
     if why is None and (notes_of(bot, slots) or bot.knowledge.narrowed(slots)):

@@ -129,6 +129,7 @@ class SocketDoor:
             self.clock(),
             explain=frame.explain,
             waits=frame.wait,
+            uploads=frame.uploads,
         )
         known = self.conversations.accept(turn)
         self.lines.connections.listen(connection_id, session.conversation_id, turn_id=turn.id)
@@ -177,6 +178,8 @@ class SocketDoor:
             if frame.user_id is not None and user_id != session.user_id:
                 raise MalformedRequest("this conversation began with another `user_id`, or with none; leave it out")
             return None, session
+        if frame.uploads:
+            raise MalformedRequest("name the conversation into which the files were sent")
         bot = frame.bot or self.default_bot
         self.callers.check_talks(caller, bot)
         self._check_page(connection_id, bot)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from parley.act import NOBODY, Actor, Tokens
-from parley.conversation import Event, Message, RecordedTurn, Reply, Session, Source, Turn, Understanding
+from parley.conversation import Event, Message, RecordedTurn, Reply, Session, Source, Turn, Understanding, Upload
 from parley.dialogue.course import Outcome, converse, drive
 from parley.errors import NotFound, SessionConflict
 from parley.handoff import announcement
@@ -70,7 +70,7 @@ def answer(
     not the conversation remembers it.
 
     Raises:
-        NotFound: there is no such bot or conversation.
+        NotFound: there is no such bot or conversation, or it has no such upload; nothing was done.
         OverQuota: all that may be asked in a while has been asked; nothing was done.
         SessionConflict: other turns of the conversation kept being faster.
         Unavailable: a person was wanted, and nobody could be told.
@@ -82,6 +82,7 @@ def answer(
     watch.lap("open")
     if found.recorded is not None and found.session is not None:
         return Answered(found.recorded, "answered before", watch.timings_ms(), found.session, found.session)
+    sent = sent_with(turn, services)
     if found.session is not None:
         services.metering.admit(found.session)
     heard, understanding = _understood(turn, loaded, services)
@@ -91,12 +92,14 @@ def answer(
         if session is None or session.is_being_erased:
             raise NotFound(f"there is no conversation {turn.conversation_id!r}, or it was erased")
         if session.handed_off_at is not None:
-            after, reply, because = _passed_on(session, turn, services)
+            after, reply, because = _passed_on(session, turn, sent, services)
             events: tuple[Event, ...] = ()
             tokens = None
         else:
-            actor = Actor(turn, session, understanding, heard, loaded, services, audience, deadline, earlier=earlier)
-            outcome = drive(converse(loaded.policy, session, turn, understanding), actor.perform)
+            actor = Actor(
+                turn, session, understanding, heard, loaded, services, audience, deadline, sent=sent, earlier=earlier
+            )
+            outcome = drive(converse(loaded.policy, session, turn, understanding, sent=sent), actor.perform)
             after, because = _led_to(session, turn, outcome), outcome.because
             reply = _reply(outcome, may_wait=actor.found_generator_away)
             events, tokens = outcome.events, actor.tokens
@@ -104,7 +107,15 @@ def answer(
                 services.metering.spend(session, sum(tokens))
         watch.lap("converse")
         recorded = RecordedTurn(
-            turn.id, after.version, turn.text, turn.channel, turn.sent_at, reply, understanding, events
+            turn.id,
+            after.version,
+            turn.text,
+            turn.channel,
+            turn.sent_at,
+            reply,
+            understanding,
+            events,
+            uploads=sent,
         )
         try:
             services.conversations.record(after, recorded, begins=found.is_new)
@@ -118,7 +129,22 @@ def answer(
     raise SessionConflict("other messages of this conversation were being answered at the same time; send it again")
 
 
+def sent_with(turn: Turn, services: Services) -> tuple[Upload, ...]:
+    """The files that came with a turn.
+
+    Raises:
+        NotFound: the conversation has no such file.
+    """
+    found = {each: services.uploads.find(turn.bot, turn.conversation_id, each) for each in turn.uploads}
+    for upload_id, upload in found.items():
+        if upload is None:
+            raise NotFound(f"there is no upload {upload_id!r} in this conversation")
+    return tuple(filter(None, found.values()))
+
+
 def _understood(turn: Turn, loaded: LoadedBot, services: Services) -> tuple[Encoded | None, Understanding]:
+    if turn.uploads and not turn.text.strip():  # a file without a word has no intent
+        return None, Understanding(None, 0.0, (), (), loaded.bot.language)
     command = loaded.command(turn.text)
     if command is not None:
         return None, command
@@ -131,9 +157,11 @@ def _led_to(session: Session, turn: Turn, outcome: Outcome) -> Session:
     return replace(session, version=session.version + 1, dialogue=outcome.dialogue, handed_off_at=handed_off_at)
 
 
-def _passed_on(session: Session, turn: Turn, services: Services) -> tuple[Session, Reply, str]:
+def _passed_on(
+    session: Session, turn: Turn, sent: tuple[Upload, ...], services: Services
+) -> tuple[Session, Reply, str]:
     """The turn of somebody who talks to a person: the bot is silent, and the person is told."""
-    services.announcements.announce("conversation.message", announcement(session, turn, ()))
+    services.announcements.announce("conversation.message", announcement(session, turn, (), sent=sent))
     return replace(session, version=session.version + 1), Reply((), "handoff"), "a person has the conversation"
 
 

@@ -13,6 +13,7 @@ from parley.adapters.passages import DynamoPassages
 from parley.adapters.replies import DynamoReplies
 from parley.adapters.s3 import S3Bots
 from parley.adapters.secrets import secret_from, secrets_below
+from parley.adapters.uploads import S3Uploads
 from parley.adapters.usage import DynamoUsage
 from parley.caching.cache import reply_cache
 from parley.current_bots import CurrentBots
@@ -53,6 +54,7 @@ def connect(settings: Settings, patience: Patience) -> Services:
         actions=RemoteActions(secrets_below(settings.action_secrets)),
         announcements=EventBridgeAnnouncements(settings.event_bus),
         metering=Metering(DynamoUsage(settings.usage_table), settings.quotas, settings.access, time.time),
+        uploads=S3Uploads(settings.uploads_bucket),
         clock=time.time,
     )
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from parley.access import Access, Quotas
 from parley.actions import CustomActions
 from parley.callers import Callers
-from parley.conversation import Feedback, RecordedTurn, Session, Turn, TurnProgress
+from parley.conversation import Feedback, RecordedTurn, Session, Turn, TurnProgress, Upload
 from parley.errors import (
     ActionFailed,
     MalformedRequest,
@@ -636,6 +636,33 @@ class MemoryDocuments:
     def delete(self, bot: str, name: str) -> None:
         """See `ports.Documents.delete`."""
         self._stored.pop((bot, name), None)
+
+
+class MemoryUploads:
+    """`ports.Uploads` in a dictionary."""
+
+    def __init__(self) -> None:
+        self.stored: dict[tuple[str, str, str], tuple[Upload, bytes]] = {}
+
+    def put(self, bot: str, conversation_id: str, upload: Upload, content: bytes) -> None:
+        """See `ports.Uploads.put`."""
+        self.stored[bot, conversation_id, upload.id] = upload, content
+
+    def find(self, bot: str, conversation_id: str, upload_id: str) -> Upload | None:
+        """See `ports.Uploads.find`."""
+        found = self.stored.get((bot, conversation_id, upload_id))
+        return found[0] if found else None
+
+    def read(self, bot: str, conversation_id: str, upload_id: str) -> tuple[Upload, bytes]:
+        """See `ports.Uploads.read`."""
+        if (bot, conversation_id, upload_id) not in self.stored:
+            raise NotFound(f"there is no upload {upload_id!r} in this conversation")
+        return self.stored[bot, conversation_id, upload_id]
+
+    def erase(self, bot: str, conversation_id: str) -> None:
+        """See `ports.Uploads.erase`."""
+        for key in [key for key in self.stored if key[:2] == (bot, conversation_id)]:
+            del self.stored[key]
 
 
 class MemoryPages:

@@ -12,6 +12,7 @@ from parley.access import Access
 from parley.actions.custom_actions import CustomActions
 from parley.bots.learned import Learned
 from parley.conversation import Button
+from parley.files import MOST_MB
 
 ACTION_ANSWER = "action_answer"  # answer from the documents, with a citation
 ACTION_GENERATE = "action_generate"  # let the generator speak
@@ -212,6 +213,15 @@ class KnowledgeSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class UploadSettings:
+    """Which files this bot takes from people."""
+
+    types: tuple[str, ...] = ()  # media types, of those in `files`; none: it takes no files
+    most_mb: float = float(MOST_MB)  # of one file
+    slot: str | None = None  # gets what was sent, as a list
+
+
+@dataclass(frozen=True, slots=True)
 class Bot:
     """Everything a bot's author decided, compiled."""
 
@@ -245,6 +255,7 @@ class Bot:
     access: Access = field(default_factory=Access)
     rasa_api: bool = False  # Rasa's own HTTP API speaks for this bot too
     knowledge: KnowledgeSettings = field(default_factory=KnowledgeSettings)
+    uploads: UploadSettings = field(default_factory=UploadSettings)
 
     def can_say(self, response: str) -> bool:
         """Whether there is a response of this name, or one for parts of a retrieval intent: `utter_faq/hours`."""

@@ -23,6 +23,7 @@ from parley.bots.flows import SNIPPET, Flow
 from parley.bots.shapes import BotSettings
 from parley.bots.source import SETTINGS, Faults
 from parley.bots.training import Example, is_expression
+from parley.files import ENDINGS, MOST_MB
 
 _GENERATION_RANGES = {
     "max_tokens": (1, 4096),
@@ -68,6 +69,7 @@ def check(
     _check_flows(bot, flows, places, faults)
     _check_actions(bot, places, faults)
     _check_settings(bot, places, faults)
+    _check_uploads(bot, places, faults)
 
 
 def _check_examples(examples: Iterable[Example], places: Places, faults: Faults) -> None:
@@ -253,6 +255,21 @@ def _check_settings(bot: Bot, places: Places, faults: Faults) -> None:
     for slot in bot.generation.notes:
         if slot not in {*places.slots, *_OUR_SLOTS}:
             faults.add(places.setting("generation"), f"`notes`: slot `{slot}` is not in `slots`")
+
+
+def _check_uploads(bot: Bot, places: Places, faults: Faults) -> None:
+    uploads, place = bot.uploads, places.setting("uploads")
+    for unknown in sorted(set(uploads.types) - ENDINGS.keys()):
+        faults.add(place, f"`types`: no file can be told to be `{unknown}`; there is {', '.join(ENDINGS)}")
+    if not 0 < uploads.most_mb <= MOST_MB:
+        faults.add(place, f"`most_mb` must be above 0 and at most {MOST_MB}, which is what Lambda carries")
+    slot = next((slot for slot in bot.slots if slot.name == uploads.slot), None)
+    if uploads.slot is not None and slot is None:
+        faults.add(place, f"slot `{uploads.slot}` is not in `slots`")
+    elif slot is not None and slot.type not in ("list", "any"):
+        faults.add(place, f"slot `{slot.name}` gets a list of what was sent: it must be of type `list` or `any`")
+    if uploads.slot is not None and not uploads.types:
+        faults.note(place, f"slot `{uploads.slot}` gets nothing: `types` is empty, so the bot takes no files")
 
 
 def _check_response(name: str, bot: Bot, place: str, faults: Faults) -> None:

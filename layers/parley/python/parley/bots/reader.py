@@ -79,7 +79,7 @@ def _settings(source: BotSource, folder: Path, faults: Faults) -> BotSettings | 
         placed = source.settings.get(named[1] or named[2]) if named else None
         faults.add(placed.place if placed else f"{SETTINGS}:1", str(error))
         return None
-    for section in ("generation", "handoff", "knowledge"):
+    for section in ("generation", "handoff", "knowledge", "uploads"):
         known = {field.name for field in dataclasses.fields(getattr(settings, section))}
         for key in said.get(section, {}):
             if key not in known:
@@ -132,6 +132,7 @@ def _bot(
         access=Access(*msgspec.structs.astuple(settings.access)),
         rasa_api=settings.rasa_api,
         knowledge=settings.knowledge,
+        uploads=settings.uploads,
     )
 
 

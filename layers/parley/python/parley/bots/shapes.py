@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from parley.access import OWN_TENANT
-from parley.bots.bot import GenerationSettings, HandoffSettings, KnowledgeSettings
+from parley.bots.bot import GenerationSettings, HandoffSettings, KnowledgeSettings, UploadSettings
 from parley.bots.source import Faults, Placed
 
 Scalar = str | int | float | bool
@@ -98,6 +98,7 @@ class BotSettings(Shape, frozen=True):
     intent_titles: Mapping[str, str] = {}
     forms: Mapping[str, Mapping[str, CheckShape]] = {}
     knowledge: KnowledgeSettings = KnowledgeSettings()
+    uploads: UploadSettings = UploadSettings()
     reading: ReadingSettings = ReadingSettings()
     action_server: ServerShape | None = None
     actions: Mapping[str, ActionShape] = {}

@@ -17,6 +17,7 @@ class Refusal(StrEnum):
 
     FORM = "a form is under way"
     SLOTS = "the turn told the bot something"
+    UPLOADS = "files were sent with the question"
     PERSONAL = "the question holds personal data"
     FOLLOW_UP = "the question leans on the one before"
     MEMORY = "what was said before goes into the prompt"
@@ -27,11 +28,19 @@ class Refusal(StrEnum):
 
 
 def refusal(
-    bot: Bot, session: Session, slots_before: Mapping[str, Any], slots: Mapping[str, Any], text: str
+    bot: Bot,
+    session: Session,
+    slots_before: Mapping[str, Any],
+    slots: Mapping[str, Any],
+    text: str,
+    *,
+    has_uploads: bool = False,
 ) -> Refusal | None:
     """Why what the generator says to `text` would not be the same for anybody; None if it would."""
     if session.form is not None:
         return Refusal.FORM
+    if has_uploads:
+        return Refusal.UPLOADS
     if slots != slots_before:
         return Refusal.SLOTS
     if _PERSONAL.search(text):

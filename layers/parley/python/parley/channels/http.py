@@ -6,16 +6,19 @@ them and writes the OpenAPI document from them. Errors are RFC 9457 problems.
 
 import base64
 import json
+import re
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
 
-from parley.channels.limits import ID_PATTERN, MAX_MESSAGE_CHARACTERS, says_something
+from parley.channels.limits import ID_PATTERN, MAX_MESSAGE_CHARACTERS, MOST_UPLOADS, says_something
 from parley.conversation import Rating, Source
 from parley.errors import MalformedRequest, TooLarge
 
 MAX_BODY_BYTES = 128 * 1024
-DOCUMENTS_PATH = "/v1/knowledge/"
+_DOCUMENT = re.compile(r"/v1/knowledge/.*")
+_UPLOADS = re.compile(r"/v1/conversations/[^/]+/uploads")
 MAY_WAIT = "True where the language model was away: `.../turns/{turn_id}/wait` asks for its answer later."
 PROBLEM_JSON = "application/problem+json"
 # For the OpenAPI document, since no model validates it: a document is bytes of whatever format.
@@ -27,6 +30,10 @@ Id = Annotated[str, Field(pattern=ID_PATTERN)]
 MessageText = Annotated[str, Field(max_length=MAX_MESSAGE_CHARACTERS), AfterValidator(says_something)]
 
 
+def _says_something_or_sends(message: str, info: ValidationInfo) -> str:
+    return says_something(message, with_files=bool(info.data.get("uploads")))
+
+
 class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -34,13 +41,23 @@ class _Request(BaseModel):
 class ChatRequest(_Request):
     """One message of a person."""
 
-    message: MessageText
+    uploads: Annotated[list[Id], Field(max_length=MOST_UPLOADS)] = Field(  # before `message`, which asks for it
+        [], description="Files that were sent into the conversation before; with them `message` may be empty."
+    )
+    message: Annotated[str, Field(max_length=MAX_MESSAGE_CHARACTERS), AfterValidator(_says_something_or_sends)]
     conversation_id: Id | None = Field(None, description="Leave it out to begin a conversation.")
     bot: Id | None = Field(None, description="Leave it out for the default bot.")
     user_id: Id | None = None
     turn_id: Id | None = Field(None, description="Send the same id again to get the same reply again.")
     explain: bool = Field(False, description="Ask why; for operators, or for everybody where health says so.")
     wait: bool = Field(False, description="If the language model is away, its answer may come later, as a turn more.")
+
+
+class BeginRequest(_Request):
+    """Somebody wants a conversation before they say anything, to send files into it."""
+
+    bot: Id | None = Field(None, description="Leave it out for the default bot.")
+    user_id: Id | None = None
 
 
 class UnderstandRequest(_Request):
@@ -193,6 +210,31 @@ class Accepted(BaseModel):
     status: Literal["queued", "running", "done", "failed"]
 
 
+class BegunBody(BaseModel):
+    """A conversation in which nobody has said anything yet."""
+
+    conversation_id: str
+    conversation_token: str | None = Field(None, description="Given once; who is signed in gets none.")
+
+
+class UploadedBody(BaseModel):
+    """A file that was taken; messages name it by its id."""
+
+    upload_id: str
+    name: str
+    type: str = Field(description="Its media type, as its content says.")
+    bytes: int
+
+
+class UploadBody(BaseModel):
+    """A file that was sent with a message."""
+
+    id: str
+    name: str
+    type: str
+    bytes: int
+
+
 class TurnBody(BaseModel):
     """One turn of the history."""
 
@@ -206,6 +248,7 @@ class TurnBody(BaseModel):
     understanding: UnderstandingBody
     may_wait: bool | None = Field(None, description=MAY_WAIT)
     feedback: FeedbackBody | None = None
+    uploads: list[UploadBody] | None = None
 
 
 class HistoryBody(BaseModel):
@@ -317,8 +360,8 @@ def explain_validation(errors: list[Any]) -> str:
     return "; ".join(details)
 
 
-def read_body(event: dict[str, Any]) -> str | None:
-    """The body of API Gateway's event as JSON text; None if there is none.
+def read_body(event: dict[str, Any], *, size: Callable[[bytes], int] = len) -> str | None:
+    """The body of API Gateway's event as JSON text; None if there is none. `size` says how much of it counts.
 
     Raises:
         TooLarge: it has more bytes than we read.
@@ -327,7 +370,7 @@ def read_body(event: dict[str, Any]) -> str | None:
     raw = event.get("body") or ""
     try:
         content = base64.b64decode(raw) if event.get("isBase64Encoded") else raw.encode("utf-8", "surrogatepass")
-        if len(content) > MAX_BODY_BYTES:
+        if size(content) > MAX_BODY_BYTES:
             raise TooLarge(f"the body is larger than {MAX_BODY_BYTES // 1024} KB")
         text = content.decode()
         if text:
@@ -344,14 +387,15 @@ def check_query(event: dict[str, Any]) -> None:
         raise MalformedRequest("a parameter of the query is given twice")
 
 
-def is_document(event: dict[str, Any]) -> bool:
-    """Whether the body of API Gateway's event is a document, of whatever format, and not JSON."""
-    request = event.get("requestContext", {}).get("http", {})
-    return request.get("method") == "PUT" and str(event.get("rawPath", "")).startswith(DOCUMENTS_PATH)
+def is_file(event: dict[str, Any]) -> bool:
+    """Whether the body of API Gateway's event is a document or an upload, of whatever format, and not JSON."""
+    method = event.get("requestContext", {}).get("http", {}).get("method")
+    path = {"PUT": _DOCUMENT, "POST": _UPLOADS}.get(method)
+    return path is not None and path.fullmatch(str(event.get("rawPath", ""))) is not None
 
 
-def read_document_body(event: dict[str, Any]) -> bytes:
-    """The bytes of a document.
+def read_file(event: dict[str, Any]) -> bytes:
+    """The bytes of a document or an upload.
 
     Raises:
         MalformedRequest: it is not base64, although the event says so.

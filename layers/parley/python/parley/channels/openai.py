@@ -6,16 +6,17 @@ one Markdown text there, and they stand as they are in the field `parley`.
 Source: https://platform.openai.com/docs/api-reference/chat
 """
 
+import base64
 import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, model_validator
 
 from parley.channels.http import MessageBody, UnderstandingBody
-from parley.channels.limits import MAX_MESSAGE_CHARACTERS, says_something
+from parley.channels.limits import MAX_MESSAGE_CHARACTERS, MOST_UPLOADS, says_something
 from parley.channels.rendering import render_reply, without_nothing
 from parley.conversation import Citation, Message, RecordedTurn, Reply, Session, Source, Understanding
 
@@ -32,17 +33,61 @@ _Name = Annotated[StrictStr, Field(min_length=1, max_length=LONGEST_NAME)]
 _PositiveInt = Annotated[StrictInt, Field(ge=1)]
 
 
-def _only_text(kind: str) -> str:
-    if kind != "text":
-        raise ValueError(f"the bots here take text parts only, no {kind!r}")
-    return kind
+# An image in a body: a key that stands in no text, for there its quotes would be escaped.
+_IMAGE = re.compile(rb'"url"\s*:\s*"data:(?:[^"\\]+|\\/)*"')
+
+
+class Image(NamedTuple):
+    """An image that came with a message."""
+
+    claimed: str  # its media type, as the client says
+    content: bytes
+
+
+class ImageUrl(BaseModel):
+    """An image, which must stand in the URL itself."""
+
+    url: StrictStr = Field(description="`data:image/png;base64,…`: nothing is fetched from anywhere.")
+
+    @model_validator(mode="after")
+    def _holds_the_image(self) -> "ImageUrl":
+        _ = self.image
+        return self
+
+    @property
+    def image(self) -> Image:
+        """The image.
+
+        Raises:
+            ValueError: the URL does not hold it.
+        """
+        scheme = self.url.partition(":")[0].lower()
+        if scheme != "data":
+            named = scheme if scheme in ("http", "https") else "such"
+            raise ValueError(f"image_url takes no {named} URLs, since nothing is fetched: send data:image/png;base64,…")
+        head, _, content = self.url.partition(",")
+        if not head.endswith(";base64"):
+            raise ValueError("image_url must be data:image/png;base64,…")
+        try:
+            return Image(head[len("data:") : -len(";base64")], base64.b64decode(content, validate=True))
+        except ValueError as error:
+            raise ValueError("the image in image_url is not base64") from error
 
 
 class Part(BaseModel):
     """A part of a message's content."""
 
-    type: Annotated[StrictStr, AfterValidator(_only_text)] = Field(description="`text`: nothing else is taken.")
-    text: StrictStr
+    type: StrictStr = Field(description="`text`, or `image_url` where the bot takes images.")
+    text: StrictStr = ""
+    image_url: ImageUrl | None = None
+
+    @model_validator(mode="after")
+    def _is_of_its_type(self) -> "Part":
+        if self.type not in ("text", "image_url"):
+            raise ValueError(f"the bots here take text parts and image_url parts only, no {self.type!r}")
+        if self.type not in self.model_fields_set:
+            raise ValueError(f"a part of type {self.type!r} needs {self.type}")
+        return self
 
 
 class ChatMessage(BaseModel):
@@ -55,8 +100,14 @@ class ChatMessage(BaseModel):
     def text(self) -> str:
         """What it says."""
         if isinstance(self.content, list):
-            return "\n".join(part.text for part in self.content)
+            return "\n".join(part.text for part in self.content if part.type == "text")
         return self.content or ""
+
+    @property
+    def images(self) -> tuple[Image, ...]:
+        """What is to be seen with it."""
+        parts = self.content if isinstance(self.content, list) else ()
+        return tuple(part.image_url.image for part in parts if part.type == "image_url" and part.image_url)
 
 
 def _ends_with_the_user(messages: list[ChatMessage]) -> list[ChatMessage]:
@@ -64,7 +115,10 @@ def _ends_with_the_user(messages: list[ChatMessage]) -> list[ChatMessage]:
         raise ValueError("the last message must be the user's; it is what the bot answers")
     if len(messages[-1].text) > MAX_MESSAGE_CHARACTERS:
         raise ValueError(f"the last message has more than {MAX_MESSAGE_CHARACTERS} characters")
-    says_something(messages[-1].text)
+    images = len(messages[-1].images)
+    if images > MOST_UPLOADS:
+        raise ValueError(f"the last message has more than {MOST_UPLOADS} images")
+    says_something(messages[-1].text, with_files=images > 0)
     return messages
 
 
@@ -103,6 +157,11 @@ class CompletionRequest(BaseModel):
     def text(self) -> str:
         """What the bot answers."""
         return self.messages[-1].text
+
+    @property
+    def images(self) -> tuple[Image, ...]:
+        """What the bot is shown."""
+        return self.messages[-1].images
 
     @property
     def conversation_name(self) -> str | None:
@@ -243,6 +302,11 @@ def turn_of_once(idempotency_key: str) -> str:
     return f"once-{_digest(idempotency_key)}"
 
 
+def size_without_images(body: bytes) -> int:
+    """How many bytes of a body are no image."""
+    return len(body) - sum(len(found[0]) for found in _IMAGE.finditer(body))
+
+
 def exchange(messages: Iterable[tuple[str, str]]) -> str:
     """What users and the assistant said to each other, as one text: the same if each said the same."""
     return json.dumps([(role, text.strip()) for role, text in messages])
@@ -250,7 +314,18 @@ def exchange(messages: Iterable[tuple[str, str]]) -> str:
 
 def said(messages: Iterable[ChatMessage]) -> tuple[tuple[str, str], ...]:
     """Who said what, of users and the assistant. Instructions and tools are not part of a conversation with a bot."""
-    return tuple((each.role, each.text) for each in messages if each.role in ("user", "assistant") and each.text)
+    return tuple(
+        (each.role, each.text) for each in messages if each.role in ("user", "assistant") and (each.text or each.images)
+    )
+
+
+def exchanged(messages: Iterable[ChatMessage]) -> tuple[tuple[str, str], ...]:
+    """The same, with a hash of each image: what tells one exchange from another."""
+    return tuple(
+        (each.role, "\n".join([each.text, *(hashlib.sha256(image.content).hexdigest() for image in each.images)]))
+        for each in messages
+        if each.role in ("user", "assistant") and (each.text or each.images)
+    )
 
 
 def earlier_turns(messages: Sequence[tuple[str, str]], *, language: str, at: float) -> tuple[RecordedTurn, ...]:
@@ -409,8 +484,8 @@ _KINDS: Mapping[int, tuple[str, str | None]] = {
 
 
 def render_error(problem: Mapping[str, Any], *, param: str | None = None) -> tuple[int, dict[str, Any], dict[str, str]]:
-    """A problem (RFC 9457) as OpenAI has it: the status, the body, and headers. What we call 422 is 400 there."""
-    status = 400 if problem["status"] == 422 else int(problem["status"])
+    """A problem (RFC 9457) as OpenAI has it: the status, the body, and headers. 415 and 422 are 400 there."""
+    status = 400 if problem["status"] in (415, 422) else int(problem["status"])
     kind, code = _KINDS.get(status, ("invalid_request_error", None))
     code = "model_not_found" if (status, param) == (404, "model") else code
     body = {"error": {"message": problem["detail"], "type": kind, "param": param, "code": code}}

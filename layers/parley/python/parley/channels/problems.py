@@ -11,6 +11,7 @@ from parley.errors import (
     MalformedRequest,
     NotFound,
     NotKnown,
+    NotTaken,
     NotYours,
     OverQuota,
     ParleyError,
@@ -48,6 +49,8 @@ def status_of(error: ParleyError) -> int:
             return HTTPStatus.TOO_MANY_REQUESTS
         case TooLarge():
             return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+        case NotTaken():
+            return HTTPStatus.UNSUPPORTED_MEDIA_TYPE
         case Rejected():
             return HTTPStatus.BAD_REQUEST
         case Busy():

@@ -125,6 +125,8 @@ def render_turn(recorded: RecordedTurn) -> dict[str, Any]:
     """One turn of the history."""
     said = {"number": recorded.number, "message": recorded.message, "channel": recorded.channel}
     turn = {**said, "sent_at": recorded.sent_at, **render_reply(recorded)}
+    if recorded.uploads:
+        turn["uploads"] = [each.as_json() for each in recorded.uploads]
     return {**turn, "feedback": render_feedback(recorded.feedback)} if recorded.feedback else turn
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from parley.channels.limits import ID_PATTERN, MAX_MESSAGE_CHARACTERS, says_something
+from parley.channels.limits import ID_PATTERN, MAX_MESSAGE_CHARACTERS, MOST_UPLOADS, says_something
 from parley.channels.rendering import render_citation, render_reply, render_turn
 from parley.conversation import Citation, RecordedTurn
 from parley.errors import MalformedRequest
@@ -36,6 +36,7 @@ class Say(_Frame, frozen=True, tag="message"):
     user_id: Id | None = None
     explain: bool = False
     wait: bool = False
+    uploads: Annotated[tuple[Id, ...], msgspec.Meta(max_length=MOST_UPLOADS)] = ()
 
 
 class Resume(_Frame, frozen=True, tag="resume"):
@@ -86,7 +87,7 @@ def read_frame(body: str) -> Frame:
     try:
         frame = _decoder.decode(body)
         if isinstance(frame, Say):
-            says_something(frame.message)
+            says_something(frame.message, with_files=bool(frame.uploads))
     except msgspec.ValidationError as error:
         raise MalformedRequest(f"not a frame of this API: {_PATH.sub(_at, str(error))}") from error
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:

@@ -16,6 +16,7 @@ from parley.conversation.reply import Button, Citation, Message, Reply, Source
 from parley.conversation.session import RecordedTurn, Session, TurnProgress, TurnStatus
 from parley.conversation.turn import Turn
 from parley.conversation.understanding import Entity, IntentScore, Understanding
+from parley.conversation.upload import Upload
 
 __all__ = [
     "FALLBACK_INTENT",
@@ -42,5 +43,6 @@ __all__ = [
     "TurnProgress",
     "TurnStatus",
     "Understanding",
+    "Upload",
     "read_command",
 ]

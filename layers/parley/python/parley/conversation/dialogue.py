@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from parley.conversation.understanding import Entity
+from parley.conversation.upload import Upload
 
 EventKind = Literal[
     "user",
@@ -44,6 +45,7 @@ class Event(NamedTuple):
     hidden: bool = False  # of an action: by a rule that no story tells of, so that stories look past it
     policy: str | None = None  # of an action: what decided
     because: str | None = None  # of an action: the rule, story or form step, for people
+    uploads: tuple[Upload, ...] = ()  # of what was said: the files that were sent with it
 
 
 @dataclass(frozen=True, slots=True)

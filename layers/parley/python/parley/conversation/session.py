@@ -8,6 +8,7 @@ from parley.conversation.dialogue import Dialogue, Event, Loop
 from parley.conversation.feedback import Feedback
 from parley.conversation.reply import Reply
 from parley.conversation.understanding import Understanding
+from parley.conversation.upload import Upload
 
 TurnStatus = Literal["queued", "running", "done", "failed"]
 
@@ -57,6 +58,7 @@ class RecordedTurn:
     understanding: Understanding
     events: tuple[Event, ...] = field(default=())  # all that happened, also what was taken back
     feedback: Feedback | None = None  # what the person thinks of the reply, if they said so
+    uploads: tuple[Upload, ...] = ()  # the files that were sent with the message
 
 
 @dataclass(frozen=True, slots=True)

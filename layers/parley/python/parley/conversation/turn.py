@@ -16,3 +16,4 @@ class Turn:
     explain: bool = False  # the reply shall say why
     waits: bool = False  # if the generator is away now, its answer may come later
     reply_to: str = ""  # the address that its channel gave for the reply alone; whoever has it may write there
+    uploads: tuple[str, ...] = ()  # the ids of files that were sent with it; with them the text may be empty

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from parley.bots.bot import ACTION_FALLBACK, ACTION_SESSION_START, ACTION_UNSURE, Bot
-from parley.conversation import FALLBACK_INTENT, LISTEN, Dialogue, Event, Session, Turn, Understanding
+from parley.conversation import FALLBACK_INTENT, LISTEN, Dialogue, Event, Session, Turn, Understanding, Upload
 from parley.dialogue.actions import Need, Said
 from parley.dialogue.doing import Doing, Happenings, Rejected
 from parley.dialogue.policy import Policy, Prediction
@@ -38,11 +38,14 @@ class Outcome:
 
 
 def converse(
-    policy: Policy, session: Session, turn: Turn, understanding: Understanding
+    policy: Policy, session: Session, turn: Turn, understanding: Understanding, *, sent: tuple[Upload, ...] = ()
 ) -> Generator[Need, Any, Outcome]:
-    """The course of one turn. Yields needs, wants what came of each, and returns the outcome."""
+    """The course of one turn. Yields needs, wants what came of each, and returns the outcome.
+
+    `sent` are the files that came with the turn.
+    """
     dialogue = session.dialogue or policy.tracker.begin()
-    doing = Doing(policy, turn, understanding, dialogue, told=list(dialogue.trail))
+    doing = Doing(policy, turn, understanding, dialogue, sent=sent, told=list(dialogue.trail))
     return (yield from _Course(doing).run(is_new=session.dialogue is None))
 
 
@@ -62,11 +65,11 @@ def drive(course: Generator[Need, Any, Outcome], perform: Perform) -> Outcome:
         return outcome
 
 
-def utterance(understanding: Understanding, text: str) -> Event:
-    """What was said, as rules and stories hear it."""
+def utterance(understanding: Understanding, text: str, sent: tuple[Upload, ...] = ()) -> Event:
+    """What was said, as rules and stories hear it, and the files that were sent with it."""
     intent = understanding.intent
     whole = understanding.retrieval_intent or intent
-    return Event("user", intent or FALLBACK_INTENT, whole, text, understanding.entities)
+    return Event("user", intent or FALLBACK_INTENT, whole, text, understanding.entities, uploads=sent)
 
 
 class _Course:
@@ -90,7 +93,7 @@ class _Course:
         doing = self._doing
         if is_new or self._has_expired():
             yield from self._begin_session()
-        doing.apply([utterance(doing.understanding, doing.turn.text)])
+        doing.apply([utterance(doing.understanding, doing.turn.text, doing.sent)])
         doing.dialogue = replace(self._dialogue, heard_at=doing.turn.sent_at)
         doing.apply((yield from self._repertoire.extracted(self._dialogue)))
         yield from self._act()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from parley.bots.bot import Bot
-from parley.conversation import Dialogue, Event, Message, Source, Turn, Understanding
+from parley.conversation import Dialogue, Event, Message, Source, Turn, Understanding, Upload
 from parley.dialogue import protocol
 from parley.dialogue.actions import Call, FirstOf, Need, Said, Step
 from parley.dialogue.policy import Policy
@@ -34,6 +34,7 @@ class Doing:
     turn: Turn
     understanding: Understanding
     dialogue: Dialogue
+    sent: tuple[Upload, ...] = ()  # the files that came with the turn
     happened: list[Event] = field(default_factory=list)  # in this turn, also what was taken back
     said: list[Said] = field(default_factory=list)
     called: int = 0  # custom actions that did their work

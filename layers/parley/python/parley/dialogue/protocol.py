@@ -124,8 +124,12 @@ def message_json(heard: Event, understanding: Understanding | None) -> dict[str,
         "entities": [entity_json(entity) for entity in heard.entities],
         "intent_ranking": ranking or [intent],
         "message_id": None,
-        "metadata": {},
+        "metadata": _metadata(heard),
     }
+
+
+def _metadata(heard: Event) -> dict[str, Any]:
+    return {"uploads": [each.as_json() for each in heard.uploads]} if heard.uploads else {}
 
 
 def entity_json(entity: Entity) -> dict[str, Any]:
@@ -148,7 +152,8 @@ def event_json(event: Event, *, at: float, channel: str) -> dict[str, Any]:
     match event.kind:
         case "user":
             parsed = message_json(event, None)
-            return {**written, "text": event.text, "parse_data": parsed, "input_channel": channel, "message_id": None}
+            said = {"text": event.text, "parse_data": parsed, "input_channel": channel, "message_id": None}
+            return {**written, **said, "metadata": _metadata(event)}
         case "bot":
             return {**written, "text": event.text, "data": event.value or {}}
         case "action":

@@ -1,6 +1,7 @@
 """Slot filling: what a turn tells the session, by the mappings of the domain.
 
-Pure. Mappings are tried in the order of the domain; of each slot the first that holds gives the value.
+Pure. Mappings are tried in the order of the domain; of each slot the first that holds gives the value. Files that were
+sent fill the bot's slot for them whatever its mappings say.
 
 Source: `ActionExtractSlots` and `SlotMapping` of Rasa 3.6.
 """
@@ -24,6 +25,9 @@ def extract(bot: Bot, now: Situation) -> Iterator[Event | ByAction]:
     """The slots that the last utterance fills, and the actions that fill others."""
     asked: set[str] = set()
     for slot in bot.slots:
+        if slot.name == bot.uploads.slot and now.heard is not None and now.heard.uploads:
+            yield Event("slot", slot.name, [each.as_json() for each in now.heard.uploads])
+            continue
         for mapping in slot.mappings:
             if not _holds(bot, slot, mapping, now):
                 continue
@@ -93,7 +97,7 @@ def _values(mapping: SlotMapping, now: Situation) -> list[Any]:
             entities = now.heard.entities if now.heard else ()
             return [each.value for each in entities if (each.name, each.role, each.group) == wanted]
         case "from_text":
-            return [now.heard.text] if now.heard else []
+            return [now.heard.text] if now.heard and (now.heard.text or not now.heard.uploads) else []
         case "from_intent":
             return [mapping.value]
         case "from_trigger_intent":
