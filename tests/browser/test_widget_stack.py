@@ -23,7 +23,7 @@ def widget(browser: Browser, deployed_stack: Any) -> Iterator[Widget]:
 
 def test_the_deployed_bot_talks_on_a_page_of_another_origin_and_is_there_after_a_reload(widget):
     frames: list[str] = []
-    widget.page.on("websocket", lambda line: line.on("framereceived", frames.append))
+    widget.page.on("websocket", lambda line: line.on("framereceived", lambda text: frames.append(str(text))))
     widget.visit()
     widget.open()
 
