@@ -2,6 +2,7 @@
 
 GET / and /assets ─▶ web      the chat page
 /v1/keys ──────────▶ keys     API keys, for operators
+/v1/subscriptions ─▶ subscriptions   who is told what happens (`webhooks`)
 everything else ───▶ chat ─┬─ the turn, answered at once
 POST /slack/… ─────▶ slack ┤
 WebSocket ─────────▶ socket ┴▶ turns.fifo ─▶ worker   the same turn, later; pushed to whoever listens
@@ -35,6 +36,7 @@ from infra.packaging import Build, access_of, needs_of, package_layer
 from infra.queues import TurnQueue
 from infra.stage import Stage
 from infra.state_stack import StateStack
+from infra.webhooks import Webhooks
 
 _TRIES = 3  # parley/queue_door.py says after the third that the turn has failed
 _TRIES_OF_WAITING = 20  # nobody is held up behind it, and its person has agreed to wait
@@ -102,6 +104,9 @@ class ChatStack(Stack):
         socket = function_of(self, "Socket", stage.socket, stage=stage, layers=light, environment=settings)
         keys = function_of(self, "Keys", stage.keys, stage=stage, layers=light, environment=settings)
         slack = self._slack(light, settings, worker)
+        webhooks = Webhooks(
+            self, "Webhooks", stage=stage, state=state, layers=light, settings=self._settings_of_webhooks(settings)
+        )
         web = function_of(self, "Web", stage.web, stage=stage, environment={"SOCKET_ADDRESS": live.address})
 
         for answering in (chat, worker):
@@ -133,7 +138,15 @@ class ChatStack(Stack):
         if isinstance(stage.generator, EndpointSize):
             pacing["pace"] = Pace(self, "Pacing", stage=stage, generator=stage.generator, turns=in_order).function
         http = HttpDoor(
-            self, "Http", stage=stage, chat=self._entry(chat), web=web, keys=keys, slack=slack, local_aws=local_aws
+            self,
+            "Http",
+            stage=stage,
+            chat=self._entry(chat),
+            web=web,
+            keys=keys,
+            subscriptions=webhooks.subscriptions,
+            slack=slack,
+            local_aws=local_aws,
         )
         if slack:
             worker.add_environment("DOCUMENTS_AT", http.address)
@@ -152,6 +165,7 @@ class ChatStack(Stack):
             **({"slack": slack} if slack else {}),
         }.items():
             alarms.on_failures(name, function)
+        webhooks.watch(alarms)
         alarms.on_wrong_replies(stage.name)
         alarms.on_server_errors(http.api)
         alarms.on_socket_errors(live.api)
@@ -165,6 +179,14 @@ class ChatStack(Stack):
             "SocketFunction": socket.function_name,
             "KeysFunction": keys.function_name,
             **({"SlackFunction": slack.function_name} if slack else {}),
+            "NotifyFunction": webhooks.notify.function_name,
+            "DeliverFunction": webhooks.deliver.function_name,
+            "SubscriptionsFunction": webhooks.subscriptions.function_name,
+            "SubscriptionsTable": state.subscriptions.table_name,
+            "DeliveriesTable": state.deliveries.table_name,
+            "DeliveriesQueue": webhooks.deliveries.queue_url,
+            "DeliveriesDeadLettersQueue": webhooks.dead_letters.queue_url,
+            "UnnotifiedQueue": webhooks.unnotified.queue_url,
             "OperatorKeySecret": state.operator_key_arn,
             "AnnouncementsBus": state.bus.event_bus_name,
             "ConversationsTable": state.conversations.table_name,
@@ -195,6 +217,11 @@ class ChatStack(Stack):
         worker.add_environment("SLACK_TOKEN_SECRET", token)
         self._grant_secrets([token], worker)
         return slack
+
+    def _settings_of_webhooks(self, settings: Mapping[str, str]) -> dict[str, str]:
+        """Of all settings those that the functions of webhooks read."""
+        names = ("PARLEY_STAGE", "ACCESS", "OPERATOR_KEY_SECRET", "ACTION_SECRETS", "SUBSCRIBERS_ON_LOOPBACK")
+        return {name: settings[name] for name in names if name in settings}
 
     def _work_on(self, queue: sqs.Queue, worker: lambda_.Function, *, at_once: int) -> event_sources.SqsEventSource:
         source = event_sources.SqsEventSource(

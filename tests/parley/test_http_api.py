@@ -400,6 +400,9 @@ def test_the_openapi_document_names_every_route(client: Client) -> None:
 
     assert set(document["paths"]) == {
         "/v1/chat",
+        "/v1/subscriptions",
+        "/v1/subscriptions/{subscription_id}",
+        *(f"/v1/subscriptions/{{subscription_id}}/{what}" for what in SUBSCRIPTIONS),
         "/v1/understand",
         "/v1/health",
         "/v1/conversations/{conversation_id}",

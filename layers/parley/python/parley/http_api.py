@@ -5,14 +5,15 @@ route does is the doors'; what all routes share is `http_app`'s.
 """
 
 import uuid
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 from urllib.parse import unquote
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
 
-from parley import keys_api, openai_api
+from parley import keys_api, openai_api, subscriptions_api
 from parley.channels import http, rasa
+from parley.errors import NotFound
 from parley.http_app import Authorization, PathId, answers, new_app, resolve
 from parley.http_door import HttpDoor
 from parley.keys_door import KeysDoor
@@ -47,6 +48,7 @@ class HttpApi:
             openai_api.add_routes(self._app, openai_door)
         if keys_door:
             keys_api.add_routes(self._app, keys_door)
+        subscriptions_api.add_routes(self._app, _elsewhere)  # told of here, answered by `subscriptions`
 
     def __call__(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         """API Gateway's response to API Gateway's event (payload format 2.0)."""
@@ -137,6 +139,10 @@ def _add_routes(app: APIGatewayHttpResolver, door: HttpDoor) -> None:
     @app.get("/openapi.json", include_in_schema=False)
     def openapi() -> Response[Any]:
         return Response(200, "application/json", app.get_openapi_json_schema())
+
+
+def _elsewhere() -> NoReturn:
+    raise NotFound("this route is answered by a function of its own")
 
 
 def _add_knowledge_routes(app: APIGatewayHttpResolver, door: KnowledgeDoor) -> None:

@@ -165,6 +165,39 @@ def _check_slack(settings: Settings) -> None:
         raise BadSettings("SLACK_API_URL must end with a slash: method names are put behind it")
 
 
+class WebhookSettings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
+    """What `infra/webhooks.py` puts into the environment of `notify`, `deliver` and `subscriptions`."""
+
+    parley_stage: str
+    access: dict[str, Access]  # name of a bot -> whose it is
+    subscriptions_table: str
+    deliveries_table: str
+    deliveries_queue_url: str
+    signing_key: str  # an ARN in KMS, which seals the secrets of subscriptions
+    action_secrets: str  # what the names of callbacks' secrets begin with
+    operator_key_secret: str  # an ARN; its bearer keeps subscriptions
+    subscribers_on_loopback: bool = False  # this machine may be posted to; nowhere but on a laptop
+
+
+def read_webhook_settings(environment: Mapping[str, str]) -> WebhookSettings:
+    """The settings in `environment`.
+
+    Raises:
+        BadSettings: naming the variable that is missing or not of the right form.
+    """
+    known = {field.encode_name for field in msgspec.structs.fields(WebhookSettings)}
+    given: dict[str, object] = {name: value for name, value in environment.items() if name in known}
+    try:
+        if "ACCESS" in environment:
+            given["ACCESS"] = msgspec.json.decode(environment["ACCESS"], type=dict[str, Access])
+        settings = msgspec.convert(given, WebhookSettings, strict=False)
+    except msgspec.MsgspecError as error:
+        raise BadSettings(f"the function's environment is not complete: {error}") from error
+    if settings.subscribers_on_loopback and settings.parley_stage != "local":
+        raise BadSettings("SUBSCRIBERS_ON_LOOPBACK is for the stage `local` only: elsewhere it opens our own network")
+    return settings
+
+
 class IngestSettings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     """What `infra/knowledge_stack.py` puts into the environment of `ingest`."""
 

@@ -1,0 +1,195 @@
+"""The door for subscriptions: operators make them, look after them, and send again what was not delivered.
+
+A secret is in the answer that makes it; what is kept of it is sealed. Knows no paths; `subscriptions_api` has them.
+"""
+
+import logging
+import secrets
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from aws_lambda_powertools.event_handler import Response
+
+from parley.access import Access
+from parley.channels import signing, webhooks
+from parley.channels.operator import check_operator
+from parley.channels.subscriptions import (
+    MOST_SHOWN,
+    NewSubscription,
+    Replay,
+    SecretRotation,
+    SubscriptionChange,
+    render_dead,
+    render_state,
+    render_subscription,
+)
+from parley.delivering import is_taken
+from parley.errors import NotFound, Unavailable
+from parley.http_app import json_response
+from parley.ports import Clock, Deliveries, DeliveryQueue, Posts, SealedSecret, Sealing, Subscription, Subscriptions
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionsDoor:
+    """The routes of subscriptions, one method each."""
+
+    subscriptions: Subscriptions
+    deliveries: Deliveries
+    queue: DeliveryQueue
+    posts: Posts
+    sealing: Sealing
+    operator_key: Callable[[], bytes]
+    access: Mapping[str, Access]  # by bot, of all that are deployed
+    clock: Clock
+
+    def create(self, request: NewSubscription, authorization: str | None) -> Response[Any]:
+        """Makes a subscription, and shows its secret this once."""
+        self._check(authorization)
+        self._check_bots(request.bots, request.tenant)
+        self.posts.check(request.url)
+        now, subscription_id, secret = self.clock(), secrets.token_hex(8), signing.new_secret()
+        subscription = Subscription(
+            subscription_id,
+            request.tenant,
+            request.name,
+            request.url,
+            tuple(request.types),
+            tuple(request.bots),
+            request.content,
+            (SealedSecret(self.sealing.seal(secret, of=subscription_id)),),
+            now,
+        )
+        self.subscriptions.save(subscription)
+        logger.info("subscription made", extra={"subscription": subscription_id, "tenant": request.tenant})
+        return _showing(201, subscription, secret, now)
+
+    def list(self, authorization: str | None) -> Response[Any]:
+        """All subscriptions, without their secrets."""
+        self._check(authorization)
+        now, tenants = self.clock(), sorted({each.tenant for each in self.access.values()})
+        found = [each for tenant in tenants for each in self.subscriptions.list(tenant)]
+        return json_response(200, {"subscriptions": [render_subscription(each, now=now) for each in found]})
+
+    def show(self, subscription_id: str, authorization: str | None) -> Response[Any]:
+        """One subscription, and how it goes."""
+        self._check(authorization)
+        return self._with_state(self._known(subscription_id))
+
+    def change(self, subscription_id: str, request: SubscriptionChange, authorization: str | None) -> Response[Any]:
+        """Changes what is told, or where."""
+        self._check(authorization)
+        known = self._known(subscription_id)
+        if request.url is not None:
+            self.posts.check(request.url)
+        self._check_bots(request.bots or (), known.tenant)
+        changed = replace(
+            known,
+            name=known.name if request.name is None else request.name,
+            url=known.url if request.url is None else request.url,
+            kinds=known.kinds if request.types is None else tuple(request.types),
+            bots=known.bots if request.bots is None else tuple(request.bots),
+            content=known.content if request.content is None else request.content,
+            version=known.version + 1,
+        )
+        self.subscriptions.save(changed)
+        logger.info("subscription changed", extra={"subscription": subscription_id})
+        return json_response(200, render_subscription(changed, now=self.clock()))
+
+    def delete(self, subscription_id: str, authorization: str | None) -> Response[Any]:
+        """Takes a subscription away, with all that could not be delivered."""
+        self._check(authorization)
+        if not self.subscriptions.delete(subscription_id):
+            raise _no_subscription(subscription_id)
+        self.deliveries.forget(subscription_id)
+        logger.info("subscription deleted", extra={"subscription": subscription_id})
+        return Response(status_code=204, body="")
+
+    def enable(self, subscription_id: str, authorization: str | None) -> Response[Any]:
+        """Lets one be tried again that was disabled, or that rests."""
+        self._check(authorization)
+        subscription = self._known(subscription_id)
+        self.deliveries.enable(subscription_id)
+        logger.info("subscription enabled", extra={"subscription": subscription_id})
+        return self._with_state(subscription)
+
+    def rotate(self, subscription_id: str, request: SecretRotation, authorization: str | None) -> Response[Any]:
+        """Gives a subscription a new secret and shows it this once. For a while there are signatures by both."""
+        self._check(authorization)
+        now, known, secret = self.clock(), self._known(subscription_id), signing.new_secret()
+        old = replace(known.secrets[0], ends_at=now + request.old_valid_seconds)
+        kept = (SealedSecret(self.sealing.seal(secret, of=known.id)), *([old] if request.old_valid_seconds else []))
+        changed = replace(known, secrets=kept, version=known.version + 1)
+        self.subscriptions.save(changed)
+        logger.info("subscription rotated", extra={"subscription": subscription_id})
+        return _showing(200, changed, secret, now)
+
+    def test(self, subscription_id: str, authorization: str | None) -> Response[Any]:
+        """Sends a ping at once, and tells what came of it. It counts for nothing."""
+        self._check(authorization)
+        subscription, now = self._known(subscription_id), self.clock()
+        ping = webhooks.ping(f"msg_{secrets.token_hex(16)}", now=now)
+        body = ping.body(content=False)
+        valid = [each.sealed for each in subscription.secrets if each.ends_at is None or each.ends_at > now]
+        shared = [self.sealing.unseal(each, of=subscription.id) for each in valid]
+        begun, told = time.perf_counter(), dict[str, Any]()
+        try:
+            answer = self.posts.post(subscription.url, signing.signed(ping.id, body, shared, now=now), body.encode())
+        except Unavailable as error:
+            told = {"delivered": False, "failure": str(error)}
+        else:
+            told = {"delivered": is_taken(answer), "status": answer.status}
+        return json_response(200, {**told, "took_ms": round((time.perf_counter() - begun) * 1000)})
+
+    def dead(self, subscription_id: str, authorization: str | None) -> Response[Any]:
+        """What was given up."""
+        self._check(authorization)
+        self._known(subscription_id)
+        found = self.deliveries.dead(subscription_id, limit=MOST_SHOWN)
+        count = self.deliveries.count_dead(subscription_id)
+        return json_response(200, {"deliveries": [render_dead(each) for each in found], "count": count})
+
+    def replay(self, subscription_id: str, request: Replay, authorization: str | None) -> Response[Any]:
+        """Sends again what was given up, the oldest first, each as if for the first time."""
+        self._check(authorization)
+        self._known(subscription_id)
+        now, found = self.clock(), self.deliveries.dead(subscription_id, limit=MOST_SHOWN, since=request.since)
+        for each in found:  # sent, then forgotten: rather twice than not at all
+            self.queue.send([replace(each.delivery, begun_at=now, due_at=0.0, tries=0)])
+            self.deliveries.unbury(each)
+        left = len(self.deliveries.dead(subscription_id, limit=MOST_SHOWN, since=request.since))
+        logger.info("dead deliveries sent again", extra={"subscription": subscription_id, "count": len(found)})
+        return json_response(202, {"replayed": len(found), "left": left})
+
+    def _check(self, authorization: str | None) -> None:
+        check_operator(authorization, self.operator_key)
+
+    def _known(self, subscription_id: str) -> Subscription:
+        subscription = self.subscriptions.get(subscription_id)
+        if subscription is None:
+            raise _no_subscription(subscription_id)
+        return subscription
+
+    def _check_bots(self, bots: Iterable[str], tenant: str) -> None:
+        if tenant not in {each.tenant for each in self.access.values()}:
+            raise NotFound(f"no bot here is of the tenant {tenant!r}")
+        for bot in bots:
+            if bot not in self.access or self.access[bot].tenant != tenant:
+                raise NotFound(f"the tenant {tenant!r} has no bot {bot!r} here")
+
+    def _with_state(self, subscription: Subscription) -> Response[Any]:
+        now, health = self.clock(), self.deliveries.health(subscription.id)
+        state = render_state(health, self.deliveries.count_dead(subscription.id), now=now)
+        return json_response(200, {**render_subscription(subscription, now=now), "state": state})
+
+
+def _showing(status: int, subscription: Subscription, secret: str, now: float) -> Response[Any]:
+    body = {**render_subscription(subscription, now=now), "secret": secret}
+    return json_response(status, body, headers={"Cache-Control": "no-store"})
+
+
+def _no_subscription(subscription_id: str) -> NotFound:
+    return NotFound(f"there is no subscription {subscription_id!r}")
