@@ -25,6 +25,8 @@ class Tables:
     replies: str
     connections: str
     keys: str
+    subscriptions: str
+    deliveries: str
 
 
 @pytest.fixture(scope="session")
@@ -86,7 +88,9 @@ def tables(aws: dict[str, str]) -> Tables:
     _create(client, "replies", {"by_bot": ("bot", "changed_at")}, pk="HASH")
     _create(client, "connections", pk="HASH", sk="RANGE")
     _create(client, "keys", {"by_kind": ("kind", "created_at")}, pk="HASH")
-    return Tables("conversations", "replies", "connections", "keys")
+    _create(client, "subscriptions", {"by_tenant": ("tenant", "created_at")}, pk="HASH")
+    _create(client, "deliveries", pk="HASH", sk="RANGE")
+    return Tables("conversations", "replies", "connections", "keys", "subscriptions", "deliveries")
 
 
 @pytest.fixture(scope="session")

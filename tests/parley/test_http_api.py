@@ -395,6 +395,9 @@ def test_health_names_the_bot(client: Client) -> None:
     assert body["bot"]["suggestions"]
 
 
+SUBSCRIPTIONS = ("rotate", "enable", "test", "deliveries", "replay")  # what there is of each
+
+
 def test_the_openapi_document_names_every_route(client: Client) -> None:
     document = client.call("GET", "/openapi.json").body
 
