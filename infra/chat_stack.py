@@ -148,6 +148,9 @@ class ChatStack(Stack):
             slack=slack,
             local_aws=local_aws,
         )
+        worker.add_environment("DELIVERIES_QUEUE_URL", webhooks.deliveries.queue_url)
+        webhooks.deliveries.grant_send_messages(worker)
+        self._grant_callbacks(build, webhooks.deliver)
         if slack:
             worker.add_environment("DOCUMENTS_AT", http.address)
         live.lead_to(socket)
@@ -372,6 +375,12 @@ class ChatStack(Stack):
                 for name in functions
             ]
             iam.Grant.add_to_principal(grantee=grantee, actions=["lambda:InvokeFunction"], resource_arns=arns)
+
+    def _grant_callbacks(self, build: Build, grantee: lambda_.Function) -> None:
+        """Read what the bots' callbacks are signed by, and no other secret."""
+        named = {name for bundle in build.bundles.values() for name in needs_of(bundle).callback_secrets}
+        if named:
+            self._grant_secrets([f"{self._secrets_prefix}{name}" for name in sorted(named)], grantee)
 
     def _grant_secrets(self, names: Sequence[str], grantee: lambda_.Function) -> None:
         # Secrets Manager ends every ARN with six characters of its own.

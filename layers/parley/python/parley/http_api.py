@@ -20,9 +20,15 @@ from parley.keys_door import KeysDoor
 from parley.knowledge_door import KnowledgeDoor
 from parley.openai_door import OpenAiDoor
 from parley.rasa_door import RasaDoor
+from parley.webhook_door import WebhookDoor
 
 HISTORY_PAGE = 50
 MAX_TURNS = 999_999  # of a conversation; the sort keys of DynamoDB have six digits
+
+_OF_WEBHOOKS = (
+    "JSON of whatever form the bot's author has described in `webhooks:`, signed as described there. Answers with the "
+    "author's reply, with 202 where it is called back, and with `ignored` where the author wants to hear nothing of it."
+)
 
 Prefer = Annotated[str | None, Header(alias="Prefer")]
 
@@ -38,6 +44,7 @@ class HttpApi:
         *,
         openai_door: OpenAiDoor | None = None,  # None: without its routes
         keys_door: KeysDoor | None = None,
+        webhook_door: WebhookDoor | None = None,
     ) -> None:
         self._app = new_app()
         self._app.enable_swagger(path="/docs")
@@ -48,6 +55,8 @@ class HttpApi:
             openai_api.add_routes(self._app, openai_door)
         if keys_door:
             keys_api.add_routes(self._app, keys_door)
+        if webhook_door:
+            _add_webhook_route(self._app, webhook_door)
         subscriptions_api.add_routes(self._app, _elsewhere)  # told of here, answered by `subscriptions`
 
     def __call__(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -139,6 +148,13 @@ def _add_routes(app: APIGatewayHttpResolver, door: HttpDoor) -> None:
     @app.get("/openapi.json", include_in_schema=False)
     def openapi() -> Response[Any]:
         return Response(200, "application/json", app.get_openapi_json_schema())
+
+
+def _add_webhook_route(app: APIGatewayHttpResolver, door: WebhookDoor) -> None:
+    @app.post("/v1/webhooks/<name>", summary="What another server has to say", description=_OF_WEBHOOKS)
+    def receive(name: PathId, bot: Annotated[http.Id | None, Query()] = None) -> Response[Any]:
+        event = app.current_event
+        return door.receive(bot, name, event.raw_event.get("body") or "", event.headers)
 
 
 def _elsewhere() -> NoReturn:

@@ -13,7 +13,7 @@ from typing import Any
 from aws_lambda_powertools.event_handler import Response
 
 from parley import __version__, desk
-from parley.channels import http, rendering, slack, socket, token
+from parley.channels import http, rendering, slack, socket, token, webhook
 from parley.channels.operator import check_operator, is_operator
 from parley.conversation import Feedback, RecordedTurn, Session, Turn
 from parley.errors import MalformedRequest, NotFound, NotYours, Unavailable
@@ -215,11 +215,15 @@ class HttpDoor:
 
     def _tell(self, conversation_id: str, turn: RecordedTurn) -> None:
         tell(conversation_id, socket.turn(turn), self.lines.connections, self.lines.sockets)
-        if slack.thread_of(conversation_id) is None:
+        if slack.thread_of(conversation_id) is not None:
+            where = slack.CHANNEL
+        elif webhook.name_of(conversation_id) is not None:
+            where = webhook.CHANNEL
+        else:
             return
         session = self.services.conversations.open(conversation_id).session
         if session is not None:  # the worker finds the turn answered, and posts it
-            self.queue.send(Turn(turn.turn_id, conversation_id, session.bot, slack.CHANNEL, "", turn.sent_at))
+            self.queue.send(Turn(turn.turn_id, conversation_id, session.bot, where, "", turn.sent_at))
 
 
 def log_turn(turn: Turn, answered: Answered, **more: str) -> None:

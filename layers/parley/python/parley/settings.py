@@ -55,6 +55,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     slack_signing_secret: str = ""  # a name in Secrets Manager: what Slack signs requests with; `slack` has it
     slack_token_secret: str = ""  # the same of the bot's token; `worker` has it
     slack_api_url: str = "https://slack.com/api/"
+    deliveries_queue_url: str = ""  # of what is posted to callbacks; `worker` has it
     documents_at: str = ""  # where the HTTP API is, for links to what is cited
     generator_backend: Backend = "sagemaker"
     generator_endpoint: str = ""  # a SageMaker endpoint's name

@@ -6,7 +6,7 @@ from parley.adapters.connections import DynamoConnections
 from parley.adapters.dynamodb import DynamoConversations
 from parley.adapters.secrets import secret_from
 from parley.adapters.sockets import ApiGatewaySockets
-from parley.adapters.sqs import SqsLateTurns
+from parley.adapters.sqs import SqsDeliveries, SqsLateTurns
 from parley.lines import Lines
 from parley.ports import Slack
 from parley.settings import Settings
@@ -20,6 +20,7 @@ def lines_of(settings: Settings) -> Lines:
         late=SqsLateTurns(settings.waiting_queue_url),
         slack=_slack(settings),
         documents_at=settings.documents_at,
+        callbacks=SqsDeliveries(settings.deliveries_queue_url) if settings.deliveries_queue_url else None,
     )
 
 
