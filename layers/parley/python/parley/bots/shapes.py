@@ -110,7 +110,7 @@ class WebhookShape(Shape, frozen=True):
     message: str
     user: str = ""
     only_if: Mapping[str, Scalar | list[Scalar]] = {}
-    reply: Any = DEFAULT_REPLY
+    reply: Any = msgspec.field(default_factory=lambda: dict(DEFAULT_REPLY))
     callback: CallbackShape | None = None
 
 
