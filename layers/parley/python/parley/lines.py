@@ -7,7 +7,7 @@ from parley.ports import Connections, DeliveryQueue, LateQueue, Slack, Sockets
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """Who listens, how frames reach them, the queue of those who agreed to wait, the ways into Slack and to callbacks."""
+    """Who listens, how frames reach them, the queue of those who agreed to wait, the ways to Slack and callbacks."""
 
     connections: Connections
     sockets: Sockets
