@@ -106,3 +106,16 @@ def test_the_routes_of_subscriptions_go_to_their_function(stack_of: StackOf, sta
     }
     assert len(set(ours.values())) == 1
     assert targets["$default"] not in ours.values()
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_what_callbacks_are_signed_by_only_deliver_reads(stack_of: StackOf, stage: str) -> None:
+    template = stack_of(stage)
+
+    assert template.who_may("secretsmanager:GetSecretValue", to=f"parley/{stage}/desk-callback-??????") == {"deliver"}
+    assert template.who_may("sqs:SendMessage", to="WebhooksDeliveries") == {
+        "notify",
+        "deliver",
+        "subscriptions",
+        "worker",
+    }
