@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from standardwebhooks.webhooks import Webhook as Standard
 
-from parley import desk
 from parley.adapters.memory import (
     MemoryConversations,
     MemoryDeliveryQueue,
@@ -73,8 +72,7 @@ class Caller:
     def __init__(self, make_services: Callable[..., Services], support: LoadedBot, **webhooks: Webhook) -> None:
         loaded = replace(support, bot=replace(support.bot, webhooks=webhooks))
         self.conversations = MemoryConversations(time.time)
-        self.generator = MemoryGenerator("Very well, ", "thank you. And")
-        self.services = replace(make_services(self.generator, self.conversations), bots=lambda _: loaded)
+        self.services = replace(make_services(conversations=self.conversations), bots=lambda _: loaded)
         self.queue, self.callbacks = MemoryQueue(), MemoryDeliveryQueue()
         self.lines: Lines = replace(memory_lines(), callbacks=self.callbacks)
         bucket = MemoryDocuments(), MemoryLibraries()
@@ -317,14 +315,14 @@ def test_that_there_will_be_no_reply_is_called_back(
 
 def test_a_late_answer_is_called_back(call: Callable[..., Caller]) -> None:
     caller = call(tickets=replace(CALLED_BACK, message="{ticket.comments.0.text}"))
-    caller.generator.failure = GenerationAsleep("no instance is up")
+    awake, asleep = caller.services, MemoryGenerator(fails_with=GenerationAsleep("no instance is up"))
+    caller.services = replace(awake, generator=asleep)
     caller.send(an_event(comments=[{"text": "how are you today?"}]))
     caller.work()
     assert isinstance(caller.lines.late, MemoryLateQueue)
     ((late, _),) = caller.lines.late.sent
 
-    caller.generator.failure = None
-    QueueDoor(caller.services, caller.lines)(a_record(late))
+    QueueDoor(awake, caller.lines)(a_record(late))
 
     (_, first), (_, second) = caller.called_back()
     assert first["tags"][1] == "from fallback"
@@ -348,7 +346,6 @@ def test_what_a_person_writes_who_has_taken_over_is_called_back(call: Callable[.
     caller.work()
 
     assert status == 201
-    assert desk.CHANNEL == "person"
     assert [told["text"] for _, told in caller.called_back()[told_before:]] == ["Ana here."]
 
 

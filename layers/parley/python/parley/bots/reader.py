@@ -76,8 +76,8 @@ def _settings(source: BotSource, folder: Path, faults: Faults) -> BotSettings | 
     try:
         settings = msgspec.convert({"name": name, **said}, BotSettings)
     except msgspec.ValidationError as error:
-        named = re.search(r"\$\.(\w+)|unknown field `(.+)`", str(error))
-        placed = source.settings.get(named[1] or named[2]) if named else None
+        named = re.search(r"\$\.(\w+)", str(error)) or re.search(r"unknown field `(.+)`", str(error))
+        placed = source.settings.get(named[1]) if named else None
         faults.add(placed.place if placed else f"{SETTINGS}:1", str(error))
         return None
     for section in ("generation", "handoff", "knowledge"):
