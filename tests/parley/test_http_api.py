@@ -411,6 +411,7 @@ def test_the_openapi_document_names_every_route(client: Client) -> None:
         "/v1/conversations/{conversation_id}",
         "/v1/conversations/{conversation_id}/turns/{turn_id}",
         "/v1/conversations/{conversation_id}/turns/{turn_id}/wait",
+        "/v1/conversations/{conversation_id}/turns/{turn_id}/feedback",
         "/v1/conversations/{conversation_id}/person",
         "/v1/conversations/{conversation_id}/handback",
         "/webhooks/rest/webhook",
