@@ -222,6 +222,7 @@ def _local_settings(app: cdk.App, stage: Stage, build: Build) -> dict[str, str]:
     has_template = isinstance(stage.generator, Elsewhere) and stage.generator.has_template
     return {
         "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": app.node.get_context("sagemaker_url"),
+        "SUBSCRIBERS_ON_LOOPBACK": "true",
         "SLACK_API_URL": f"{app.node.get_context('slack_url')}/api/",
         # The local AWS runs functions as processes of this machine and mounts no /opt.
         "ENCODER_DIR": str((build.layers / "encoder" / "encoder").resolve()),

@@ -3,6 +3,7 @@
 In an account CloudFront is in front of both APIs, and `edge` keeps them shut to whoever goes around it.
 GET / and /assets ─▶ web      the chat page, and the widget
 /v1/keys ──────────▶ keys     API keys, for operators
+/v1/subscriptions ─▶ subscriptions   who is told what happens (`webhooks`)
 everything else ───▶ chat ─┬─ the turn, answered at once
 POST /slack/… ─────▶ slack ┤
 WebSocket ─────────▶ socket ┴▶ turns.fifo ─▶ worker   the same turn, later; pushed to whoever listens
@@ -39,6 +40,7 @@ from infra.packaging import Build, access_of, needs_of, package_layer
 from infra.queues import TurnQueue
 from infra.stage import Stage
 from infra.state_stack import StateStack
+from infra.webhooks import Webhooks
 
 _TRIES = 3  # parley/queue_door.py says after the third that the turn has failed
 _TRIES_OF_WAITING = 20  # nobody is held up behind it, and its person has agreed to wait
@@ -109,6 +111,15 @@ class ChatStack(Stack):
         keys = function_of(self, "Keys", stage.keys, stage=stage, layers=known, environment=settings)
         slack = self._slack(light, settings, worker, state)
         stream = self._stream(answering_layers, of_turns, network)
+        webhooks = Webhooks(
+            self,
+            "Webhooks",
+            stage=stage,
+            state=state,
+            layers=light,
+            identity=identity,
+            settings=self._settings_of_webhooks(settings),
+        )
         web = function_of(self, "Web", stage.web, stage=stage, environment={"SOCKET_ADDRESS": live.address})
 
         for answering in filter(None, (chat, worker, stream)):
@@ -152,6 +163,7 @@ class ChatStack(Stack):
             chat=self._entry(chat),
             web=web,
             keys=keys,
+            subscriptions=webhooks.subscriptions,
             slack=slack,
             local_aws=local_aws,
             authorizer=gate.of_http if gate else None,
@@ -164,6 +176,9 @@ class ChatStack(Stack):
             address, socket_address = front.address, front.socket_address
             for told_of_it in filter(None, (chat, worker, socket, keys, slack, stream, web)):
                 told_of_it.add_environment("SOCKET_ADDRESS", socket_address)
+        worker.add_environment("DELIVERIES_QUEUE_URL", webhooks.deliveries.queue_url)
+        webhooks.deliveries.grant_send_messages(worker)
+        self._grant_callbacks(build, webhooks.deliver)
         if slack:
             worker.add_environment("DOCUMENTS_AT", address)
         for meeting_pages in (chat, socket):
@@ -184,6 +199,7 @@ class ChatStack(Stack):
             **({"stream": stream} if stream else {}),
         }.items():
             alarms.on_failures(name, function)
+        webhooks.watch(alarms)
         alarms.on_wrong_replies(stage.name)
         alarms.on_server_errors(http.api)
         alarms.on_socket_errors(live.api)
@@ -200,6 +216,14 @@ class ChatStack(Stack):
             "KeysFunction": keys.function_name,
             **({"SlackFunction": slack.function_name} if slack else {}),
             **({"StreamUrl": stream_url(stream)} if stream else {}),
+            "NotifyFunction": webhooks.notify.function_name,
+            "DeliverFunction": webhooks.deliver.function_name,
+            "SubscriptionsFunction": webhooks.subscriptions.function_name,
+            "SubscriptionsTable": state.subscriptions.table_name,
+            "DeliveriesTable": state.deliveries.table_name,
+            "DeliveriesQueue": webhooks.deliveries.queue_url,
+            "DeliveriesDeadLettersQueue": webhooks.dead_letters.queue_url,
+            "UnnotifiedQueue": webhooks.unnotified.queue_url,
             "OperatorKeySecret": state.operator_key_arn,
             "AnnouncementsBus": state.bus.event_bus_name,
             "UploadsBucket": state.name_of_uploads,
@@ -279,6 +303,19 @@ class ChatStack(Stack):
         if state.workspaces is None or state.tokens_key is None:
             return {}
         return {"WORKSPACES_TABLE": state.workspaces.table_name, "SLACK_TOKENS_KEY": state.tokens_key.key_arn}
+
+    def _settings_of_webhooks(self, settings: Mapping[str, str]) -> dict[str, str]:
+        """Of all settings those that the functions of webhooks read."""
+        names = (
+            "PARLEY_STAGE",
+            "ACCESS",
+            "OPERATOR_KEY_SECRET",
+            "ACTION_SECRETS",
+            "SUBSCRIBERS_ON_LOOPBACK",
+            "KEYS_TABLE",
+            "ISSUERS",
+        )
+        return {name: settings[name] for name in names if name in settings}
 
     def _work_on(self, queue: sqs.Queue, worker: lambda_.Function, *, at_once: int) -> event_sources.SqsEventSource:
         source = event_sources.SqsEventSource(
@@ -437,6 +474,12 @@ class ChatStack(Stack):
                 for name in functions
             ]
             iam.Grant.add_to_principal(grantee=grantee, actions=["lambda:InvokeFunction"], resource_arns=arns)
+
+    def _grant_callbacks(self, build: Build, grantee: lambda_.Function) -> None:
+        """Read what the bots' callbacks are signed by, and no other secret."""
+        named = {name for bundle in build.bundles.values() for name in needs_of(bundle).callback_secrets}
+        if named:
+            self._grant_secrets([f"{self._secrets_prefix}{name}" for name in sorted(named)], grantee)
 
     def _grant_secrets(self, names: Sequence[str], grantee: lambda_.Function) -> None:
         # Secrets Manager ends every ARN with six characters of its own.

@@ -39,10 +39,15 @@ _ROUTES_OF_KEYS = {
     "/v1/keys/{id}": (apigw.HttpMethod.DELETE,),
     "/v1/keys/{id}/rotate": (apigw.HttpMethod.POST,),
 }
+_ROUTES_OF_SUBSCRIPTIONS = {
+    "/v1/subscriptions": (apigw.HttpMethod.GET, apigw.HttpMethod.POST),
+    "/v1/subscriptions/{id}": (apigw.HttpMethod.GET, apigw.HttpMethod.PATCH, apigw.HttpMethod.DELETE),
+    "/v1/subscriptions/{id}/{what}": (apigw.HttpMethod.GET, apigw.HttpMethod.POST),
+}
 
 
 class HttpDoor(Construct):
-    """The HTTP API: a function each for pages, API keys and what Slack sends, and one for everything else.
+    """The HTTP API: a function each for pages, API keys, subscriptions and what Slack sends, and one for all else.
 
     Attributes:
         api: the HTTP API
@@ -58,6 +63,7 @@ class HttpDoor(Construct):
         chat: lambda_.IFunction,
         web: lambda_.IFunction,
         keys: lambda_.IFunction,
+        subscriptions: lambda_.IFunction,
         slack: lambda_.IFunction | None,
         local_aws: str | None,
         authorizer: apigw.IHttpRouteAuthorizer | None = None,  # of every route, what has none included
@@ -76,6 +82,9 @@ class HttpDoor(Construct):
         of_keys = integrations.HttpLambdaIntegration("ToKeys", keys)
         for path, methods in _ROUTES_OF_KEYS.items():
             self.api.add_routes(path=path, methods=list(methods), integration=of_keys)
+        of_subscriptions = integrations.HttpLambdaIntegration("ToSubscriptions", subscriptions)
+        for path, methods in _ROUTES_OF_SUBSCRIPTIONS.items():
+            self.api.add_routes(path=path, methods=list(methods), integration=of_subscriptions)
         if slack is not None:
             told = integrations.HttpLambdaIntegration("ToSlack", slack)
             for path in ("/slack/events", "/slack/interactions", "/slack/commands"):
@@ -92,8 +101,9 @@ class HttpDoor(Construct):
             self.api,
             "AwsSolutions-APIG4",
             "Anybody may begin to talk. What was said is open only to the bearer of the conversation's own token, "
-            "which chat checks, as it does API keys and the operator key, and keys the latter; what Slack sends is "
-            "signed, which slack checks; who installs the app is known to Slack; the stage is throttled.",
+            "which chat checks, as it does API keys and the operator key, and keys and subscriptions the latter; "
+            "what Slack sends is signed, which slack checks; who installs the app is known to Slack; the stage is "
+            "throttled.",
         )
 
 

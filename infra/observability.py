@@ -93,6 +93,32 @@ class Alarms(Construct):
             "semantic cache has turned itself off for two days. Its name is in the log of chat or worker.",
         )
 
+    def on_undelivered(self, stage: str) -> None:
+        """Somebody who wants to be told what happens could not be."""
+        metric = cloudwatch.Metric(
+            namespace="Parley",
+            metric_name="WebhookDead",
+            dimensions_map={"stage": stage},
+            statistic="sum",
+            period=_FIVE_MINUTES,
+        )
+        self.when(
+            "Undelivered",
+            metric,
+            at_least=1,
+            meaning="A webhook was given up after a day of tries, or its subscription is disabled. "
+            "`GET /v1/subscriptions/{id}` says why, the log of deliver to whom; `.../replay` sends it again.",
+        )
+
+    def on_falling_behind(self, name: str, function: lambda_.IFunction, *, seconds: int) -> None:
+        """What a stream shows is looked at too late."""
+        self.when(
+            f"{name}Behind",
+            function.metric("IteratorAge", period=Duration.minutes(1), statistic="max"),
+            at_least=1000 * seconds,
+            meaning=f"{name} does not keep up with the stream of conversations, or meets a record that it cannot read.",
+        )
+
     def on_machine(self, name: str, machine: ec2.Instance) -> None:
         """A machine that a model is spread over fails AWS's own checks of it."""
         metric = cloudwatch.Metric(

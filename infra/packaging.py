@@ -37,17 +37,18 @@ class Build:
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What a bot's custom actions use in the account, by name."""
+    """What a bot's custom actions and webhooks use in the account, by name."""
 
     secrets: tuple[str, ...]
     functions: tuple[str, ...]
+    callback_secrets: tuple[str, ...]  # of these only who posts to callbacks knows
 
 
 def needs_of(bundle: Path) -> Needs:
     """What the bot in a bundle says that it needs."""
     with zipfile.ZipFile(bundle) as archive:
         said = json.loads(archive.read("needs.json"))
-    return Needs(tuple(said["secrets"]), tuple(said["functions"]))
+    return Needs(tuple(said["secrets"]), tuple(said["functions"]), tuple(said["callback_secrets"]))
 
 
 def access_of(bundle: Path) -> dict[str, Any]:

@@ -65,8 +65,12 @@ class Stage:
     slack: FunctionSize
     ingest: FunctionSize
     keys: FunctionSize
+    notify: FunctionSize
+    deliver: FunctionSize
+    subscriptions: FunctionSize
     generator: EndpointSize | ClusterSize | Elsewhere | None  # None: a server on this machine stands in, outside of CDK
     second_generator: EndpointSize | None  # a smaller one, asked while the first is asleep, slow or broken
+    deliveries_at_once: int  # messages posted to other people's servers; one of them gets four of these places at most
     waiting_turns_at_once: int  # of those whose person agreed to wait for the generator
     requests_per_second: int  # past this, API Gateway answers 429
     burst_requests: int
@@ -154,6 +158,13 @@ _INGEST = FunctionSize(memory_mb=3008, timeout_seconds=15 * _MINUTE)
 
 # Operators wait for it now and then; half a GB for the third of a core that importing pydantic wants.
 _KEYS = FunctionSize(memory_mb=512, timeout_seconds=10)
+# Reads some turns, looks their subscribers up and queues a message for each: with a hundred turns and a few subscribers
+# that is hundreds of small calls, one after the other.
+_NOTIFY = FunctionSize(memory_mb=512, timeout_seconds=1 * _MINUTE)
+# Ten seconds are the other server's; the rest is for a DynamoDB that has a bad moment. Nearly all of it is waiting.
+_DELIVER = FunctionSize(memory_mb=256, timeout_seconds=30)
+# Operators wait for it; a ping takes ten seconds at most, and a hundred dead deliveries are queued again at once.
+_SUBSCRIPTIONS = FunctionSize(memory_mb=512, timeout_seconds=20)
 
 STAGES = {
     stage.name: stage
@@ -167,8 +178,12 @@ STAGES = {
             slack=_SLACK,
             ingest=_INGEST,
             keys=_KEYS,
+            notify=_NOTIFY,
+            deliver=_DELIVER,
+            subscriptions=_SUBSCRIPTIONS,
             generator=None,
             second_generator=None,
+            deliveries_at_once=8,
             waiting_turns_at_once=LEAST_TURNS_AT_ONCE,
             requests_per_second=1000,
             burst_requests=1000,
@@ -195,8 +210,12 @@ STAGES = {
             slack=_SLACK,
             ingest=_INGEST,
             keys=_KEYS,
+            notify=_NOTIFY,
+            deliver=_DELIVER,
+            subscriptions=_SUBSCRIPTIONS,
             generator=GENERATORS["small"],
             second_generator=None,
+            deliveries_at_once=10,
             waiting_turns_at_once=LEAST_TURNS_AT_ONCE,
             requests_per_second=50,
             burst_requests=100,
@@ -222,8 +241,12 @@ STAGES = {
             slack=_SLACK,
             ingest=_INGEST,
             keys=_KEYS,
+            notify=_NOTIFY,
+            deliver=_DELIVER,
+            subscriptions=_SUBSCRIPTIONS,
             generator=GENERATORS["medium"],
             second_generator=None,
+            deliveries_at_once=50,
             waiting_turns_at_once=16,  # one instance's room; the rest is for those who did not agree to wait
             # An account's first limit is 1,000 functions at once; at 4 ms a turn this rate keeps far below it, and
             # at 2 s for each generated reply it is reached when every tenth turn is generated and all else is quick.

@@ -34,6 +34,7 @@ _KEEPING = (
     "dynamodb:ConditionCheckItem",
 )
 _KEEPING_KEYS = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem")
+_FOLLOWING = ("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams")
 _CONNECTING = ("dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:DeleteItem")
 
 # What DynamoDB and Secrets Manager do with the key in the name of a function.
@@ -60,6 +61,9 @@ class StateStack(Stack):
         workspaces: the workspaces of Slack that have installed the app, where several may
         tokens_key: what their tokens are encrypted under
         name_of_uploads: the bucket of the files that people sent
+        subscriptions: who is told what happens
+        deliveries: how it goes with each of these, and what could not be delivered
+        signing_key: what the secrets of subscriptions are sealed by
         cache_key_arn: the secret that keys the hashes in `replies`
         operator_key_arn: the secret whose bearer takes conversations over and makes API keys
         edge_key_arn: the secret by which CloudFront is known; None: nothing is in front of the APIs
@@ -73,7 +77,8 @@ class StateStack(Stack):
         self._stage = stage
         self.key = self._customer_key() if stage.customer_key else None
 
-        self.conversations = self._table("Conversations", sort_key="sk")
+        # Its stream shows turns as they were kept; who is told of them is in `infra/webhooks.py`.
+        self.conversations = self._table("Conversations", sort_key="sk", stream=dynamodb.StreamViewType.NEW_IMAGE)
         self.conversations.add_global_secondary_index(
             index_name="by_user",  # for export and erasure, which then read the items themselves
             partition_key=dynamodb.Attribute(name="user_id", type=_TEXT),
@@ -99,6 +104,15 @@ class StateStack(Stack):
         self.workspaces = self._table("Workspaces") if stage.has_workspaces else None
         self.tokens_key = self._tokens_key() if stage.has_workspaces else None
         self._uploads_bucket()
+        self.subscriptions = self._table("Subscriptions")
+        self.subscriptions.add_global_secondary_index(
+            index_name="by_tenant",  # those that are told of a tenant's bots
+            partition_key=dynamodb.Attribute(name="tenant", type=_TEXT),
+            sort_key=dynamodb.Attribute(name="created_at", type=_NUMBER),
+            projection_type=dynamodb.ProjectionType.ALL,
+        )
+        self.deliveries = self._table("Deliveries", sort_key="sk")
+        self.signing_key = self._signing_key()
         self.cache_key_arn = self._cache_key_arn()
         self.operator_key_arn = self._operator_key_arn()
         self.edge_key_arn = self._edge_key_arn() if stage.edge else None
@@ -175,6 +189,39 @@ class StateStack(Stack):
             _allow(grantee, self.tokens_key.key_arn, "kms:Decrypt")
             self.grant_key(grantee)
 
+    def grant_following_conversations(self, grantee: iam.IGrantable) -> None:
+        """See what is kept of conversations, as it is kept."""
+        _allow(grantee, self.stream_arn, *_FOLLOWING)
+        self.grant_key(grantee)
+
+    def grant_knowing_subscribers(self, grantee: iam.IGrantable) -> None:
+        """List a tenant's subscriptions."""
+        _allow(grantee, f"{self.subscriptions.table_arn}/index/by_tenant", "dynamodb:Query")
+        self.grant_key(grantee)
+
+    def grant_keeping_subscriptions(self, grantee: iam.IGrantable) -> None:
+        """Make subscriptions, list, change and delete them, and seal their secrets."""
+        _allow(grantee, self.subscriptions.table_arn, *_KEEPING_KEYS)
+        self.grant_knowing_subscribers(grantee)
+        _allow(grantee, self.signing_key.key_arn, "kms:Encrypt")
+
+    def grant_signing(self, grantee: iam.IGrantable) -> None:
+        """Look one subscription up, and unseal its secrets."""
+        _allow(grantee, self.subscriptions.table_arn, "dynamodb:GetItem")
+        _allow(grantee, self.signing_key.key_arn, "kms:Decrypt")
+        self.grant_key(grantee)
+
+    def grant_noting_deliveries(self, grantee: iam.IGrantable) -> None:
+        """Note what becomes of deliveries."""
+        _allow(grantee, self.deliveries.table_arn, "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem")
+        self.grant_key(grantee)
+
+    def grant_looking_after_deliveries(self, grantee: iam.IGrantable) -> None:
+        """Look at what became of deliveries, and take dead ones out again."""
+        actions = ("dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem")
+        _allow(grantee, self.deliveries.table_arn, *actions, "dynamodb:DeleteItem", "dynamodb:BatchWriteItem")
+        self.grant_key(grantee)
+
     def grant_knowing_operators(self, grantee: iam.IGrantable) -> None:
         """Read the key by which an operator is known."""
         _allow(grantee, self.operator_key_arn, "secretsmanager:GetSecretValue")
@@ -190,7 +237,14 @@ class StateStack(Stack):
         if self.key is not None:
             _allow(grantee, self.key.key_arn, *_USE_OF_KEY)
 
-    def _table(self, id: str, *, sort_key: str | None = None) -> dynamodb.Table:
+    @property
+    def stream_arn(self) -> str:
+        """The stream of conversations."""
+        return str(self.conversations.table_stream_arn)
+
+    def _table(
+        self, id: str, *, sort_key: str | None = None, stream: dynamodb.StreamViewType | None = None
+    ) -> dynamodb.Table:
         return dynamodb.Table(
             self,
             id,
@@ -202,6 +256,7 @@ class StateStack(Stack):
                 point_in_time_recovery_enabled=True
             ),
             encryption_key=self.key,
+            stream=stream,
             deletion_protection=self._stage.keeps_data,
             removal_policy=self._removal_policy(),
         )
@@ -289,6 +344,16 @@ class StateStack(Stack):
             self,
             "SlackTokens",
             description=f"Parley {self._stage.name}: the tokens with which the bot speaks in workspaces of Slack",
+            enable_key_rotation=True,
+            removal_policy=self._removal_policy(),
+        )
+
+    def _signing_key(self) -> kms.Key:
+        """A key of its own: whoever may use a table's key could else unseal what is sealed in it."""
+        return kms.Key(
+            self,
+            "SigningKey",
+            description=f"Parley {self._stage.name}: the secrets that sign what subscribers are told",
             enable_key_rotation=True,
             removal_policy=self._removal_policy(),
         )

@@ -8,6 +8,7 @@ from parley.adapters.callers import callers_of
 from parley.adapters.documents import S3Documents, S3Libraries
 from parley.adapters.keys import DynamoKeys
 from parley.adapters.lines import lines_of
+from parley.adapters.secrets import secrets_below
 from parley.adapters.sqs import SqsTurns
 from parley.http_api import HttpApi
 from parley.http_door import HttpDoor
@@ -18,6 +19,7 @@ from parley.openai_door import OpenAiDoor
 from parley.ports import Patience
 from parley.rasa_door import RasaDoor
 from parley.settings import read_settings
+from parley.webhook_door import WebhookDoor
 
 PATIENCE = Patience(first_seconds=5, whole_seconds=20)  # API Gateway gives up after 30
 
@@ -25,9 +27,10 @@ log_as_json("chat")
 settings = read_settings(os.environ)
 services = connect(settings, PATIENCE)
 callers = callers_of(settings)
+turns = SqsTurns(settings.turns_queue_url)
 door = HttpDoor(
     services,
-    SqsTurns(settings.turns_queue_url),
+    turns,
     lines_of(settings),
     callers,
     settings.default_bot,
@@ -44,4 +47,5 @@ handler = HttpApi(
     documents,
     openai_door=OpenAiDoor(services, callers),
     keys_door=KeysDoor(DynamoKeys(settings.keys_table), callers, time.time),  # told of here, answered by `keys`
+    webhook_door=WebhookDoor(services, turns, secrets_below(settings.action_secrets), settings.default_bot),
 )

@@ -28,6 +28,8 @@ class Tables:
     usage: str
     workspaces: str
     tokens_key: str  # the ARN of a key in KMS
+    subscriptions: str
+    deliveries: str
 
 
 @pytest.fixture(scope="session")
@@ -92,7 +94,19 @@ def tables(aws: dict[str, str]) -> Tables:
     _create(client, "usage", pk="HASH")
     _create(client, "workspaces", pk="HASH")
     tokens_key = _client("kms", aws).create_key()["KeyMetadata"]["Arn"]
-    return Tables("conversations", "replies", "connections", "keys", "usage", "workspaces", tokens_key)
+    _create(client, "subscriptions", {"by_tenant": ("tenant", "created_at")}, pk="HASH")
+    _create(client, "deliveries", pk="HASH", sk="RANGE")
+    return Tables(
+        "conversations",
+        "replies",
+        "connections",
+        "keys",
+        "usage",
+        "workspaces",
+        tokens_key,
+        "subscriptions",
+        "deliveries",
+    )
 
 
 @pytest.fixture(scope="session")

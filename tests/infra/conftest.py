@@ -40,6 +40,9 @@ def stack_of(tmp_path_factory: pytest.TempPathFactory) -> Synthesize:
     return synthesize
 
 
+NEEDS = {"secrets": ["weather-key"], "callback_secrets": ["desk-callback"], "functions": ["payments"]}
+
+
 def _settings() -> dict[str, Any]:
     return dict(json.loads((Path(__file__).parents[2] / "cdk.json").read_text())["context"])
 
@@ -50,7 +53,7 @@ def _build(folder: Path) -> dict[str, str]:
         (folder / layer / "something").write_text(layer)
     bundle = folder / "support-0.zip"
     with zipfile.ZipFile(bundle, "w") as archive:
-        archive.writestr("needs.json", json.dumps({"secrets": ["weather-key"], "functions": ["payments"]}))
+        archive.writestr("needs.json", json.dumps(NEEDS))
         archive.writestr("access.json", json.dumps({"tenant": "acme", "visitors": True, "origins": []}))
     return {
         "layers": str(folder),

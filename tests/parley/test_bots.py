@@ -14,6 +14,7 @@ from parley.bots.bot import EntityPatterns, MappingCondition, UploadSettings
 from parley.bots.bundle import pack, unpack
 from parley.bots.reader import ReadBot, read_bot
 from parley.bots.source import Faults
+from parley.bots.webhook import Verify, callback_secrets_of, secrets_of
 from parley.compile import read_and_learn
 from parley.conversation import Entity, Event
 from parley.errors import BadBot
@@ -402,6 +403,61 @@ def test_a_bot_says_which_files_it_takes(tmp_path: Path) -> None:
 
     assert (faults.lines, faults.notes) == ([], [])
     assert read.bot.uploads == UploadSettings(("image/png", "application/pdf"), 2.5, "photo")
+
+
+WEBHOOK = """
+webhooks:
+  tickets:
+    verify: {scheme: hmac, header: X-Hub-Signature-256, prefix: "sha256=", secret: tickets-webhook}
+    id: "{event.id}"
+    conversation: "{ticket.id}"
+    message: "{ticket.subject}\\n{ticket.text}"
+    only_if: {event.type: ticket.created}
+    reply: {text: "{reply.text}", ticket: "{ticket.id}"}
+    callback: {url: "https://desk.example/{ticket.id}", secret: desk, headers: {X-Key: "{secret:desk-key}"}}
+"""
+
+
+def test_a_bot_says_which_servers_talk_to_it_and_what_secrets_that_takes(tmp_path: Path) -> None:
+    read, faults = read_tiny(tmp_path, bot=BOT_YML + WEBHOOK)
+
+    webhook = read.bot.webhooks["tickets"]
+    assert faults.lines == []
+    assert webhook.verify == Verify("hmac", "tickets-webhook", "X-Hub-Signature-256", "sha256=")
+    assert webhook.paths() == {"event.id", "ticket.id", "ticket.subject", "ticket.text"}
+    assert webhook.paths_of_reply() == {"ticket.id"}
+    assert secrets_of(read.bot.webhooks) == {"tickets-webhook"}
+    assert callback_secrets_of(read.bot.webhooks) == {"desk", "desk-key"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("scheme: hmac", "scheme: md5", "Invalid enum value 'md5'"),
+        ("header: X-Hub-Signature-256, ", "", "has a `header` where its scheme is hmac or token"),
+        ("secret: tickets-webhook", "secret: 'a secret!'", "Expected `str` matching regex"),
+        ('"{event.id}"', '"always"', "`id` must name something"),
+        ('"{ticket.id}"\n    message', '"{ticket.id"\n    message', "`conversation`: "),
+        ("{ticket.text}", "{ticket..text}", "is no path such as"),
+        ("{ticket.text}", "{reply.text}", "there is no reply yet"),
+        ("{ticket.text}", "{secret:key}", "a secret may stand in a header"),
+        ("{reply.text}", "{reply.words}", "and no `reply.words`"),
+        ("https://desk.example", "http://desk.example", "is not https"),
+        ("https://desk.example/", "https://{ticket.host}/", "never in what decides who is called"),
+        ("{secret:desk-key}", "{ticket.key}", "nothing of the caller's JSON"),
+        ("    only_if", "    only_when", "unknown field `only_when`"),
+    ],
+)
+def test_what_is_wrong_with_a_webhook_is_named_with_its_place(
+    tmp_path: Path, before: str, after: str, said: str
+) -> None:
+    broken = WEBHOOK.replace(before, after, 1)
+    assert broken != WEBHOOK
+
+    faults = learned(tmp_path, bot=BOT_YML + broken)
+
+    line = (BOT_YML + WEBHOOK).splitlines().index("webhooks:") + 1
+    assert [fault for fault in faults.lines if said in fault and fault.startswith(f"bot.yml:{line}: ")], faults.lines
 
 
 def test_all_faults_are_named_at_once(tmp_path: Path) -> None:

@@ -400,22 +400,28 @@ def test_health_names_the_bot(client: Client) -> None:
     assert body["bot"]["suggestions"]
 
 
+SUBSCRIPTIONS = ("rotate", "enable", "test", "deliveries", "replay")  # what there is of each
+
+
 def test_the_openapi_document_names_every_route(client: Client) -> None:
     document = client.call("GET", "/openapi.json").body
 
     assert set(document["paths"]) == {
         "/v1/chat",
+        "/v1/subscriptions",
+        "/v1/subscriptions/{subscription_id}",
+        *(f"/v1/subscriptions/{{subscription_id}}/{what}" for what in SUBSCRIPTIONS),
         "/v1/understand",
         "/v1/health",
         "/v1/conversations/{conversation_id}",
         "/v1/conversations/{conversation_id}/turns/{turn_id}",
         "/v1/conversations/{conversation_id}/turns/{turn_id}/wait",
+        "/v1/conversations/{conversation_id}/turns/{turn_id}/feedback",
         "/v1/conversations/{conversation_id}/person",
         "/v1/conversations",
         "/v1/conversations/{conversation_id}/handback",
         "/v1/conversations/{conversation_id}/uploads",
         "/v1/conversations/{conversation_id}/uploads/{upload_id}",
-        "/v1/conversations/{conversation_id}/turns/{turn_id}/feedback",
         "/webhooks/rest/webhook",
         "/model/parse",
         "/conversations/{sender}/tracker",

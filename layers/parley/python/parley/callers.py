@@ -87,6 +87,10 @@ class Callers:
             return Caller(operates=True)
         return Caller(shown=shown)
 
+    def tenants(self) -> list[str]:
+        """All that have a bot."""
+        return sorted({access.tenant for access in self.access.values()})
+
     def tenant_of(self, bot: str) -> str | None:
         """Whose bot it is; None where there is none of this name."""
         return self.access[bot].tenant if bot in self.access else None

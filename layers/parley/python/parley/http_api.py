@@ -5,15 +5,16 @@ route does is the doors'; what all routes share is `http_app`'s.
 """
 
 import uuid
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 from urllib.parse import unquote
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
 
-from parley import keys_api, openai_api
+from parley import keys_api, openai_api, subscriptions_api
 from parley.channels import http, origins, rasa
 from parley.channels.openai import LONGEST_NAME
+from parley.errors import NotFound
 from parley.files import ENDINGS
 from parley.http_app import NOT_TAKEN, REFUSALS, Authorization, PathId, answers, new_app, resolve
 from parley.http_door import HttpDoor
@@ -21,9 +22,15 @@ from parley.keys_door import KeysDoor
 from parley.knowledge_door import KnowledgeDoor
 from parley.openai_door import OpenAiDoor
 from parley.rasa_door import RasaDoor
+from parley.webhook_door import WebhookDoor
 
 HISTORY_PAGE = 50
 MAX_TURNS = 999_999  # of a conversation; the sort keys of DynamoDB have six digits
+
+_OF_WEBHOOKS = (
+    "JSON of whatever form the bot's author has described in `webhooks:`, signed as described there. Answers with the "
+    "author's reply, with 202 where it is called back, and with `ignored` where the author wants to hear nothing of it."
+)
 
 ContentType = Annotated[str, Header(alias="Content-Type")]
 Prefer = Annotated[str | None, Header(alias="Prefer")]
@@ -40,6 +47,7 @@ class HttpApi:
         *,
         openai_door: OpenAiDoor | None = None,  # None: without its routes
         keys_door: KeysDoor | None = None,
+        webhook_door: WebhookDoor | None = None,
     ) -> None:
         self._app = new_app()
         self._app.enable_swagger(path="/docs")
@@ -50,6 +58,9 @@ class HttpApi:
             openai_api.add_routes(self._app, openai_door)
         if keys_door:
             keys_api.add_routes(self._app, keys_door)
+        if webhook_door:
+            _add_webhook_route(self._app, webhook_door)
+        subscriptions_api.add_routes(self._app, _elsewhere)  # told of here, answered by `subscriptions`
 
     def __call__(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         """API Gateway's response to API Gateway's event (payload format 2.0)."""
@@ -184,6 +195,17 @@ def _add_routes(app: APIGatewayHttpResolver, door: HttpDoor) -> None:
     @app.get("/openapi.json", include_in_schema=False)
     def openapi() -> Response[Any]:
         return Response(200, "application/json", app.get_openapi_json_schema())
+
+
+def _add_webhook_route(app: APIGatewayHttpResolver, door: WebhookDoor) -> None:
+    @app.post("/v1/webhooks/<name>", summary="What another server has to say", description=_OF_WEBHOOKS)
+    def receive(name: PathId, bot: Annotated[http.Id | None, Query()] = None) -> Response[Any]:
+        event = app.current_event
+        return door.receive(bot, name, event.raw_event.get("body") or "", event.headers)
+
+
+def _elsewhere() -> NoReturn:
+    raise NotFound("this route is answered by a function of its own")
 
 
 def _add_knowledge_routes(app: APIGatewayHttpResolver, door: KnowledgeDoor) -> None:

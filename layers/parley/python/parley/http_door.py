@@ -13,7 +13,7 @@ from aws_lambda_powertools.event_handler import Response
 
 from parley import __version__, desk
 from parley.callers import Caller, Callers, begun
-from parley.channels import files, http, origins, rendering, slack, socket
+from parley.channels import files, http, origins, rendering, slack, socket, webhook
 from parley.conversation import Feedback, RecordedTurn, Session, Turn
 from parley.errors import MalformedRequest, NotFound, NotYours, Unavailable
 from parley.http_app import file_response, json_response
@@ -300,11 +300,15 @@ class HttpDoor:
 
     def _tell(self, conversation_id: str, turn: RecordedTurn) -> None:
         tell(conversation_id, socket.turn(turn), self.lines.connections, self.lines.sockets)
-        if slack.thread_of(conversation_id) is None:
+        if slack.thread_of(conversation_id) is not None:
+            where = slack.CHANNEL
+        elif webhook.name_of(conversation_id) is not None:
+            where = webhook.CHANNEL
+        else:
             return
         session = self.services.conversations.open(conversation_id).session
         if session is not None:  # the worker finds the turn answered, and posts it
-            self.queue.send(Turn(turn.turn_id, conversation_id, session.bot, slack.CHANNEL, "", turn.sent_at))
+            self.queue.send(Turn(turn.turn_id, conversation_id, session.bot, where, "", turn.sent_at))
 
 
 def log_turn(turn: Turn, answered: Answered, **more: str) -> None:

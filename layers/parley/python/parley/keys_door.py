@@ -34,7 +34,7 @@ class KeysDoor:
         tenant = request.tenant or caller.tenant or OWN_TENANT
         if tenant != (caller.tenant or tenant):
             raise NotYours("you are an operator of another tenant; leave `tenant` out")
-        if tenant not in {access.tenant for access in self.callers.access.values()}:
+        if tenant not in self.callers.tenants():
             raise NotFound(f"there is no tenant {tenant!r} here; a bot's `access` names it")
         unknown = [bot for bot in request.bots if self.callers.tenant_of(bot) != tenant]
         if unknown:

@@ -2,15 +2,16 @@
 
 from dataclasses import dataclass
 
-from parley.ports import Connections, LateQueue, Slack, Sockets
+from parley.ports import Connections, DeliveryQueue, LateQueue, Slack, Sockets
 
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """Who listens, how frames reach them, the queue of those who agreed to wait, and the way into Slack."""
+    """Who listens, how frames reach them, the queue of those who agreed to wait, the ways to Slack and callbacks."""
 
     connections: Connections
     sockets: Sockets
     late: LateQueue
     slack: Slack | None = None  # None: nobody talks to us there
     documents_at: str = ""  # the HTTP API, for links to what is cited, where it is known
+    callbacks: DeliveryQueue | None = None  # to servers that wait for a reply; only the worker has it

@@ -849,3 +849,194 @@ class ResponseStream(Protocol):
 
     def write(self, content: bytes) -> None:
         """Sends a piece of the body."""
+
+
+@dataclass(frozen=True, slots=True)
+class SealedSecret:
+    """A secret that signs what is sent, as it is stored: nobody reads it without the key."""
+
+    sealed: str
+    ends_at: float | None = None  # seconds since the Unix epoch, UTC; None: with its subscription
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """Somebody who wants to be told what happens, and of what."""
+
+    id: str  # no secret: it stands in lists and logs
+    tenant: str
+    name: str  # for people
+    url: str
+    kinds: tuple[str, ...]  # of notices
+    bots: tuple[str, ...]  # the only ones; none named: all of the tenant
+    content: bool  # whether what people and bots said is told, too
+    secrets: tuple[SealedSecret, ...]  # the newest first, and the one before it while that is valid
+    created_at: float  # seconds since the Unix epoch, UTC
+    version: int = 1  # of this record; it grows by one with each change
+
+
+class Subscriptions(Protocol):
+    """Who wants to be told. Every method raises Unavailable when the store does not answer."""
+
+    def get(self, subscription_id: str) -> Subscription | None:
+        """The subscription as it is at this moment, read consistently."""
+
+    def list(self, tenant: str) -> Sequence[Subscription]:
+        """A tenant's, the oldest first; what was changed in the last moments may be told as it was."""
+
+    def save(self, subscription: Subscription) -> None:
+        """Keeps a new subscription, or one that has changed.
+
+        Raises:
+            SessionConflict: `version` does not follow the stored version by one. A new one has version 1.
+        """
+
+    def delete(self, subscription_id: str) -> bool:
+        """Forgets a subscription; False if there is none."""
+
+
+class Sealing(Protocol):
+    """Keeps secrets unreadable where they are stored. Each belongs to something, and is opened for it alone."""
+
+    def seal(self, secret: str, *, of: str) -> str:
+        """The secret as it may be stored.
+
+        Raises:
+            Unavailable: the key's keeper did not answer.
+        """
+
+    def unseal(self, sealed: str, *, of: str) -> str:
+        """The secret.
+
+        Raises:
+            Unavailable: the key's keeper did not answer, or it is not of this.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """Where the answer to a caller's webhook goes. Names of secrets, never secrets."""
+
+    url: str
+    secret: str  # the name of what signs it
+    headers: Mapping[str, str] = field(default_factory=dict)  # `{secret:NAME}` in their values
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One message on its way to one address."""
+
+    to: str  # whose it is: a subscription's id, or what names a callback
+    id: str  # of what it tells, and the same however often it is sent
+    kind: str
+    body: str  # JSON, to the letter as it is signed
+    begun_at: float  # seconds since the Unix epoch, UTC
+    due_at: float = 0.0  # not before
+    tries: int = 0  # that have failed so far
+    callback: Callback | None = None  # None: the subscription says where
+
+
+class DeliveryQueue(Protocol):
+    """The way to who posts; keeps no order, and lets no addressee's many messages hold up another's few."""
+
+    def send(self, deliveries: Sequence[Delivery], *, delay_seconds: int = 0) -> None:
+        """Hands them over in `delay_seconds`, 900 at most.
+
+        Raises:
+            Unavailable: the queue did not take all of them.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How it goes with what is sent to one address."""
+
+    succeeded_at: float | None = None  # the last time; seconds since the Unix epoch, UTC, like all here
+    failed_at: float | None = None
+    failure: str | None = None  # why, the last time
+    failures: int = 0  # in a row
+    failing_since: float | None = None  # when the first of these was
+    rests_until: float | None = None  # nothing is tried before
+    disabled_at: float | None = None
+    disabled_because: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeadDelivery:
+    """A message that was given up."""
+
+    delivery: Delivery
+    died_at: float  # seconds since the Unix epoch, UTC
+    because: str
+
+
+PLACES = 4  # that are posted to one address at once: one that hangs holds no more of those who deliver
+
+
+class Deliveries(Protocol):
+    """What becomes of messages, by whom they are for. All methods raise Unavailable when the store does not answer."""
+
+    def health(self, to: str) -> Health:
+        """How it goes."""
+
+    def take_place(self, to: str, *, now: float, until: float) -> int | None:
+        """One of the PLACES of those that are posted to it at once; None if all are taken.
+
+        Who does not give it back has it until `until`.
+        """
+
+    def succeeded(self, to: str, place: int, *, now: float) -> None:
+        """Notes that a message was taken, and gives the place back. What failed before counts no more."""
+
+    def failed(self, to: str, place: int, *, now: float, because: str) -> Health:
+        """Notes that one was not, gives the place back, and tells how it goes."""
+
+    def rest(self, to: str, *, until: float) -> None:
+        """Lets nothing be tried before `until`."""
+
+    def disable(self, to: str, *, now: float, because: str) -> None:
+        """Lets nothing be tried any more."""
+
+    def enable(self, to: str) -> None:
+        """Begins anew, as if nothing had failed."""
+
+    def bury(self, dead: DeadDelivery) -> None:
+        """Keeps a message that was given up, for two weeks."""
+
+    def dead(self, to: str, *, limit: int, since: float = 0.0) -> Sequence[DeadDelivery]:
+        """Those that were given up from `since` on, the oldest first, `limit` at most."""
+
+    def count_dead(self, to: str) -> int:
+        """How many there are."""
+
+    def unbury(self, dead: DeadDelivery) -> None:
+        """Forgets one that was given up; one that is not there is no error."""
+
+    def forget(self, to: str) -> None:
+        """Forgets everything of this address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a server answered to a message."""
+
+    status: int
+    retry_after_seconds: float | None = None  # it asks to be left alone so long
+
+
+class Posts(Protocol):
+    """The way to servers of other people."""
+
+    def check(self, url: str) -> None:
+        """Nothing, if the host is one that may be posted to, as far as can be told now.
+
+        Raises:
+            MalformedRequest: it may not; the message says why.
+        """
+
+    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Taken:
+        """What the server answers, whatever it is; no redirect is followed.
+
+        Raises:
+            Unavailable: it did not answer in time, or may not be posted to. The message does not tell the URL.
+        """

@@ -13,6 +13,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
+from parley import callback_delivery
 from parley.adapters.sqs import read_errand
 from parley.channels import problems, rendering, socket
 from parley.conversation import Citation, Message, RecordedTurn, Turn
@@ -61,7 +62,7 @@ class QueueDoor:
             except Rejected as error:
                 conversations.mark_failed(turn, str(error))
                 live.failed(problems.told(error))
-                deliver_failure(turn, str(error), self.lines, conversations)
+                self._deliver_failure(turn, str(error))
                 logger.warning("turn refused", extra={**about, "reason": str(error)})
                 return
             except Exception as error:
@@ -69,7 +70,7 @@ class QueueDoor:
                     reason = str(error) if isinstance(error, ParleyError) else problems.BROKEN
                     conversations.mark_failed(turn, reason)
                     live.failed(problems.told(error))
-                    deliver_failure(turn, reason, self.lines, conversations)
+                    self._deliver_failure(turn, reason)
                 logger.exception("turn failed", extra=about)
                 raise
             else:
@@ -89,6 +90,7 @@ class QueueDoor:
     def _deliver(self, recorded: RecordedTurn, turn: Turn) -> None:
         """Posts the reply where its channel takes posts; raises where the queue shall try it again."""
         about = {"turn_id": turn.id, "conversation_id": turn.conversation_id}
+        callback_delivery.deliver(recorded, turn, self.services, self.lines.callbacks)
         try:
             deliver(recorded, turn, self.lines, self.services.conversations)
         except NotFound as error:
@@ -96,6 +98,11 @@ class QueueDoor:
         except Undeliverable as error:  # somebody has to see to it: it stays as a dead letter, with an alarm
             logger.error("reply refused", extra={**about, "reason": error.reason})
             raise
+
+    def _deliver_failure(self, turn: Turn, detail: str) -> None:
+        """Tells who waits elsewhere that there will be no reply."""
+        deliver_failure(turn, detail, self.lines, self.services.conversations)
+        callback_delivery.deliver_failure(turn, detail, self.services, self.lines.callbacks)
 
     def _answer_late(self, late: LateTurn) -> None:
         turn = late.turn
@@ -111,7 +118,7 @@ class QueueDoor:
                 return
             conversations.mark_failed(turn, str(error))
             tell(turn.conversation_id, socket.failed(turn.id, 1, problems.told(error)), connections, sockets)
-            deliver_failure(turn, str(error), self.lines, conversations)
+            self._deliver_failure(turn, str(error))
             logger.warning("late answer given up", extra={**about, "reason": str(error)})
         else:
             tell(turn.conversation_id, socket.turn(recorded), connections, sockets)

@@ -72,6 +72,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     slack_tokens_key: str = ""  # the ARN of the KMS key under which their tokens are
     slack_api_url: str = "https://slack.com/api/"
     http_address: str = ""  # where clients reach the HTTP API, which has the chat page
+    deliveries_queue_url: str = ""  # of what is posted to callbacks; `worker` has it
     documents_at: str = ""  # where the HTTP API is, for links to what is cited
     generator_backend: Backend = "sagemaker"
     generator_endpoint: str = ""  # a SageMaker endpoint's name
@@ -117,11 +118,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     known = {field.encode_name for field in msgspec.structs.fields(Settings)}
     given: dict[str, object] = {name: value for name, value in environment.items() if name in known}
     try:
-        given |= {
-            name: msgspec.json.decode(environment[name], type=kind)
-            for name, kind in _AS_JSON.items()
-            if name in environment
-        }
+        given |= _from_json(environment, *_AS_JSON)
         settings = msgspec.convert(given, Settings, strict=False)
     except msgspec.MsgspecError as error:
         raise BadSettings(f"the function's environment is not complete: {error}") from error
@@ -134,6 +131,10 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     _check_cache_server(settings)
     _check_slack(settings)
     return settings
+
+
+def _from_json(environment: Mapping[str, str], *names: str) -> dict[str, object]:
+    return {name: msgspec.json.decode(environment[name], type=_AS_JSON[name]) for name in names if name in environment}
 
 
 def _check_generator(settings: Settings) -> None:
@@ -205,6 +206,40 @@ def _check_slack(settings: Settings) -> None:
         raise BadSettings("SLACK_CLIENT_ID needs SLACK_CLIENT_SECRET and WORKSPACES_TABLE")
     if not settings.slack_api_url.endswith("/"):
         raise BadSettings("SLACK_API_URL must end with a slash: method names are put behind it")
+
+
+class WebhookSettings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
+    """What `infra/webhooks.py` puts into the environment of `notify`, `deliver` and `subscriptions`."""
+
+    parley_stage: str
+    access: dict[str, Access]  # name of a bot -> whose it is
+    subscriptions_table: str
+    deliveries_table: str
+    deliveries_queue_url: str
+    signing_key: str  # an ARN in KMS, which seals the secrets of subscriptions
+    action_secrets: str  # what the names of callbacks' secrets begin with
+    operator_key_secret: str  # an ARN; its bearer keeps subscriptions
+    keys_table: str  # of API keys, of which some are operators'
+    issuers: tuple[Issuer, ...] = ()
+    subscribers_on_loopback: bool = False  # this machine may be posted to; nowhere but on a laptop
+
+
+def read_webhook_settings(environment: Mapping[str, str]) -> WebhookSettings:
+    """The settings in `environment`.
+
+    Raises:
+        BadSettings: naming the variable that is missing or not of the right form.
+    """
+    known = {field.encode_name for field in msgspec.structs.fields(WebhookSettings)}
+    given: dict[str, object] = {name: value for name, value in environment.items() if name in known}
+    try:
+        given |= _from_json(environment, "ACCESS", "ISSUERS")
+        settings = msgspec.convert(given, WebhookSettings, strict=False)
+    except msgspec.MsgspecError as error:
+        raise BadSettings(f"the function's environment is not complete: {error}") from error
+    if settings.subscribers_on_loopback and settings.parley_stage != "local":
+        raise BadSettings("SUBSCRIBERS_ON_LOOPBACK is for the stage `local` only: elsewhere it opens our own network")
+    return settings
 
 
 class IngestSettings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):

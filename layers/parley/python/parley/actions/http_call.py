@@ -40,7 +40,7 @@ def render(call: HttpCall, slots: Mapping[str, Any], secret: Callable[[str], str
         return Prepared(call.method, _url(call.url, slots), headers)
     if not any(name.lower() == "content-type" for name in headers):
         headers["Content-Type"] = "application/json"
-    return Prepared(call.method, _url(call.url, slots), headers, to_json(_body(call.body, slots)))
+    return Prepared(call.method, _url(call.url, slots), headers, to_json(filled(call.body, slots)))
 
 
 def read_slots(call: HttpCall, answer: Any) -> dict[str, Any]:
@@ -93,7 +93,12 @@ def _quoted_segment(text: str) -> str:
     return _quoted(text)
 
 
-def _body(template: Any, slots: Mapping[str, Any]) -> Any:
+def filled(template: Any, slots: Mapping[str, Any]) -> Any:
+    """A JSON value with the slots' values in its texts; a text that is one placeholder becomes the value itself.
+
+    Raises:
+        ActionFailed: a slot within a longer text has no value.
+    """
     match template:
         case str():
             found = pieces(template)
@@ -101,9 +106,9 @@ def _body(template: Any, slots: Mapping[str, Any]) -> Any:
                 return slots.get(found[0].name)
             return _filled(template, slots, str)
         case dict():
-            return {key: _body(value, slots) for key, value in template.items()}
+            return {key: filled(value, slots) for key, value in template.items()}
         case list():
-            return [_body(value, slots) for value in template]
+            return [filled(value, slots) for value in template]
         case _:
             return template
 

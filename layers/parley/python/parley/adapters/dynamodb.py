@@ -55,6 +55,9 @@ class _Item(Model):
     reason = UnicodeAttribute(null=True)
     number = NumberAttribute(null=True)
     feedback = UnicodeAttribute(null=True)  # turn: as JSON
+    bot = UnicodeAttribute(null=True)  # turn: this and the next two for who follows the table's stream, which
+    said_by = UnicodeAttribute(null=True)  # shows one item at a time (`conversation_stream`)
+    handed_off_at = NumberAttribute(null=True)
     delivered = NumberAttribute(null=True)  # request: posts that the channel has taken
     draft = UnicodeAttribute(null=True)  # request: the post that shows the reply while it is made
     by_user = _ByUser()
@@ -91,7 +94,7 @@ class DynamoConversations:
         pk, now = _pk(session.conversation_id), self._clock()
         with translated(), TransactWrite(connection=self._connection) as transaction:
             transaction.save(self._state(session), condition=follows)
-            transaction.save(self._new(pk, _turn(turn.number), number=turn.number, body=_json(turn)))
+            transaction.save(self._turn(session, turn))
             done = (
                 self._item.status.set("done"),
                 self._item.number.set(turn.number),
@@ -250,6 +253,17 @@ class DynamoConversations:
             version=session.version,
             user_id=session.user_id,
             updated_at=self._clock(),
+        )
+
+    def _turn(self, session: Session, turn: RecordedTurn) -> _Item:
+        return self._new(
+            _pk(session.conversation_id),
+            _turn(turn.number),
+            number=turn.number,
+            body=_json(turn),
+            bot=session.bot,
+            said_by=session.user_id,
+            handed_off_at=session.handed_off_at,
         )
 
     def _new(self, pk: str, sk: str, **attributes: Any) -> _Item:

@@ -7,7 +7,7 @@ from parley.adapters.dynamodb import DynamoConversations
 from parley.adapters.secrets import secret_if_any
 from parley.adapters.slack_tokens import SlackTokens
 from parley.adapters.sockets import ApiGatewaySockets
-from parley.adapters.sqs import SqsLateTurns
+from parley.adapters.sqs import SqsDeliveries, SqsLateTurns
 from parley.adapters.workspaces import DynamoWorkspaces
 from parley.lines import Lines
 from parley.ports import Slack, Workspaces
@@ -22,6 +22,7 @@ def lines_of(settings: Settings) -> Lines:
         late=SqsLateTurns(settings.waiting_queue_url),
         slack=_slack(settings),
         documents_at=settings.documents_at,
+        callbacks=SqsDeliveries(settings.deliveries_queue_url) if settings.deliveries_queue_url else None,
     )
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Generator as Yields
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,7 @@ from parley.metering import Metering
 from parley.ports import (
     LIFETIME_SECONDS,
     MOST_NEAREST,
+    PLACES,
     ActionAnswer,
     ActionRequest,
     ApiKey,
@@ -40,7 +41,10 @@ from parley.ports import (
     Catalogue,
     Change,
     Clock,
+    DeadDelivery,
+    Delivery,
     Grant,
+    Health,
     Identity,
     LateTurn,
     Listed,
@@ -57,6 +61,8 @@ from parley.ports import (
     SlackThread,
     StoredDocument,
     StoredPassage,
+    Subscription,
+    Taken,
     Tally,
     Workspace,
 )
@@ -482,6 +488,152 @@ class MemoryKeys:
     def delete(self, key_id: str) -> bool:
         """See `ports.Keys.delete`."""
         return self._keys.pop(key_id, None) is not None
+
+
+class MemorySubscriptions:
+    """`ports.Subscriptions` in a dictionary."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, Subscription] = {}
+
+    def get(self, subscription_id: str) -> Subscription | None:
+        """See `ports.Subscriptions.get`."""
+        return self._kept.get(subscription_id)
+
+    def list(self, tenant: str) -> Sequence[Subscription]:
+        """See `ports.Subscriptions.list`."""
+        own = (each for each in self._kept.values() if each.tenant == tenant)
+        return sorted(own, key=lambda each: each.created_at)
+
+    def save(self, subscription: Subscription) -> None:
+        """See `ports.Subscriptions.save`."""
+        known = self._kept.get(subscription.id)
+        if subscription.version != (known.version if known else 0) + 1:
+            raise SessionConflict("somebody else changed this first")
+        self._kept[subscription.id] = subscription
+
+    def delete(self, subscription_id: str) -> bool:
+        """See `ports.Subscriptions.delete`."""
+        return self._kept.pop(subscription_id, None) is not None
+
+
+class MemorySealing:
+    """`ports.Sealing` that seals nothing, but knows what each secret is of."""
+
+    def seal(self, secret: str, *, of: str) -> str:
+        """See `ports.Sealing.seal`."""
+        return f"{of} {secret}"
+
+    def unseal(self, sealed: str, *, of: str) -> str:
+        """See `ports.Sealing.unseal`."""
+        owner, _, secret = sealed.partition(" ")
+        if owner != of:
+            raise Unavailable("the secret could not be unsealed")
+        return secret
+
+
+class MemoryDeliveries:
+    """`ports.Deliveries` in dictionaries."""
+
+    def __init__(self) -> None:
+        self._health: dict[str, Health] = {}
+        self._places: dict[str, dict[int, float]] = defaultdict(dict)
+        self._dead: dict[str, list[DeadDelivery]] = defaultdict(list)
+
+    def health(self, to: str) -> Health:
+        """See `ports.Deliveries.health`."""
+        return self._health.get(to, Health())
+
+    def take_place(self, to: str, *, now: float, until: float) -> int | None:
+        """See `ports.Deliveries.take_place`."""
+        places = self._places[to]
+        place = next((each for each in range(PLACES) if places.get(each, now - 1) < now), None)
+        if place is not None:
+            places[place] = until
+        return place
+
+    def succeeded(self, to: str, place: int, *, now: float) -> None:
+        """See `ports.Deliveries.succeeded`."""
+        self._places[to].pop(place, None)
+        self._health[to] = replace(self.health(to), succeeded_at=now, failures=0, failing_since=None, rests_until=None)
+
+    def failed(self, to: str, place: int, *, now: float, because: str) -> Health:
+        """See `ports.Deliveries.failed`."""
+        self._places[to].pop(place, None)
+        known = self.health(to)
+        since = known.failing_since if known.failing_since is not None else now
+        self._health[to] = replace(
+            known, failed_at=now, failure=because, failures=known.failures + 1, failing_since=since
+        )
+        return self._health[to]
+
+    def rest(self, to: str, *, until: float) -> None:
+        """See `ports.Deliveries.rest`."""
+        self._health[to] = replace(self.health(to), rests_until=until)
+
+    def disable(self, to: str, *, now: float, because: str) -> None:
+        """See `ports.Deliveries.disable`."""
+        self._health[to] = replace(self.health(to), disabled_at=now, disabled_because=because)
+
+    def enable(self, to: str) -> None:
+        """See `ports.Deliveries.enable`."""
+        known = self.health(to)
+        self._health[to] = Health(known.succeeded_at, known.failed_at, known.failure)
+
+    def bury(self, dead: DeadDelivery) -> None:
+        """See `ports.Deliveries.bury`."""
+        self._dead[dead.delivery.to].append(dead)
+        self._dead[dead.delivery.to].sort(key=lambda each: (each.died_at, each.delivery.id))
+
+    def dead(self, to: str, *, limit: int, since: float = 0.0) -> Sequence[DeadDelivery]:
+        """See `ports.Deliveries.dead`."""
+        return tuple(each for each in self._dead[to] if each.died_at >= since)[:limit]
+
+    def count_dead(self, to: str) -> int:
+        """See `ports.Deliveries.count_dead`."""
+        return len(self._dead[to])
+
+    def unbury(self, dead: DeadDelivery) -> None:
+        """See `ports.Deliveries.unbury`."""
+        self._dead[dead.delivery.to] = [each for each in self._dead[dead.delivery.to] if each != dead]
+
+    def forget(self, to: str) -> None:
+        """See `ports.Deliveries.forget`."""
+        for kept in (self._health, self._places, self._dead):
+            kept.pop(to, None)
+
+
+@dataclass(slots=True)
+class MemoryDeliveryQueue:
+    """`ports.DeliveryQueue` in a list, each with its delay."""
+
+    sent: list[tuple[Delivery, int]] = field(default_factory=list)
+
+    def send(self, deliveries: Sequence[Delivery], *, delay_seconds: int = 0) -> None:
+        """See `ports.DeliveryQueue.send`."""
+        self.sent += [(each, delay_seconds) for each in deliveries]
+
+
+@dataclass(slots=True)
+class MemoryPosts:
+    """`ports.Posts` to servers that answer what is said here, and otherwise that they have taken it."""
+
+    answers: dict[str, Taken | Unavailable] = field(default_factory=dict)  # by URL
+    refused: Collection[str] = ()  # URLs that are no place to post to
+    posted: list[tuple[str, Mapping[str, str], bytes]] = field(default_factory=list)
+
+    def check(self, url: str) -> None:
+        """See `ports.Posts.check`."""
+        if url in self.refused:
+            raise MalformedRequest("the url is not on the public internet")
+
+    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Taken:
+        """See `ports.Posts.post`."""
+        self.posted.append((url, headers, body))
+        answer = self.answers.get(url, Taken(204))
+        if isinstance(answer, Unavailable):
+            raise answer
+        return answer
 
 
 class MemorySockets:

@@ -1,6 +1,7 @@
 """Pages of the public web, fetched as a polite stranger does: one by one, with pauses, and where robots.txt lets us.
 
-Knows redirects and robots.txt; where a request may go, and how much of an answer is taken, is `public_web`'s to know.
+Knows redirects and robots.txt; where a request may go is `public_web`'s to know,
+and how much of an answer is taken `page_request`'s.
 """
 
 import ssl
@@ -10,7 +11,8 @@ from threading import Lock
 from urllib.parse import urljoin, urlsplit
 from urllib.robotparser import RobotFileParser
 
-from parley.adapters.public_web import USER_AGENT, Address, Answer, Reach, Wanted, addresses_of, get, is_public
+from parley.adapters.page_request import Answer, Wanted, get
+from parley.adapters.public_web import USER_AGENT, Address, Reach, addresses_of, is_public
 from parley.documents.links import MAX_BYTES, SITEMAP_TYPES, page_url
 from parley.documents.reading import PAGE_TYPES
 from parley.errors import Unavailable, Unreadable

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from parley.access import Access
 from parley.actions.custom_actions import CustomActions
 from parley.bots.learned import Learned
+from parley.bots.webhook import Webhook
 from parley.conversation import Button
 from parley.files import MOST_MB
 
@@ -256,6 +257,7 @@ class Bot:
     rasa_api: bool = False  # Rasa's own HTTP API speaks for this bot too
     knowledge: KnowledgeSettings = field(default_factory=KnowledgeSettings)
     uploads: UploadSettings = field(default_factory=UploadSettings)
+    webhooks: Mapping[str, Webhook] = field(default_factory=dict)  # by name: servers that talk to it for somebody
 
     def can_say(self, response: str) -> bool:
         """Whether there is a response of this name, or one for parts of a retrieval intent: `utter_faq/hours`."""

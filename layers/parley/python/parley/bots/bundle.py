@@ -1,7 +1,7 @@
 """The bundle: a compiled bot as one file, and the way back.
 
 A zip of `bot.json` (the `Bot`), `needs.json` (the secrets and functions that its custom
-actions name, for who deploys it), `access.json` (who may talk to it, for functions that do
+actions and webhooks name, for who deploys it), `access.json` (who may talk to it, for functions that do
 not load it), `encoder.json` (the version of the encoder that made the vectors), and a
 NAME.json and a NAME.npz for each trained part, of which the knowledge snapshot is one.
 Knows how the parts are packed, not what they mean.
@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parley.bots.bot import Bot
+from parley.bots.webhook import callback_secrets_of, secrets_of
 from parley.errors import BadBot
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the same content gives the same bytes on any day
@@ -85,7 +86,11 @@ def _files(bundle: Bundle) -> dict[str, bytes]:
         "bot.json": msgspec.json.encode(bundle.bot, order="deterministic"),
         "encoder.json": msgspec.json.encode(bundle.encoder),
         "needs.json": msgspec.json.encode(
-            {"secrets": sorted(bundle.bot.custom.secrets()), "functions": sorted(bundle.bot.custom.functions())}
+            {
+                "secrets": sorted(bundle.bot.custom.secrets() | secrets_of(bundle.bot.webhooks)),
+                "callback_secrets": sorted(callback_secrets_of(bundle.bot.webhooks)),
+                "functions": sorted(bundle.bot.custom.functions()),
+            }
         ),
         "access.json": msgspec.json.encode(bundle.bot.access),
     }

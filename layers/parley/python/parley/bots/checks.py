@@ -23,6 +23,7 @@ from parley.bots.flows import SNIPPET, Flow
 from parley.bots.shapes import BotSettings
 from parley.bots.source import SETTINGS, Faults
 from parley.bots.training import Example, is_expression
+from parley.bots.webhook import check_webhook
 from parley.files import ENDINGS, MOST_MB
 
 _GENERATION_RANGES = {
@@ -70,6 +71,9 @@ def check(
     _check_actions(bot, places, faults)
     _check_settings(bot, places, faults)
     _check_uploads(bot, places, faults)
+    for name, webhook in bot.webhooks.items():
+        for fault in check_webhook(webhook):
+            faults.add(places.setting("webhooks"), f"webhook `{name}`: {fault}")
 
 
 def _check_examples(examples: Iterable[Example], places: Places, faults: Faults) -> None:

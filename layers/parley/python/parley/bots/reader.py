@@ -18,9 +18,10 @@ from parley.bots.bot import Bot, SystemSettings, Variation
 from parley.bots.config import read_policy
 from parley.bots.domain import Domain, DomainReader
 from parley.bots.flows import START, Checkpoint, Flow, FlowReader
-from parley.bots.shapes import ActionShape, BotSettings, shaped
+from parley.bots.shapes import ActionShape, BotSettings, WebhookShape, shaped
 from parley.bots.source import SERVERS, SETTINGS, BotSource, Faults, Placed, read_source
 from parley.bots.training import TrainingData, read_training_data
+from parley.bots.webhook import CallbackSettings, Verify, Webhook
 from parley.conversation import Event
 
 _UNFIT = re.compile(r"[^a-z0-9_-]+")
@@ -75,8 +76,8 @@ def _settings(source: BotSource, folder: Path, faults: Faults) -> BotSettings | 
     try:
         settings = msgspec.convert({"name": name, **said}, BotSettings)
     except msgspec.ValidationError as error:
-        named = re.search(r"\$\.(\w+)|unknown field `(.+)`", str(error))
-        placed = source.settings.get(named[1] or named[2]) if named else None
+        named = re.search(r"\$\.(\w+)", str(error)) or re.search(r"unknown field `(.+)`", str(error))
+        placed = source.settings.get(named[1]) if named else None
         faults.add(placed.place if placed else f"{SETTINGS}:1", str(error))
         return None
     for section in ("generation", "handoff", "knowledge", "uploads"):
@@ -133,7 +134,15 @@ def _bot(
         rasa_api=settings.rasa_api,
         knowledge=settings.knowledge,
         uploads=settings.uploads,
+        webhooks={name: _webhook(shape) for name, shape in settings.webhooks.items()},
     )
+
+
+def _webhook(shape: WebhookShape) -> Webhook:
+    said, callback = msgspec.structs.asdict(shape), shape.callback
+    said["verify"] = Verify(*msgspec.structs.astuple(shape.verify))
+    said["callback"] = CallbackSettings(*msgspec.structs.astuple(callback)) if callback is not None else None
+    return Webhook(**said)
 
 
 def _language(source: BotSource) -> str:

@@ -13,10 +13,12 @@ from msgspec import Meta
 from parley.access import OWN_TENANT
 from parley.bots.bot import GenerationSettings, HandoffSettings, KnowledgeSettings, UploadSettings
 from parley.bots.source import Faults, Placed
+from parley.bots.webhook import DEFAULT_REPLY
 
 Scalar = str | int | float | bool
 Names = str | list[str] | None
 _NAME = r"^[a-z0-9][a-z0-9_-]{0,63}\Z"
+SecretName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9/_+=.@-]{1,200}\Z")]  # below `parley/STAGE/`
 Seconds = Annotated[float, Meta(gt=0, le=10)]
 
 
@@ -80,6 +82,38 @@ class AccessShape(Shape, frozen=True):
     origins: tuple[Annotated[str, Meta(pattern=r"^https?://[a-z0-9.-]+(:[0-9]{1,5})?\Z")], ...] = ()
 
 
+class VerifyShape(Shape, frozen=True):
+    """`verify:` of a webhook: how its caller is known."""
+
+    scheme: Literal["standard", "hmac", "token"]
+    secret: SecretName
+    header: str = ""
+    prefix: str = ""
+    algorithm: Literal["sha256", "sha512"] = "sha256"
+    encoding: Literal["hex", "base64"] = "hex"
+
+
+class CallbackShape(Shape, frozen=True):
+    """`callback:` of a webhook: where its replies are posted."""
+
+    url: str
+    secret: SecretName
+    headers: Mapping[str, str] = {}
+
+
+class WebhookShape(Shape, frozen=True):
+    """One entry of `webhooks:` in bot.yml."""
+
+    verify: VerifyShape
+    id: str
+    conversation: str
+    message: str
+    user: str = ""
+    only_if: Mapping[str, Scalar | list[Scalar]] = {}
+    reply: Any = msgspec.field(default_factory=lambda: dict(DEFAULT_REPLY))
+    callback: CallbackShape | None = None
+
+
 class BotSettings(Shape, frozen=True):
     """`bot.yml`: what Rasa has no word for."""
 
@@ -103,6 +137,7 @@ class BotSettings(Shape, frozen=True):
     action_server: ServerShape | None = None
     actions: Mapping[str, ActionShape] = {}
     access: AccessShape = AccessShape()
+    webhooks: Mapping[Annotated[str, Meta(pattern=_NAME)], WebhookShape] = {}
     rasa_api: bool = False
 
 

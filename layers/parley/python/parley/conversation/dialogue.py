@@ -39,7 +39,9 @@ class Event(NamedTuple):
 
     kind: EventKind
     name: str | None = None  # of the action, slot or loop; of what somebody said, the intent
-    value: Any = None  # of the slot; of `loop_interrupted`, whether it was
+    value: Any = (
+        None  # of the slot; of `loop_interrupted`, whether it was; of a form that ends itself, its name and slots
+    )
     text: str | None = None  # what was said
     entities: tuple[Entity, ...] = ()
     hidden: bool = False  # of an action: by a rule that no story tells of, so that stories look past it

@@ -28,6 +28,7 @@ class Session:
     version: int = 0  # turns saved so far; a save succeeds only on the version it was read at
     dialogue: Dialogue | None = None  # None until the first turn
     handed_off_at: float | None = None  # since then a person has it, in seconds since the Unix epoch, UTC
+    origin: Mapping[str, Any] | None = None  # of one that a server began: what of its JSON the way back wants, by path
 
     @property
     def slots(self) -> Mapping[str, Any]:

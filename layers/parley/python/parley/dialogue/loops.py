@@ -51,6 +51,9 @@ class Loop(Protocol):
     def end(self, doing: Doing) -> Happenings:
         """What happens at its end, after it is marked as over."""
 
+    def gathered(self, doing: Doing, so_far: Sequence[Happening]) -> Any:
+        """What it leaves to those who hear of its end; later actions of the turn may forget it."""
+
 
 def run(loop: Loop, doing: Doing) -> Happenings:
     """What a loop does when it is its turn."""
@@ -62,7 +65,7 @@ def run(loop: Loop, doing: Doing) -> Happenings:
     if not loop.is_done(doing, happened):
         happened += yield from loop.go_on(doing, happened)
     if loop.is_done(doing, happened):
-        happened.append(Event("active_loop", None))
+        happened.append(Event("active_loop", None, loop.gathered(doing, happened)))
         happened += yield from loop.end(doing)
     return happened
 
@@ -117,6 +120,11 @@ class FormLoop:
         del doing
         yield from ()
         return []
+
+    def gathered(self, doing: Doing, so_far: Sequence[Happening]) -> dict[str, Any]:
+        """Its name, and the values of its slots."""
+        slots = doing.after(so_far).now.slots
+        return {"form": self.name, "slots": {slot: slots.get(slot) for slot in self.form.slots}}
 
     def _validates(self, doing: Doing) -> bool:
         return bool(self.form.checks) or self._has_validation(doing)
@@ -235,6 +243,9 @@ class TwoStageFallback:
             return (yield from self.does(ACTION_FALLBACK, doing.dialogue))
         heard = doing.dialogue.now.heard
         return [Event("rewind"), Event("action", LISTEN), *([heard] if heard else [])]
+
+    def gathered(self, doing: Doing, so_far: Sequence[Happening]) -> None:
+        """Nothing."""
 
     @staticmethod
     def _gives_up(doing: Doing) -> bool:
