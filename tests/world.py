@@ -22,22 +22,29 @@ import msgspec
 from parley.access import OWN_TENANT, Access
 from parley.adapters.memory import (
     MemoryConversations,
+    MemoryDeliveries,
+    MemoryDeliveryQueue,
     MemoryDocuments,
     MemoryIdentities,
     MemoryKeys,
     MemoryLibraries,
     MemoryMetrics,
+    MemoryPosts,
     MemoryQueue,
     MemoryReplies,
+    MemorySealing,
     MemorySlack,
     MemorySlackApp,
+    MemorySubscriptions,
     MemoryUploads,
     MemoryWorkspaces,
     memory_lines,
 )
+from parley.bots.webhook import Verify, Webhook
 from parley.caching.cache import reply_cache
 from parley.callers import Callers
 from parley.channels import api_key, rasa, token
+from parley.channels.signing import new_secret
 from parley.conversation import RecordedTurn, Session, Turn
 from parley.dialogue.policy import Policy
 from parley.errors import NoBot
@@ -48,16 +55,20 @@ from parley.keys_door import KeysDoor
 from parley.knowledge_door import KnowledgeDoor
 from parley.loaded import LoadedBot
 from parley.openai_door import OpenAiDoor
-from parley.ports import Opened
+from parley.ports import Opened, SealedSecret, Subscription
 from parley.rasa_door import RasaDoor
 from parley.services import Services
 from parley.slack_door import SlackDoor
 from parley.slack_install import SlackInstall
 from parley.socket_door import SocketDoor
+from parley.subscriptions_api import SubscriptionsApi
+from parley.subscriptions_door import SubscriptionsDoor
+from parley.webhook_door import WebhookDoor
 from tests.builders import PNG, a_photo, a_recorded_turn, a_reply
 
 BOT = "support"
 OPERATOR_KEY = "the-operators-own-key"
+WEBHOOK_SECRET = "the-token-of-the-ticket-desk"
 CLIENT_SECRET = "the-secret-of-the-app"
 SIGNING_SECRET = "slacks-own-signing-secret"
 CACHE_SECRET = "secret of the reply cache"
@@ -67,6 +78,7 @@ PAGE = {"index.html": "<!doctype html><title>Page</title>", "assets/main-0123.js
 MINE, HANDED_OFF, THEIRS = "mine", "handed-off", "theirs"  # conversations
 SENDER = "ada"  # who talks through Rasa's REST channel
 UPLOAD = "photo"  # of mine
+SUBSCRIPTION = "0123456789abcdef"
 SAID_BEFORE, MAY_WAIT, LATELY = "t-said", "t-may-wait", "t-lately"  # turns of mine
 THEIR_WORDS = "my neighbour keeps seventeen hedgehogs"
 
@@ -166,6 +178,13 @@ class World:
             KnowledgeDoor(self.services.bots, self.documents, MemoryLibraries(), callers),
             openai_door=OpenAiDoor(self.services, callers),
             keys_door=keys_door,
+            webhook_door=WebhookDoor(self.services, self.queue, lambda _: WEBHOOK_SECRET, BOT),
+        )
+        self.subscriptions = MemorySubscriptions()
+        self.subscriptions.save(a_subscription())
+        deliveries = MemoryDeliveries(), MemoryDeliveryQueue(), MemoryPosts()
+        self.subscriptions_api = SubscriptionsApi(
+            SubscriptionsDoor(self.subscriptions, *deliveries, MemorySealing(), callers, time.time)
         )
         self.token, self.their_token = token.new_token(), token.new_token()
         self.key = self._new_key("mine")
@@ -179,7 +198,7 @@ class World:
         dialogue = loaded.policy.tracker.begin()
         self._begin(conversation, None, _said(SAID_BEFORE, 1), dialogue=dialogue)
         sharing = [self.conversations, self.queue, self.lines.late, self.lines.connections, self.keys, self.documents]
-        sharing.append(self.uploads)
+        sharing += [self.uploads, self.subscriptions, *deliveries]
         self._stores = [*sharing, self.services.announcements, self.services.actions, replies]
 
     @property
@@ -190,7 +209,7 @@ class World:
         sessions = [self.conversations.open(name).session for name in (MINE, THEIRS)]
         digests += [session.token_digest for session in sessions if session]
         hidden = (self.token, self.their_token, self.key, self.their_key)
-        return (OPERATOR_KEY, SIGNING_SECRET, CLIENT_SECRET, CACHE_SECRET, *hidden, *digests)
+        return (OPERATOR_KEY, SIGNING_SECRET, CLIENT_SECRET, CACHE_SECRET, WEBHOOK_SECRET, *hidden, *digests)
 
     def stored(self) -> bytes:
         """Everything that is in the stores now, to be compared."""
@@ -209,9 +228,11 @@ class World:
             self.conversations.record(replace(begun, version=turn.number, **session), turn)
 
 
-def with_rasas_routes(loaded: LoadedBot) -> LoadedBot:
-    """The bot, as if it had `rasa_api: true`."""
-    bot = replace(loaded.bot, rasa_api=True)
+def with_every_route(loaded: LoadedBot) -> LoadedBot:
+    """The bot, as if it had `rasa_api: true` and a webhook."""
+    verify = Verify("token", "tickets-webhook", "X-Token")
+    webhook = Webhook(verify, id="{event.id}", conversation="{ticket.id}", message="{ticket.text}")
+    bot = replace(loaded.bot, rasa_api=True, webhooks={"tickets": webhook})
     return replace(loaded, bot=bot, policy=Policy(bot))
 
 
@@ -231,6 +252,13 @@ def signed(body: bytes, *, at: float | None = None) -> dict[str, str]:
     timestamp = str(int(time.time() if at is None else at))
     digest = hmac.new(SIGNING_SECRET.encode(), b"v0:" + timestamp.encode() + b":" + body, hashlib.sha256).hexdigest()
     return {"x-slack-request-timestamp": timestamp, "x-slack-signature": f"v0={digest}"}
+
+
+def a_subscription() -> Subscription:
+    """Somebody who is told what happens."""
+    sealed = (SealedSecret(MemorySealing().seal(new_secret(), of=SUBSCRIPTION)),)
+    url = "https://desk.example/hook"
+    return Subscription(SUBSCRIPTION, OWN_TENANT, "A desk", url, ("turn.answered",), (BOT,), True, sealed, time.time())
 
 
 def a_click(value: str) -> bytes:

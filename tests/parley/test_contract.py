@@ -23,7 +23,7 @@ from schemathesis.specs.openapi.checks import (
 from parley.loaded import LoadedBot
 from parley.services import Services
 from tests import gateway
-from tests.world import BOT, MINE, OPERATOR_KEY, World, a_built_page, with_rasas_routes
+from tests.world import BOT, MINE, OPERATOR_KEY, World, a_built_page, with_every_route
 
 CHECKS = [
     not_a_server_error,
@@ -59,7 +59,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def world(make_services: Callable[..., Services], support: LoadedBot, page: Path) -> World:
-    return World(make_services(), with_rasas_routes(support), page)
+    return World(make_services(), with_every_route(support), page)
 
 
 @pytest.mark.parametrize("mode", GenerationMode, ids=lambda mode: mode.value)

@@ -33,13 +33,15 @@ from tests.world import (
     OPERATOR_KEY,
     SAID_BEFORE,
     SENDER,
+    SUBSCRIPTION,
     THEIR_WORDS,
     THEIRS,
     UPLOAD,
+    WEBHOOK_SECRET,
     World,
     a_built_page,
     signed,
-    with_rasas_routes,
+    with_every_route,
 )
 
 # Powertools leaves the files of Swagger's page to the garbage collector.
@@ -63,6 +65,9 @@ class Way:
     headers: dict[str, str] = field(default_factory=dict)
 
 
+ONE, OURS = "/v1/subscriptions/{subscription_id}", f"/v1/subscriptions/{SUBSCRIPTION}"
+NEW_SUBSCRIPTION = {"name": "A desk", "url": "https://desk.example/new", "types": ["turn.answered"], "bots": [BOT]}
+A_TICKET = {"event": {"id": "e-1"}, "ticket": {"id": 7001, "text": "hello"}}
 WAYS: dict[tuple[str, str], Way] = {
     (way.method, route): way
     for route, way in (
@@ -150,6 +155,20 @@ WAYS: dict[tuple[str, str], Way] = {
         ("/v1/keys", Way("GET", "/v1/keys", who="operator")),
         ("/v1/keys", Way("POST", "/v1/keys", {"name": "shop", "scopes": ["chat"], "bots": [BOT]}, "operator")),
         ("/v1/keys/{key_id}", Way("DELETE", "/v1/keys/KEY", who="operator")),
+        (
+            "/v1/webhooks/{name}",
+            Way("POST", f"/v1/webhooks/tickets?bot={BOT}", A_TICKET, headers={"X-Token": WEBHOOK_SECRET}),
+        ),
+        ("/v1/subscriptions", Way("GET", "/v1/subscriptions", who="operator")),
+        ("/v1/subscriptions", Way("POST", "/v1/subscriptions", NEW_SUBSCRIPTION, "operator")),
+        (f"{ONE}", Way("GET", OURS, who="operator")),
+        (f"{ONE}", Way("PATCH", OURS, {"name": "Another", "content": False}, "operator")),
+        (f"{ONE}", Way("DELETE", OURS, who="operator")),
+        (f"{ONE}/rotate", Way("POST", f"{OURS}/rotate", {"old_valid_seconds": 60.0}, "operator")),
+        (f"{ONE}/enable", Way("POST", f"{OURS}/enable", who="operator")),
+        (f"{ONE}/test", Way("POST", f"{OURS}/test", who="operator")),
+        (f"{ONE}/deliveries", Way("GET", f"{OURS}/deliveries?status=dead", who="operator")),
+        (f"{ONE}/replay", Way("POST", f"{OURS}/replay", {"since": 1.5}, "operator")),
         (
             "/v1/keys/{key_id}/rotate",
             Way("POST", "/v1/keys/KEY/rotate", {"old_valid_seconds": 60.0, "finish": False}, "operator"),
@@ -494,7 +513,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def loaded(support: LoadedBot) -> LoadedBot:
-    return with_rasas_routes(support)
+    return with_every_route(support)
 
 
 @pytest.fixture
@@ -572,6 +591,8 @@ def _asked(world: World, event: Event) -> tuple[int, Any]:
     path = event["rawPath"]
     if path.startswith("/v1/keys"):
         answer = world.keys_api(event, None)
+    elif path.startswith("/v1/subscriptions"):
+        answer = world.subscriptions_api(event, None)
     elif path.startswith("/slack/"):
         answer = world.slack(event, None)
     elif path.startswith("/assets/"):

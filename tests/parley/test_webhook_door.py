@@ -21,6 +21,7 @@ from parley.adapters.memory import (
     MemoryLateQueue,
     MemoryLibraries,
     MemoryQueue,
+    memory_callers,
     memory_lines,
 )
 from parley.bots.webhook import CallbackSettings, Verify, Webhook
@@ -76,10 +77,11 @@ class Caller:
         self.queue, self.callbacks = MemoryQueue(), MemoryDeliveryQueue()
         self.lines: Lines = replace(memory_lines(), callbacks=self.callbacks)
         bucket = MemoryDocuments(), MemoryLibraries()
+        callers = memory_callers("support", operator_key=OPERATOR.encode())
         self._api = HttpApi(
-            HttpDoor(self.services, self.queue, self.lines, OPERATOR.encode, "support", "test"),
-            RasaDoor(self.services, OPERATOR.encode, "support"),
-            KnowledgeDoor(self.services.bots, *bucket, OPERATOR.encode),
+            HttpDoor(self.services, self.queue, self.lines, callers, "support", "test"),
+            RasaDoor(self.services, callers, "support"),
+            KnowledgeDoor(self.services.bots, *bucket, callers),
             webhook_door=WebhookDoor(self.services, self.queue, SECRETS.__getitem__, "support"),
         )
 

@@ -62,6 +62,8 @@ def operators(done: int, foreign: int = 404) -> tuple[int, ...]:
     return (403, 403, 401, 403, 403, 403, 403, 403, 403, 403, done, done, foreign, done)
 
 
+# To a port where nobody listens; the local stage lets subscribers be on this machine.
+SUBSCRIPTION = {"name": "the table", "url": "http://127.0.0.1:9/hook", "types": ["form.completed"]}
 CHAT, UNDERSTAND = {"message": "hello", "bot": "support"}, {"message": "hello", "bot": "support"}
 COMPLETION = {"model": "support", "messages": [{"role": "user", "content": "hello"}]}
 TABLE: dict[tuple[str, str], tuple[Any, tuple[int, ...]]] = {
@@ -108,6 +110,18 @@ TABLE: dict[tuple[str, str], tuple[Any, tuple[int, ...]]] = {
     ("POST", "/v1/keys/{key_id}/rotate"): ({}, operators(200)),
     ("DELETE", "/v1/keys/{key_id}"): (None, operators(204)),
     ("POST", "/v1/chat/completions"): (COMPLETION, OPENAI),
+    ("POST", "/v1/webhooks/{name}"): ({"event": {}}, NOT_THERE),  # no bot has one
+    ("POST", "/v1/subscriptions"): (SUBSCRIPTION, operators(201, foreign=201)),
+    ("POST", "/v1/subscriptions#for main"): ({**SUBSCRIPTION, "tenant": "main"}, operators(201, foreign=403)),
+    ("GET", "/v1/subscriptions"): (None, operators(200, foreign=200)),
+    ("GET", "/v1/subscriptions/{subscription_id}"): (None, operators(200)),
+    ("PATCH", "/v1/subscriptions/{subscription_id}"): ({"content": False}, operators(200)),
+    ("DELETE", "/v1/subscriptions/{subscription_id}"): (None, operators(204)),
+    ("POST", "/v1/subscriptions/{subscription_id}/rotate"): ({}, operators(200)),
+    ("POST", "/v1/subscriptions/{subscription_id}/enable"): (None, operators(200)),
+    ("POST", "/v1/subscriptions/{subscription_id}/test"): (None, operators(200)),
+    ("GET", "/v1/subscriptions/{subscription_id}/deliveries"): (None, operators(200)),
+    ("POST", "/v1/subscriptions/{subscription_id}/replay"): ({}, operators(202)),
     ("GET", "/v1/models"): (None, MODELS),
     ("GET", "/v1/models/{name}"): (None, OPENAI),
     ("POST", "/webhooks/rest/webhook"): ({"sender": "jo", "message": "hello"}, NOT_THERE),  # no bot switched it on
@@ -203,6 +217,9 @@ def test_a_caller_gets_what_is_theirs_and_no_more(
         body = {**body, "conversation_id": conversation_id} if path == "/v1/chat" else body
         token = token if whose == "visitors" else "none"
     path = path.replace("{bot}", "support").replace("{sender}", "jo")
+    if "{subscription_id}" in path:
+        made = world.call("POST", "/v1/subscriptions", SUBSCRIPTION, "root").body
+        path = path.replace("{subscription_id}", made["id"])
     if "{key_id}" in path:
         path = path.replace("{key_id}", world.key()["id"])
     path = path.replace("{name}", "support" if "models" in path else "returns.md" if method == "GET" else "table.md")

@@ -198,7 +198,12 @@ def _add_routes(app: APIGatewayHttpResolver, door: HttpDoor) -> None:
 
 
 def _add_webhook_route(app: APIGatewayHttpResolver, door: WebhookDoor) -> None:
-    @app.post("/v1/webhooks/<name>", summary="What another server has to say", description=_OF_WEBHOOKS)
+    @app.post(
+        "/v1/webhooks/<name>",
+        summary="What another server has to say",
+        description=_OF_WEBHOOKS,
+        responses=answers(dict[str, Any], more={202: http.WebhookTaken}),
+    )
     def receive(name: PathId, bot: Annotated[http.Id | None, Query()] = None) -> Response[Any]:
         event = app.current_event
         return door.receive(bot, name, event.raw_event.get("body") or "", event.headers)

@@ -587,11 +587,11 @@ class MemoryDeliveries:
 
     def dead(self, to: str, *, limit: int, since: float = 0.0) -> Sequence[DeadDelivery]:
         """See `ports.Deliveries.dead`."""
-        return tuple(each for each in self._dead[to] if each.died_at >= since)[:limit]
+        return tuple(each for each in self._dead.get(to, ()) if each.died_at >= since)[:limit]
 
     def count_dead(self, to: str) -> int:
         """See `ports.Deliveries.count_dead`."""
-        return len(self._dead[to])
+        return len(self._dead.get(to, ()))
 
     def unbury(self, dead: DeadDelivery) -> None:
         """See `ports.Deliveries.unbury`."""

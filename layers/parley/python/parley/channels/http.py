@@ -340,6 +340,14 @@ class HealthBody(BaseModel):
     bot: BotBody | None = Field(None, description="Which bot it is; to those who may talk with it.")
 
 
+class WebhookTaken(BaseModel):
+    """What is called back."""
+
+    status: Literal["queued", "running", "done", "failed"]
+    turn: str
+    conversation: str
+
+
 class Problem(BaseModel):
     """RFC 9457."""
 
