@@ -25,14 +25,16 @@ _WINDOW_SECONDS = 300
 # Of a larger body WAF sees no more than this, and only that it is larger. No message needs it: 4,000 characters are
 # 48 KB of JSON at the very most.
 _SEEN_BYTES, _SEEN = 64 * 1024, "KB_64"
-# Whole conversations of OpenAI's clients, and messages that Slack sends along with a click: as channels/http.py reads.
-_ROUTES_WITH_MORE = ("/v1/chat/completions", "/slack/events", "/slack/interactions")
-_MORE_BYTES = 128 * 1024
-_DOCUMENTS = "/v1/knowledge/"
-_DOCUMENT_BYTES = 4_500_000  # with what base64 adds it is as much as Lambda takes
-
 # All of Slack comes from a few addresses, and what it sends is signed.
-_SLACK = ("/slack/events", "/slack/interactions")
+_SLACK = ("/slack/events", "/slack/interactions", "/slack/commands")
+
+# What other servers send, and messages that Slack sends along with a click: as channels/http.py reads.
+_MORE_BYTES = 128 * 1024
+_WEBHOOKS = "/v1/webhooks/"
+# Documents, files that people send, and whole conversations of OpenAI's clients, which may have images in them.
+_FILE_BYTES = 4_500_000  # with what base64 adds it is as much as Lambda takes
+_DOCUMENTS, _COMPLETIONS = "/v1/knowledge/", "/v1/chat/completions"
+_CONVERSATIONS, _UPLOADS = "/v1/conversations/", "/uploads"
 
 # Rules of AWS's that only count, for they would refuse what people say and documents hold: of a body that is nobody's
 # form, and that no shell, template or Java of ours ever reads. A client that names no User-Agent is no attack.
@@ -208,9 +210,11 @@ def _too_large() -> waf.CfnWebACL.StatementProperty:
             comparison_operator="GT", size=_SEEN_BYTES, field_to_match=body, text_transformations=_AS_SENT
         )
     )
-    more = _all(_paths(_ROUTES_WITH_MORE), _says_at_most(_MORE_BYTES))
-    document = _all(_path(_DOCUMENTS, "STARTS_WITH"), _says_at_most(_DOCUMENT_BYTES))
-    return _all(larger, _neither(_any(more, document)))
+    of_servers = _any(_paths(_SLACK), _path(_WEBHOOKS, "STARTS_WITH"))
+    upload = _all(_path(_CONVERSATIONS, "STARTS_WITH"), _path(_UPLOADS, "ENDS_WITH"))
+    file = _any(_path(_DOCUMENTS, "STARTS_WITH"), _path(_COMPLETIONS, "EXACTLY"), upload)
+    more = _any(_all(of_servers, _says_at_most(_MORE_BYTES)), _all(file, _says_at_most(_FILE_BYTES)))
+    return _all(larger, _neither(more))
 
 
 def _says_at_most(size: int) -> waf.CfnWebACL.StatementProperty:
@@ -232,7 +236,7 @@ def _talks() -> waf.CfnWebACL.StatementProperty:
             text_transformations=_AS_SENT,
         )
     )
-    said = _any(_path("/v1/chat", "STARTS_WITH", _DECODED), _path("/webhooks/", "STARTS_WITH", _DECODED))
+    said = _any(*(_path(path, "STARTS_WITH", _DECODED) for path in ("/v1/chat", _WEBHOOKS, "/webhooks/")))
     return _any(_all(post, said), _path("/live", "STARTS_WITH", _DECODED))
 
 

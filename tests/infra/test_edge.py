@@ -70,6 +70,8 @@ def byte_matches(of: Resource, asked: Asked) -> bool:
                 text = re.sub(r"/(\./|/)+", "/", text)
     if of["PositionalConstraint"] == "EXACTLY":
         return bool(text == of["SearchString"])
+    if of["PositionalConstraint"] == "ENDS_WITH":
+        return text.endswith(of["SearchString"])
     assert of["PositionalConstraint"] == "STARTS_WITH"
     return text.startswith(of["SearchString"])
 
@@ -216,8 +218,8 @@ def test_a_body_of_json_may_be_as_large_as_any_message_makes_it(stack_of: StackO
     assert is_too_large(template, Asked("POST", path, 5_000_000))
 
 
-@pytest.mark.parametrize("path", ["/v1/chat/completions", "/slack/events", "/slack/interactions"])
-def test_whole_conversations_may_be_as_large_as_functions_read(stack_of: StackOf, path: str) -> None:
+@pytest.mark.parametrize("path", ["/v1/webhooks/tickets", "/slack/events", "/slack/interactions"])
+def test_what_servers_send_may_be_as_large_as_functions_read(stack_of: StackOf, path: str) -> None:
     template = stack_of("prod")
 
     assert not is_too_large(template, upload(path, MAX_BODY_BYTES))
@@ -225,9 +227,11 @@ def test_whole_conversations_may_be_as_large_as_functions_read(stack_of: StackOf
     assert is_too_large(template, upload(path, 4_000_000))
 
 
-def test_documents_may_be_as_large_as_lambda_takes(stack_of: StackOf) -> None:
+@pytest.mark.parametrize(
+    "path", ["/v1/knowledge/support/returns%2Fpolicy.pdf", "/v1/conversations/9f/uploads", "/v1/chat/completions"]
+)
+def test_files_may_be_as_large_as_lambda_takes(stack_of: StackOf, path: str) -> None:
     template = stack_of("prod")
-    path = "/v1/knowledge/support/returns%2Fpolicy.pdf"
 
     assert not is_too_large(template, upload(path, 4_500_000, "PUT"))
     assert is_too_large(template, upload(path, 4_500_001, "PUT"))
