@@ -430,6 +430,8 @@ def test_the_openapi_document_names_every_route(client: Client) -> None:
         "/v1/knowledge/{bot}/{name}",
         "/version",
     }
+    assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
+    assert document["security"] == [{"bearer": []}, {}]
     responses = document["paths"]["/v1/chat"]["post"]["responses"]
     assert set(responses) == {"200", "202", "400", "401", "403", "404", "413", "422", "429", "500", "503"}
     assert all(

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, CORSConfig, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
-from aws_lambda_powertools.event_handler.openapi.models import OpenAPI, Server
+from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer, OpenAPI, Server
 from aws_lambda_powertools.event_handler.openapi.params import Header, Path
 
 from parley import __version__
@@ -37,7 +37,9 @@ REFUSALS = {
 _ERRORS_OF_POWERTOOLS = ("HTTPValidationError", "ValidationError", "ResponseValidationError")
 NOT_TAKEN = {415: {**REFUSALS[400], "description": "The bot does not take such a file."}}
 
-Authorization = Annotated[str | None, Header(alias="Authorization")]
+# Told of as `_BEARER`: tools pass over a parameter of this name.
+Authorization = Annotated[str | None, Header(alias="Authorization", include_in_schema=False)]
+_BEARER = HTTPBearer(description="A conversation's token, who is signed in, an API key or the operator key.")
 PathId = Annotated[http.Id, Path()]
 
 logger = logging.getLogger(__name__)
@@ -74,7 +76,13 @@ def new_app() -> APIGatewayHttpResolver:
             max_age=3600,
         ),
     )
-    app.configure_openapi(title="Parley", version=__version__, servers=[Server(url=".")])
+    app.configure_openapi(
+        title="Parley",
+        version=__version__,
+        servers=[Server(url=".")],
+        security_schemes={"bearer": _BEARER},
+        security=[{"bearer": []}, {}],  # or nothing: many routes are for visitors too
+    )
     _add_errors(app)
     return app
 
