@@ -3,13 +3,12 @@
 import json
 import threading
 import time
-from http.server import ThreadingHTTPServer
 from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from tests.contracts.loopback import Handler, Loopback, _Server
+from tests.contracts.loopback import Handler, Loopback
 
 
 class _Discovery(Handler):
@@ -33,19 +32,9 @@ class Issuer(Loopback):
         self.left, self.over = threading.Event(), threading.Event()
         self.asked: list[str] = []
         self.is_down = False
-        self._port = port
+        self.port = port
         self._keys: dict[str, Any] = {}
         self.rotate()
-
-    def __enter__(self) -> "Issuer":
-        if not self._port:
-            super().__enter__()
-            return self
-        self._server = _Server(("127.0.0.1", self._port), self.handler)
-        self._server.told = self
-        serve = ThreadingHTTPServer.serve_forever
-        threading.Thread(target=serve, args=(self._server, 0.02), daemon=True).start()
-        return self
 
     def rotate(self) -> None:
         """Another key, with which is signed from now on; what was signed before is good no longer."""

@@ -10,11 +10,10 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from http.server import ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs
 
-from tests.contracts.loopback import Handler, Loopback, _Server
+from tests.contracts.loopback import Handler, Loopback
 
 TOKEN = "xoxb-0-of-a-test"
 CLIENT_ID, CLIENT_SECRET = "0.0", "0123456789abcdef-of-a-test"
@@ -56,17 +55,7 @@ class SlackServer(Loopback):
         self.tokens = {TOKEN: "T1"}  # of each workspace
         self.codes: dict[str, dict[str, Any]] = {}  # what each is good for, once
         self.next_answers: list[Answered] = []
-        self._port = port
-
-    def __enter__(self) -> "SlackServer":
-        if not self._port:
-            super().__enter__()
-            return self
-        self._server = _Server(("127.0.0.1", self._port), self.handler)
-        self._server.told = self
-        serve = ThreadingHTTPServer.serve_forever
-        threading.Thread(target=serve, args=(self._server, 0.02), daemon=True).start()
-        return self
+        self.port = port
 
     def response_url(self, name: str) -> str:
         """An address for responses to something that somebody did."""

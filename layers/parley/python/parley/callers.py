@@ -8,10 +8,10 @@ there.
 
 import re
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from parley.access import Access
+from parley.access import OWN_TENANT, Access
 from parley.channels import api_key, origins, token
 from parley.channels.api_key import CHAT, OPERATE
 from parley.channels.operator import is_operator
@@ -157,6 +157,33 @@ class Callers:
             raise NotYours("this is for operators: the bearer of the operator key, or of an API key with that scope")
         if bot is not None and (bot not in self.access or not self._sees(caller, bot)):
             raise NoBot(f"there is no bot {bot!r} here")
+
+    def operator(self, authorization: str | None) -> Caller:
+        """The operator who shows this header. Raises: NotYours: it is none."""
+        caller = self.who(authorization)
+        self.check_operates(caller)
+        return caller
+
+    def tenant_for(self, operator: Caller, wanted: str | None, bots: Iterable[str]) -> str:
+        """Whose something is that an operator makes, for these bots of the tenant, if for some only.
+
+        Raises:
+            NotYours: it would be another tenant's.
+            NotFound: there is no such tenant, or it has no such bot.
+        """
+        tenant = wanted or operator.tenant or OWN_TENANT
+        if operator.tenant not in (None, tenant):
+            raise NotYours("you are an operator of another tenant; leave `tenant` out")
+        if tenant not in self.tenants():
+            raise NotFound(f"there is no tenant {tenant!r} here; a bot's `access` names it")
+        self.check_bots(tenant, bots)
+        return tenant
+
+    def check_bots(self, tenant: str, bots: Iterable[str]) -> None:
+        """Raises: NotFound: one of the bots is not the tenant's."""
+        for bot in bots:
+            if self.tenant_of(bot) != tenant:
+                raise NotFound(f"the tenant {tenant!r} has no bot {bot!r} here")
 
     def check_owns(self, caller: Caller, session: Session) -> None:
         """Raises: NotYours: the conversation is somebody else's; NotFound: it is another tenant's."""

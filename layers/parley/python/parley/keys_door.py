@@ -9,11 +9,10 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 
-from parley.access import OWN_TENANT
-from parley.callers import Caller, Callers
+from parley.callers import Callers
 from parley.channels import api_key
 from parley.channels.keys import NewKey, Rotation, render_key
-from parley.errors import MalformedRequest, NotFound, NotYours
+from parley.errors import MalformedRequest, NotFound
 from parley.http_app import json_response
 from parley.ports import ApiKey, Clock, Keys
 
@@ -30,15 +29,8 @@ class KeysDoor:
 
     def create(self, request: NewKey, authorization: str | None) -> Response[Any]:
         """Makes a key, and shows it this once."""
-        caller, now = self._operator(authorization), self.clock()
-        tenant = request.tenant or caller.tenant or OWN_TENANT
-        if tenant != (caller.tenant or tenant):
-            raise NotYours("you are an operator of another tenant; leave `tenant` out")
-        if tenant not in self.callers.tenants():
-            raise NotFound(f"there is no tenant {tenant!r} here; a bot's `access` names it")
-        unknown = [bot for bot in request.bots if self.callers.tenant_of(bot) != tenant]
-        if unknown:
-            raise NotFound(f"there is no bot {unknown[0]!r} here")
+        caller, now = self.callers.operator(authorization), self.clock()
+        tenant = self.callers.tenant_for(caller, request.tenant, request.bots)
         if request.expires_at is not None and request.expires_at <= now:
             raise MalformedRequest("`expires_at` is in the past; it counts seconds since 1970, UTC")
         key, shown = api_key.new_key(
@@ -50,7 +42,7 @@ class KeysDoor:
 
     def list(self, authorization: str | None) -> Response[Any]:
         """All keys of the operator's tenant, or of all tenants, without their secrets."""
-        caller, now = self._operator(authorization), self.clock()
+        caller, now = self.callers.operator(authorization), self.clock()
         seen = [key for key in self.keys.list() if caller.tenant in (None, key.tenant)]
         return json_response(200, {"keys": [render_key(key, now=now) for key in seen]})
 
@@ -72,14 +64,9 @@ class KeysDoor:
         logger.info("API key revoked", extra={"key": key_id})
         return Response(status_code=204, body="")
 
-    def _operator(self, authorization: str | None) -> Caller:
-        caller = self.callers.who(authorization)
-        self.callers.check_operates(caller)
-        return caller
-
     def _seen(self, key_id: str, authorization: str | None) -> ApiKey:
         """The key, for operators of its tenant. Raises: NotFound: there is none for them."""
-        caller, key = self._operator(authorization), self.keys.get(key_id)
+        caller, key = self.callers.operator(authorization), self.keys.get(key_id)
         if key is None or caller.tenant not in (None, key.tenant):
             raise _no_key(key_id)
         return key

@@ -6,14 +6,12 @@ A secret is in the answer that makes it; what is kept of it is sealed. Knows no 
 import logging
 import secrets
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 
-from parley.access import OWN_TENANT
-from parley.callers import Caller, Callers
+from parley.callers import Callers
 from parley.channels import signing, webhooks
 from parley.channels.subscriptions import (
     MOST_SHOWN,
@@ -26,7 +24,7 @@ from parley.channels.subscriptions import (
     render_subscription,
 )
 from parley.delivering import is_taken
-from parley.errors import NotFound, NotYours, Unavailable
+from parley.errors import NotFound, Unavailable
 from parley.http_app import json_response
 from parley.ports import Clock, Deliveries, DeliveryQueue, Posts, SealedSecret, Sealing, Subscription, Subscriptions
 
@@ -47,8 +45,7 @@ class SubscriptionsDoor:
 
     def create(self, request: NewSubscription, authorization: str | None) -> Response[Any]:
         """Makes a subscription, and shows its secret this once."""
-        tenant = self._tenant(self._operator(authorization), request.tenant)
-        self._check_bots(request.bots, tenant)
+        tenant = self.callers.tenant_for(self.callers.operator(authorization), request.tenant, request.bots)
         self.posts.check(request.url)
         now, subscription_id, secret = self.clock(), secrets.token_hex(8), signing.new_secret()
         subscription = Subscription(
@@ -68,7 +65,7 @@ class SubscriptionsDoor:
 
     def list(self, authorization: str | None) -> Response[Any]:
         """All subscriptions of the operator's tenant, or of all tenants, without their secrets."""
-        caller, now = self._operator(authorization), self.clock()
+        caller, now = self.callers.operator(authorization), self.clock()
         tenants = [caller.tenant] if caller.tenant else self.callers.tenants()
         found = [each for tenant in tenants for each in self.subscriptions.list(tenant)]
         return json_response(200, {"subscriptions": [render_subscription(each, now=now) for each in found]})
@@ -82,7 +79,7 @@ class SubscriptionsDoor:
         known = self._known(subscription_id, authorization)
         if request.url is not None:
             self.posts.check(request.url)
-        self._check_bots(request.bots or (), known.tenant)
+        self.callers.check_bots(known.tenant, request.bots or ())
         changed = replace(
             known,
             name=known.name if request.name is None else request.name,
@@ -155,31 +152,12 @@ class SubscriptionsDoor:
         logger.info("dead deliveries sent again", extra={"subscription": subscription_id, "count": len(found)})
         return json_response(202, {"replayed": len(found), "left": left})
 
-    def _operator(self, authorization: str | None) -> Caller:
-        caller = self.callers.who(authorization)
-        self.callers.check_operates(caller)
-        return caller
-
     def _known(self, subscription_id: str, authorization: str | None) -> Subscription:
         """The subscription, for operators of its tenant. Raises: NotFound: there is none for them."""
-        caller, subscription = self._operator(authorization), self.subscriptions.get(subscription_id)
+        caller, subscription = self.callers.operator(authorization), self.subscriptions.get(subscription_id)
         if subscription is None or caller.tenant not in (None, subscription.tenant):
             raise _no_subscription(subscription_id)
         return subscription
-
-    def _tenant(self, caller: Caller, wanted: str | None) -> str:
-        """Whose a new subscription is."""
-        tenant = wanted or caller.tenant or OWN_TENANT
-        if caller.tenant not in (None, tenant):
-            raise NotYours("you are an operator of another tenant; leave `tenant` out")
-        if tenant not in self.callers.tenants():
-            raise NotFound(f"no bot here is of the tenant {tenant!r}")
-        return tenant
-
-    def _check_bots(self, bots: Iterable[str], tenant: str) -> None:
-        for bot in bots:
-            if self.callers.tenant_of(bot) != tenant:
-                raise NotFound(f"the tenant {tenant!r} has no bot {bot!r} here")
 
     def _with_state(self, subscription: Subscription) -> Response[Any]:
         now, health = self.clock(), self.deliveries.health(subscription.id)
