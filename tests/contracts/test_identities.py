@@ -3,8 +3,11 @@
 import base64
 import json
 import time
+import urllib.request
 from collections.abc import Iterator
+from typing import Any
 
+import boto3
 import jwt
 import pytest
 
@@ -167,3 +170,45 @@ def test_known_keys_are_good_while_an_issuer_is_down(issuer: Issuer, identities:
     clock.now += 7200
 
     assert identities.identify(issuer.token()).tenant == "main"
+
+
+@pytest.fixture(scope="module")
+def cognito(aws: dict[str, str]) -> Any:
+    """A client of the local AWS's Cognito, which signs as AWS's own does."""
+    return boto3.client(
+        "cognito-idp",
+        endpoint_url=aws["AWS_ENDPOINT_URL"],
+        region_name=aws["AWS_DEFAULT_REGION"],
+        aws_access_key_id=aws["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=aws["AWS_SECRET_ACCESS_KEY"],
+    )
+
+
+def test_cognitos_own_tokens_sign_a_user_of_a_pool_in(cognito: Any, aws: dict[str, str], clock: Clock) -> None:
+    pool = cognito.create_user_pool(PoolName="people")["UserPool"]["Id"]
+    flows = ["ALLOW_USER_PASSWORD_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"]
+    client = cognito.create_user_pool_client(UserPoolId=pool, ClientName="chat", ExplicitAuthFlows=flows)
+    client_id, password = client["UserPoolClient"]["ClientId"], "Correct-horse-9"
+    cognito.create_group(UserPoolId=pool, GroupName="desk")
+    cognito.admin_create_user(UserPoolId=pool, Username="ada", MessageAction="SUPPRESS")
+    cognito.admin_set_user_password(UserPoolId=pool, Username="ada", Password=password, Permanent=True)
+    cognito.admin_add_user_to_group(UserPoolId=pool, Username="ada", GroupName="desk")
+    issuer = f"https://cognito-idp.{aws['AWS_DEFAULT_REGION']}.amazonaws.com/{pool}"
+
+    def fetch(url: str) -> dict[str, Any]:
+        local = url.replace(issuer, f"{aws['AWS_ENDPOINT_URL']}/{pool}")
+        with urllib.request.urlopen(local, timeout=10) as response:
+            return dict(json.loads(response.read()))
+
+    identities = OidcIdentities((Trusted(issuer, client_id, "acme", "desk"),), clock, fetch)
+    answer = cognito.initiate_auth(
+        ClientId=client_id, AuthFlow="USER_PASSWORD_AUTH", AuthParameters={"USERNAME": "ada", "PASSWORD": password}
+    )
+    tokens = answer["AuthenticationResult"]
+
+    by_id, by_access = (identities.identify(tokens[name]) for name in ("IdToken", "AccessToken"))
+
+    assert by_id == by_access
+    assert (by_id.tenant, by_id.is_operator) == ("acme", True)
+    with pytest.raises(NotKnown):
+        OidcIdentities((Trusted(issuer, "another"),), clock, fetch).identify(tokens["IdToken"])

@@ -7,7 +7,7 @@ Source: https://openid.net/specs/openid-connect-discovery-1_0.html
 
 import hashlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jwt
@@ -32,8 +32,10 @@ logger = logging.getLogger(__name__)
 class OidcIdentities:
     """`ports.Identities` by issuers that we trust."""
 
-    def __init__(self, issuers: Sequence[Issuer], clock: Clock) -> None:
-        self._trusted = {each.issuer: (each, _Keyring(each.issuer, clock)) for each in issuers}
+    def __init__(
+        self, issuers: Sequence[Issuer], clock: Clock, fetch: Callable[[str], dict[str, Any]] | None = None
+    ) -> None:
+        self._trusted = {each.issuer: (each, _Keyring(each.issuer, clock, fetch or _json)) for each in issuers}
 
     def identify(self, token: str) -> Identity:
         """See `ports.Identities.identify`."""
@@ -61,7 +63,8 @@ class OidcIdentities:
 class _Keyring:
     """The keys of one issuer."""
 
-    def __init__(self, issuer: str, clock: Clock) -> None:
+    def __init__(self, issuer: str, clock: Clock, fetch: Callable[[str], dict[str, Any]]) -> None:
+        self._fetch = fetch  # the JSON at a URL
         self._issuer = issuer
         self._clock = clock
         self._keys: Mapping[str, jwt.PyJWK] = {}
@@ -83,10 +86,10 @@ class _Keyring:
         return self._keys[kid]
 
     def _fetched(self) -> Mapping[str, jwt.PyJWK]:
-        about = _json(f"{self._issuer.rstrip('/')}/.well-known/openid-configuration")
+        about = self._fetch(f"{self._issuer.rstrip('/')}/.well-known/openid-configuration")
         if about.get("issuer") != self._issuer:
             raise Unavailable("an issuer calls itself otherwise than it is configured")
-        published = _json(str(about.get("jwks_uri")))
+        published = self._fetch(str(about.get("jwks_uri")))
         keys = (each for each in published.get("keys", ()) if isinstance(each, dict) and "kid" in each)
         return {str(each["kid"]): key for each in keys if (key := _read(each)) is not None}
 
