@@ -6,7 +6,7 @@ Knows routes, limits and what is logged of a request. Does not know what the fun
 import json
 from typing import cast
 
-from aws_cdk import ArnFormat, RemovalPolicy, Stack
+from aws_cdk import ArnFormat, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_apigateway as account_of_apigw
 from aws_cdk import aws_apigatewayv2 as apigw
 from aws_cdk import aws_apigatewayv2_integrations as integrations
@@ -46,6 +46,18 @@ _ROUTES_OF_SUBSCRIPTIONS = {
 }
 
 
+# What a browser asks before a page of another origin may ask: answered here, so that no function starts for it and no
+# authorizer is asked. A token opens a conversation, never a cookie, so any page may ask; whether a bot talks there, chat
+# says.
+_ANY_PAGE = apigw.CorsPreflightOptions(
+    allow_origins=["*"],
+    allow_methods=[apigw.CorsHttpMethod.ANY],
+    allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Prefer"],
+    expose_headers=["Location", "Retry-After"],
+    max_age=Duration.hours(1),
+)
+
+
 class HttpDoor(Construct):
     """The HTTP API: a function each for pages, API keys, subscriptions and what Slack sends, and one for all else.
 
@@ -75,6 +87,7 @@ class HttpDoor(Construct):
             create_default_stage=False,
             default_integration=integrations.HttpLambdaIntegration("ToChat", chat),
             default_authorizer=authorizer,
+            cors_preflight=_ANY_PAGE,
         )
         page = integrations.HttpLambdaIntegration("ToWeb", web)
         for path in ("/", "/widget", "/widget.js", "/assets/{proxy+}"):

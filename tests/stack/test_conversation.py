@@ -144,3 +144,19 @@ def test_the_api_describes_itself(deployed_stack: Any) -> None:
     assert "/v1/chat" in document.body["paths"]
     assert "swagger" in page.body.lower()
     assert ask(f"{deployed_stack.http}/v1/health").body["status"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "/v1/chat"), ("GET", "/v1/conversations/1"), ("POST", "/v1/conversations/1/turns/2/feedback")],
+)
+def test_a_browser_may_ask_from_a_page_of_another_origin(deployed_stack: Any, method: str, path: str) -> None:
+    asked = {"Origin": "https://shop.example", "Access-Control-Request-Method": method}
+    asked["Access-Control-Request-Headers"] = "authorization,content-type"
+
+    answer = ask(f"{deployed_stack.http}{path}", method="OPTIONS", **asked)
+
+    allowed = {name.strip().lower() for name in answer.headers["Access-Control-Allow-Headers"].split(",")}
+    assert answer.status in (200, 204)
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    assert {"authorization", "content-type"} <= allowed

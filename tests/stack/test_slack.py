@@ -269,8 +269,10 @@ def test_a_person_takes_a_direct_conversation_over(deployed_stack: Any, slack: S
     thread = a_mention("")["event"]["ts"]
 
     def says(text: str) -> None:
-        direct = {"type": "message", "channel": "D1", "channel_type": "im", "text": text, "thread_ts": thread}
-        assert mention(deployed_stack, a_mention("", **direct)).status == 200
+        direct = {"type": "message", "channel": "D1", "channel_type": "im", "thread_ts": thread}
+        told = a_mention("", **direct)
+        told["event"]["text"] = text
+        assert mention(deployed_stack, told).status == 200
 
     with listening(deployed_stack) as heard:
         says("I want to talk to a person")
