@@ -47,8 +47,8 @@ _ROUTES_OF_SUBSCRIPTIONS = {
 
 
 # What a browser asks before a page of another origin may ask: answered here, so that no function starts for it and no
-# authorizer is asked. A token opens a conversation, never a cookie, so any page may ask; whether a bot talks there, chat
-# says.
+# authorizer is asked. A token opens a conversation, never a cookie, so any page may ask; whether a bot talks there,
+# chat says.
 _ANY_PAGE = apigw.CorsPreflightOptions(
     allow_origins=["*"],
     allow_methods=[apigw.CorsHttpMethod.ANY],
