@@ -39,8 +39,9 @@ function SentFile({ upload }: { upload: Upload }) {
 
   return (
     <li>
-      <button type="button" className="file" aria-label={`Save ${upload.name}, ${sizeOf(upload.bytes)}`} onClick={() => void save()}>
+      <button type="button" className="file" title={`Save ${upload.name}`} onClick={() => void save()}>
         <Preview file={file} />
+        <span className="unseen">Save </span>
         <FileName name={upload.name} about={sizeOf(upload.bytes)} />
       </button>
       <p className="file-trouble" role="status">
