@@ -93,9 +93,7 @@ function aboutOf(one: Picked): string {
 function FileName({ name, about }: { name: string; about: string }) {
   return (
     <span className="file-words">
-      <span className="file-name" dir="auto">
-        {name}
-      </span>
+      <span className="file-name">{name}</span>
       <span className="file-about">{about}</span>
     </span>
   );
