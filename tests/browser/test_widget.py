@@ -221,6 +221,8 @@ def test_somebody_without_a_mouse_opens_it_talks_and_closes_it(widget):
     expect(widget.messages).to_have_count(2)
     expect(widget.input).to_be_focused()
     widget.page.keyboard.press("Shift+Tab")
+    expect(widget.panel.get_by_role("button", name="Attach files")).to_be_focused()
+    widget.page.keyboard.press("Shift+Tab")
     expect(widget.panel.get_by_role("list", name="Suggested answers").get_by_role("button").last).to_be_focused()
     widget.page.keyboard.press("Enter")
     expect(widget.messages).to_have_count(4)

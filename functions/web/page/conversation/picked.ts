@@ -20,8 +20,12 @@ export interface Picking {
   refusal: string; // why something was not picked; "": nothing to say
   news: string; // what has become of a file, for who listens
   pick: (files: Iterable<File>) => void;
+  hasFiles: boolean;
+  isSending: boolean; // some of them
+  hasFailed: boolean; // one of them
   tryAgain: (one: Picked) => void;
   remove: (one: Picked) => void;
+  take: () => Upload[]; // for a message; none is left
   clear: () => void;
 }
 
@@ -98,5 +102,23 @@ export function usePicked({ upload }: Conversation, taking: Taking | null): Pick
     setNews(`${file.name} was removed`);
   }
 
-  return { taking, picked, refusal, news, pick, tryAgain: ({ id, file }) => void send(id, file), remove, clear };
+  function take(): Upload[] {
+    clear();
+    return picked.flatMap((one) => (one.state === "sent" ? [one.upload] : []));
+  }
+
+  return {
+    taking,
+    picked,
+    refusal,
+    news,
+    hasFiles: picked.length > 0,
+    isSending: picked.some(({ state }) => state === "sending"),
+    hasFailed: picked.some(({ state }) => state === "failed"),
+    pick,
+    tryAgain: ({ id, file }) => void send(id, file),
+    remove,
+    take,
+    clear,
+  };
 }

@@ -1,17 +1,8 @@
 /* Where a message is written, dictated and sent, and files are picked to go with it. */
-import {
-  type ClipboardEvent,
-  type FormEvent,
-  type KeyboardEvent,
-  type RefObject,
-  useCallback,
-  useEffect,
-  useRef,
-  useState,
-} from "react";
+import { type FormEvent, type KeyboardEvent, type RefObject, useCallback, useEffect, useRef, useState } from "react";
 
+import { Attach, paste } from "../conversation/attach";
 import type { Conversation } from "../conversation/conversation";
-import { accepted } from "../conversation/files";
 import type { Picking } from "../conversation/picked";
 import { PickedFiles } from "../conversation/sent";
 import { useDictation } from "./voice";
@@ -35,10 +26,8 @@ export function Composer({ title, language, conversation, picking, input }: Comp
   const hears = useCallback((words: string) => setText(`${typed.current}${words}`.slice(0, LONGEST_MESSAGE)), []);
   const dictation = useDictation(language, hears);
   const isWriting = text.length > 0;
-  const picked = picking?.picked ?? [];
-  const isSending = picked.some(({ state }) => state === "sending");
-  const isComplete = picked.every(({ state }) => state !== "failed");
-  const isSendable = (text.trim() !== "" || picked.length > 0) && isComplete && !isWaiting && !isRestoring;
+  const { hasFiles = false, isSending = false, hasFailed = false } = picking ?? {};
+  const isSendable = (text.trim() !== "" || hasFiles) && !hasFailed && !isWaiting && !isRestoring;
   const [isWanted, setWanted] = useState(false); // it is sent as soon as its files are
   const attach = useRef<HTMLButtonElement>(null);
 
@@ -70,16 +59,7 @@ export function Composer({ title, language, conversation, picking, input }: Comp
 
   function sendNow() {
     setText("");
-    picking?.clear();
-    void say(text.trim(), undefined, picked.flatMap((one) => (one.state === "sent" ? [one.upload] : [])));
-  }
-
-  /** Office programs copy a picture along with every text. */
-  function paste(event: ClipboardEvent) {
-    const { files, types } = event.clipboardData;
-    if (!picking || files.length === 0 || (types.includes("text/plain") && types.includes("text/html"))) return;
-    event.preventDefault();
-    picking.pick(files);
+    void say(text.trim(), undefined, picking?.take());
   }
 
   function key(event: KeyboardEvent) {
@@ -100,7 +80,7 @@ export function Composer({ title, language, conversation, picking, input }: Comp
 
   return (
     <form className="composer" onSubmit={send}>
-      {picking && picked.length > 0 && <PickedFiles picking={picking} removed={() => attach.current?.focus()} />}
+      {picking && hasFiles && <PickedFiles picking={picking} removed={() => attach.current?.focus()} />}
       <div className="field">
         {picking && (
           <Attach
@@ -123,7 +103,7 @@ export function Composer({ title, language, conversation, picking, input }: Comp
           value={text}
           onChange={({ target }) => setText(target.value)}
           onKeyDown={key}
-          onPaste={paste}
+          onPaste={(event) => paste(event, picking)}
         />
         {dictation && (
           <button
@@ -163,45 +143,5 @@ export function Composer({ title, language, conversation, picking, input }: Comp
         {picking?.news}
       </p>
     </form>
-  );
-}
-
-interface Attached {
-  button: RefObject<HTMLButtonElement | null>;
-  picking: Picking;
-  picked: () => void;
-}
-
-function Attach({ button, picking, picked }: Attached) {
-  const chooser = useRef<HTMLInputElement>(null);
-  return (
-    <>
-      <button
-        type="button"
-        ref={button}
-        className="attach"
-        aria-label="Attach files"
-        title="Attach files"
-        onClick={() => chooser.current?.click()}
-      >
-        <svg viewBox="0 0 24 24" aria-hidden="true">
-          <path d="M19.500 11.500l-7.300 7.300a4.600 4.600 0 0 1-6.500-6.500l7.600-7.600a3.100 3.100 0 0 1 4.400 4.400l-7.500 7.500a1.500 1.500 0 0 1-2.200-2.200l6.800-6.800" />
-        </svg>
-      </button>
-      <input
-        type="file"
-        ref={chooser}
-        hidden
-        multiple
-        tabIndex={-1}
-        aria-label="Files"
-        accept={accepted(picking.taking)}
-        onChange={({ target }) => {
-          picking.pick(target.files ?? []);
-          target.value = ""; // the same file may be picked again
-          picked();
-        }}
-      />
-    </>
   );
 }

@@ -4,17 +4,18 @@
  * A window beside the page where there is room, in which the focus comes and goes; the whole screen of a phone, from which
  * it cannot stray. The loader has the bubble, and says when to show what is here.
  */
-import { type DragEvent, useCallback, useEffect, useLayoutEffect, useRef, useState, useSyncExternalStore } from "react";
+import { useCallback, useEffect, useLayoutEffect, useRef, useState, useSyncExternalStore } from "react";
 import { createRoot } from "react-dom/client";
 
 import { bot as fetchBot, type Bot } from "../conversation/api";
+import { useDrop } from "../conversation/attach";
 import { type Conversation, useConversation } from "../conversation/conversation";
 import { buttonsOf } from "../conversation/entries";
 import { Home } from "../conversation/home";
 import { closeLines } from "../conversation/line";
 import { AtHome } from "../conversation/markdown";
 import { Message, useAnnouncement, useNews } from "../conversation/message";
-import { type Picking, usePicked } from "../conversation/picked";
+import { usePicked } from "../conversation/picked";
 import { BotName, Choices } from "../conversation/reply";
 import { Composer, HAS_KEYBOARD } from "./composer";
 import { Feedback } from "./feedback";
@@ -90,7 +91,7 @@ function Chat({ home, place, isShown }: { home: Home; place: Place; isShown: boo
   const dialog = useDialog(place, isShown, input);
   const buttons = last?.kind === "bot" && !isHandedOff ? buttonsOf(last.replies) : [];
 
-  const isEmpty = entries.length === 0 && !picking?.picked.length;
+  const isEmpty = entries.length === 0 && !picking?.hasFiles;
 
   useEffect(() => {
     if (news) place.news();
@@ -231,35 +232,6 @@ function HeaderButton({ name, isPressed, isDisabled, press, children }: Pressed)
       </svg>
     </button>
   );
-}
-
-/** Files may be dropped on all of the panel, where the bot takes some. */
-function useDrop(picking: Picking | null) {
-  const [isOver, setOver] = useState(false);
-  if (!picking) return { isOver: false, handlers: {} };
-
-  function hasFiles({ dataTransfer }: DragEvent): boolean {
-    return dataTransfer.types.includes("Files");
-  }
-
-  const handlers = {
-    onDragOver: (event: DragEvent) => {
-      if (!hasFiles(event)) return;
-      event.preventDefault();
-      event.dataTransfer.dropEffect = "copy";
-      setOver(true);
-    },
-    onDragLeave: ({ currentTarget, relatedTarget }: DragEvent) => {
-      if (!currentTarget.contains(relatedTarget as Node | null)) setOver(false);
-    },
-    onDrop: (event: DragEvent) => {
-      if (!hasFiles(event)) return;
-      event.preventDefault();
-      setOver(false);
-      picking.pick(event.dataTransfer.files);
-    },
-  };
-  return { isOver, handlers };
 }
 
 /** The dialog as it is to be shown: beside the page, or over all of a small screen, where nothing else can be reached. */
