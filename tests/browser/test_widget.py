@@ -862,6 +862,22 @@ def test_a_new_conversation_forgets_what_was_picked(widget, doors):
     assert [turn.uploads for turn in turns_of(doors, widget)] == [()]
 
 
+def test_a_message_that_waits_for_a_file_is_not_sent_where_the_file_is_forgotten(widget, doors):
+    widget.page.route("**/uploads?name=*", lambda route: None)
+    widget.visit()
+    widget.open()
+    widget.pick(photo())
+    widget.begin("it arrived broken")
+    expect(widget.panel.get_by_role("button", name="Send")).to_have_attribute("aria-busy", "true")
+
+    widget.panel.get_by_role("button", name="New conversation").click()
+
+    expect(widget.picked).to_have_count(0)
+    expect(widget.input).to_be_editable()
+    expect(widget.input).to_have_value("it arrived broken")
+    assert doors.actions() == []
+
+
 @pytest.mark.parametrize("is_open", [True, False])
 def test_files_follow_into_a_new_conversation_where_theirs_is_gone(widget, doors, is_open):
     doors.is_open = is_open

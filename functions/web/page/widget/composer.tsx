@@ -45,7 +45,7 @@ export function Composer({ title, language, conversation, picking, input }: Comp
   useEffect(() => {
     if (!isWanted || isSending) return;
     setWanted(false);
-    if (isSendable) sendNow();
+    if (isSendable && hasFiles) sendNow(); // without them, it was not this message that was wanted
   });
 
   function send(event?: FormEvent) {
