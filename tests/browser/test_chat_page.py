@@ -283,6 +283,8 @@ def test_somebody_without_a_mouse_reaches_everything(chat):
     chat.awaiting_reply(lambda: chat.page.keyboard.press("Enter"))
     expect(chat.composer).to_be_focused()
     chat.page.keyboard.press("Shift+Tab")
+    expect(chat.page.get_by_role("button", name="Attach files")).to_be_focused()
+    chat.page.keyboard.press("Shift+Tab")
     expect(chat.page.get_by_role("list", name="Suggested answers").get_by_role("button").last).to_be_focused()
     chat.awaiting_reply(lambda: chat.page.keyboard.press("Enter"))
 

@@ -18,6 +18,7 @@ from parley.errors import GenerationAsleep, GenerationFailed, Unavailable
 from parley.services import Services
 from tests.browser.conftest import ChatPage, Operator, opened_tab
 from tests.browser.doors import OPERATOR_KEY, Doors, Speaker, build_page
+from tests.builders import PNG
 
 SMALL_TALK = "tell me something nice about your morning"
 FIRST = "The dew was still on the lavender when I came in this morning, "
@@ -548,3 +549,48 @@ def wait_until(is_so: Callable[[], bool]) -> None:
     while not is_so():
         assert time.monotonic() < deadline, "it did not become so"
         time.sleep(0.02)
+
+
+def test_pictures_are_sent_with_words_and_without(chat, doors):
+    chat.open()
+    picked = chat.page.get_by_role("list", name="Files to send").locator(".sent")
+    chooser = chat.page.locator("input[type=file]")
+    chooser.set_input_files({"name": "one.png", "mimeType": "image/png", "buffer": PNG})
+    expect(picked).to_have_count(1)
+    expect(chat.composer).to_be_focused()
+    chat.say("it arrived broken")
+    chooser.set_input_files({"name": "two.png", "mimeType": "image/png", "buffer": PNG})
+    expect(picked).to_have_count(1)
+
+    chat.awaiting_reply(lambda: chat.composer.press("Enter"))
+
+    turns = doors.services.conversations.history(chat.remembered["id"], limit=9)
+    assert [(turn.message, [each.name for each in turn.uploads]) for turn in turns] == [
+        ("it arrived broken", ["one.png"]),
+        ("", ["two.png"]),
+    ]
+    chat.page.reload()
+    expect(chat.page.locator(".of-person").last.get_by_role("button")).to_contain_text("two.png")
+    with chat.page.expect_download() as download:
+        chat.page.get_by_role("button", name="one.png").click()
+    assert Path(download.value.path()).read_bytes() == PNG
+
+
+def test_a_file_that_cannot_be_sent_is_told_and_a_new_conversation_forgets_the_others(chat):
+    chat.open()
+    chooser = chat.page.locator("input[type=file]")
+    chooser.set_input_files(
+        [
+            {"name": "a.pdf", "mimeType": "application/pdf", "buffer": b"%PDF-"},
+            {"name": "b.png", "mimeType": "image/png", "buffer": PNG},
+        ]
+    )
+    expect(chat.page.get_by_text("a.pdf cannot be sent: this bot takes")).to_be_visible()
+    picked = chat.page.get_by_role("list", name="Files to send").locator(".sent")
+    expect(picked).to_have_count(1)
+    expect(chat.page.get_by_role("button", name="Send")).to_be_enabled()
+
+    chat.page.get_by_role("button", name="New conversation").click()
+
+    expect(picked).to_have_count(0)
+    expect(chat.page.get_by_role("button", name="Send")).to_be_disabled()

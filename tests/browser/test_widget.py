@@ -3,7 +3,7 @@
 import gzip
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,14 +11,17 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, FilePayload, Locator, Page, expect
 
 from parley.access import Access
+from parley.bots.bot import UploadSettings
+from parley.conversation import RecordedTurn
 from parley.loaded import LoadedBot
 from parley.services import Services
 from tests.browser.conftest import WITHOUT_WEBSOCKETS, Operator, opened_tab
 from tests.browser.doors import OPERATOR_KEY, ROOT, Doors, Speaker, build_page
 from tests.browser.host import Host, hosted
+from tests.builders import PNG
 
 SMALL_TALK = "tell me something nice about your morning"
 FIRST = "The dew was still on the lavender when I came in this morning, "
@@ -39,6 +42,15 @@ MANNERS = """() => ({
     title: getComputedStyle(document.querySelector("h1")).cssText + getComputedStyle(document.body).cssText,
     width: document.documentElement.scrollWidth,
 })"""
+# Hands files over in an event of the mouse or of the clipboard, and whether somebody took it.
+HANDS_OVER = """(element, {kind, files, texts}) => {
+    const carried = new DataTransfer();
+    for (const {name, type} of files) carried.items.add(new File([Uint8Array.of(1)], name, {type}));
+    for (const type of texts) carried.setData(type, "words");
+    const more = kind === "paste" ? {clipboardData: carried} : {dataTransfer: carried};
+    const event = kind === "paste" ? ClipboardEvent : DragEvent;
+    return !element.dispatchEvent(new event(kind, {bubbles: true, composed: true, cancelable: true, ...more}));
+}"""
 # A screen that a keyboard covers when a test says so.
 SCREEN = """
     const screen = Object.assign(new EventTarget(), {height: innerHeight, offsetTop: 0});
@@ -88,6 +100,23 @@ class Widget:
     def begin(self, words: str) -> None:
         self.input.fill(words)
         self.input.press("Enter")
+
+    def pick(self, *files: FilePayload) -> None:
+        self.panel.locator("input[type=file]").set_input_files(list(files))
+
+    def pick_and_wait(self, *files: FilePayload) -> None:
+        """Pick files, and wait until they are sent."""
+        self.pick(*files)
+        expect(self.picked.locator(".sent")).to_have_count(len(files))
+
+    def hand_over(self, to: Locator, kind: str, *names: str, texts: tuple[str, ...] = ()) -> bool:
+        """Drag, drop or paste pictures, and perhaps texts with them; whether the widget took them."""
+        files = [{"name": name, "type": "image/png"} for name in names]
+        return bool(to.evaluate(HANDS_OVER, {"kind": kind, "files": files, "texts": texts}))
+
+    @property
+    def picked(self) -> Locator:
+        return self.panel.get_by_role("list", name="Files to send")
 
     @property
     def bubble(self) -> Locator:
@@ -191,6 +220,8 @@ def test_somebody_without_a_mouse_opens_it_talks_and_closes_it(widget):
     widget.page.keyboard.press("Enter")
     expect(widget.messages).to_have_count(2)
     expect(widget.input).to_be_focused()
+    widget.page.keyboard.press("Shift+Tab")
+    expect(widget.panel.get_by_role("button", name="Attach files")).to_be_focused()
     widget.page.keyboard.press("Shift+Tab")
     expect(widget.panel.get_by_role("list", name="Suggested answers").get_by_role("button").last).to_be_focused()
     widget.page.keyboard.press("Enter")
@@ -448,6 +479,12 @@ def test_on_a_phone_it_takes_the_whole_screen_and_keeps_the_focus(browser, host)
         widget.open()
         widget.say("hello")
 
+        widget.pick_and_wait(photo())
+        widget.say("it arrived broken")
+        widget.pick_and_wait(
+            photo("a-very-long-name-of-a-photograph-that-somebody-took-in-the-garden-this-morning.png")
+        )
+
         widget.page.wait_for_timeout(300)
         assert box(widget.panel) == {"x": 0, "y": 0, **PHONE}
         for _ in range(24):
@@ -523,6 +560,8 @@ def test_a_page_may_forbid_inline_style_and_demand_trusted_types(widget, doors, 
 
     expect(widget.last_source).to_contain_text("knowledge")
     assert doors.actions() == ["message", "message"]
+    widget.pick_and_wait(photo())
+    expect(widget.picked.locator("canvas.preview")).to_be_visible()
     assert box(widget.panel)["width"] == 400  # fails, as every test here, if the browser reports a violation
 
 
@@ -638,6 +677,252 @@ def test_a_browser_without_a_voice_has_no_buttons_for_it(widget):
     assert widget.panel.get_by_role("button", name="Read replies out").count() == 0
 
 
+def test_a_picture_is_sent_with_words_and_can_be_had_back_after_a_reload(widget, doors):
+    widget.visit()
+    widget.open()
+    widget.pick_and_wait(photo("broken.png"))
+    assert doors.actions() == [], "the file goes before the message"
+    expect(widget.input).to_be_focused()
+
+    widget.say("it arrived broken")
+
+    expect(widget.picked).to_have_count(0)
+    said = widget.panel.locator(".of-person").last
+    expect(said.locator(".bubble")).to_have_text("it arrived broken")
+    expect(said.locator("canvas.preview")).to_be_visible()
+    [turn] = turns_of(doors, widget)
+    assert (turn.message, [(each.name, each.type) for each in turn.uploads]) == (
+        "it arrived broken",
+        [("broken.png", "image/png")],
+    )
+    widget.page.reload()
+    widget.open()
+    expect(said.locator(".bubble")).to_have_text("it arrived broken")
+    assert said.locator("canvas").count() == 0, "the picture is not on this device any more"
+    with widget.page.expect_download() as download:
+        said.get_by_role("button", name="Save broken.png").click()
+    assert download.value.suggested_filename == "broken.png"
+    assert Path(download.value.path()).read_bytes() == PNG
+
+
+def test_pictures_are_sent_without_a_word_by_keyboard(widget, doors):
+    widget.visit()
+    widget.open()
+    expect(widget.panel.get_by_role("button", name="Send")).to_be_disabled()
+    widget.pick_and_wait(photo("one.png"), photo("two.png"))
+
+    widget.input.press("Enter")
+
+    expect(widget.messages).to_have_count(2)
+    [turn] = turns_of(doors, widget)
+    assert (turn.message, [each.name for each in turn.uploads]) == ("", ["one.png", "two.png"])
+    assert widget.panel.locator(".of-person .bubble").count() == 0
+    widget.page.reload()
+    widget.open()
+    expect(widget.panel.locator(".of-person").get_by_role("button")).to_have_count(2)
+
+
+def test_what_is_sent_waits_for_its_files(widget, doors):
+    held = []
+    widget.page.route("**/uploads?name=*", lambda route: held.append(route))
+    widget.visit()
+    widget.open()
+    widget.pick(photo())
+    wait_until(lambda: held != [] or widget.page.wait_for_timeout(20))
+    widget.begin("it arrived broken")
+
+    expect(widget.panel.locator(".composer .quiet")).to_have_text("It is sent as soon as its files are there.")
+    assert widget.messages.count() == 0
+    widget.page.unroute("**/uploads?name=*")
+
+    expect(widget.messages).to_have_count(2)
+    expect(widget.input).to_have_value("")
+    assert [len(turn.uploads) for turn in turns_of(doors, widget)] == [1]
+
+
+def test_over_http_too_a_message_names_its_files(widget, doors):
+    doors.is_open = False
+    widget.visit()
+    widget.open()
+    widget.pick_and_wait(photo())
+
+    widget.say("it arrived broken")
+
+    assert "POST /v1/chat" in doors.asked
+    assert [len(turn.uploads) for turn in turns_of(doors, widget)] == [1]
+
+
+@pytest.mark.parametrize(
+    ("file", "sentence"),
+    [
+        ({"name": "a.pdf", "mimeType": "application/pdf", "buffer": b"%PDF-"}, "a.pdf cannot be sent: this bot takes"),
+        ({"name": "a.png", "mimeType": "image/png", "buffer": bytes(5_000_000)}, "a.png is too large: this bot takes"),
+        ({"name": "a.png", "mimeType": "image/png", "buffer": b""}, "a.png is empty."),
+    ],
+)
+def test_what_the_bot_does_not_take_is_told_without_asking_it(widget, doors, file, sentence):
+    widget.visit()
+    widget.open()
+
+    widget.pick(file)
+
+    expect(widget.panel.locator(".composer .quiet")).to_contain_text(sentence)
+    assert widget.picked.count() == 0
+    assert not any("conversations" in asked for asked in doors.asked)
+
+
+def test_what_the_bot_refuses_is_told_on_the_file_and_holds_the_message_back(widget, doors):
+    widget.visit()
+    widget.open()
+    widget.pick({"name": "fake.png", "mimeType": "image/png", "buffer": b"GIF89a"})
+    fake = widget.picked.get_by_role("listitem")
+    expect(fake).to_contain_text("By its content this is image/gif")
+    assert fake.get_by_role("button").count() == 1, "trying again would not help"
+
+    widget.begin("look")
+    expect(widget.panel.get_by_role("button", name="Send")).to_be_disabled()
+    fake.get_by_role("button", name="Remove fake.png").click()
+    expect(widget.panel.get_by_role("button", name="Attach files")).to_be_focused()
+    widget.panel.get_by_role("button", name="Send").click()
+
+    expect(widget.messages).to_have_count(2)
+    assert [turn.uploads for turn in turns_of(doors, widget)] == [()]
+
+
+def test_a_file_that_did_not_arrive_can_be_sent_again(widget, doors):
+    refusal = {"status": 429, "title": "Too Many Requests", "detail": "too many files in a minute"}
+    told = {"content_type": "application/problem+json", "headers": {"Access-Control-Allow-Origin": "*"}}
+    widget.page.route(
+        "**/uploads?name=*",
+        lambda route: (
+            route.continue_()
+            if route.request.method == "OPTIONS"
+            else route.fulfill(status=429, body=json.dumps(refusal), **told)
+        ),
+    )
+    widget.visit()
+    widget.open()
+    widget.pick(photo())
+    expect(widget.picked).to_contain_text("Too many files in a minute.", timeout=10_000)
+
+    widget.page.unroute("**/uploads?name=*")
+    widget.picked.get_by_role("button", name="Try again to send photo.png").click()
+
+    expect(widget.picked.locator(".sent")).to_have_count(1)
+    widget.say("here it is")
+    assert [len(turn.uploads) for turn in turns_of(doors, widget)] == [1]
+
+
+def test_five_files_go_with_a_message(widget):
+    widget.visit()
+    widget.open()
+
+    widget.pick(*(photo(f"{number}.png") for number in range(7)))
+
+    expect(widget.picked.locator(".sent")).to_have_count(5)
+    expect(widget.panel.locator(".composer .quiet")).to_have_text("5 files at most go with a message.")
+
+
+def test_pictures_are_pasted_and_words_stay_words(widget):
+    widget.visit()
+    widget.open()
+    expect(widget.panel.get_by_role("button", name="Attach files")).to_be_visible()
+
+    assert not widget.hand_over(widget.input, "paste", "of-a-table.png", texts=("text/plain", "text/html"))
+    assert widget.hand_over(widget.input, "paste", "shot.png")
+
+    expect(widget.picked.get_by_role("listitem")).to_have_count(1)
+    expect(widget.picked).to_contain_text("shot.png")
+
+
+def test_pictures_are_dropped_onto_the_panel(widget):
+    widget.visit()
+    widget.open()
+    expect(widget.panel.get_by_role("button", name="Attach files")).to_be_visible()
+
+    thread = widget.panel.get_by_role("log")
+    assert not widget.hand_over(thread, "dragover", texts=("text/plain",))
+    assert widget.hand_over(thread, "dragover", "shot.png")
+    expect(widget.panel).to_have_css("outline-style", "dashed")
+    assert widget.hand_over(thread, "drop", "shot.png")
+
+    expect(widget.picked).to_contain_text("shot.png")
+    expect(widget.panel).not_to_have_css("outline-style", "dashed")
+
+
+def test_a_new_conversation_forgets_what_was_picked(widget, doors):
+    widget.visit()
+    widget.open()
+    widget.pick_and_wait(photo())
+
+    widget.panel.get_by_role("button", name="New conversation").click()
+
+    expect(widget.picked).to_have_count(0)
+    widget.say("hello")
+    assert [turn.uploads for turn in turns_of(doors, widget)] == [()]
+
+
+def test_a_message_that_waits_for_a_file_is_not_sent_where_the_file_is_forgotten(widget, doors):
+    widget.page.route("**/uploads?name=*", lambda route: None)
+    widget.visit()
+    widget.open()
+    widget.pick(photo())
+    widget.begin("it arrived broken")
+    expect(widget.panel.get_by_role("button", name="Send")).to_have_attribute("aria-busy", "true")
+
+    widget.panel.get_by_role("button", name="New conversation").click()
+
+    expect(widget.picked).to_have_count(0)
+    expect(widget.input).to_be_editable()
+    expect(widget.input).to_have_value("it arrived broken")
+    assert doors.actions() == []
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+def test_files_follow_into_a_new_conversation_where_theirs_is_gone(widget, doors, is_open):
+    doors.is_open = is_open
+    widget.visit()
+    widget.open()
+    widget.say("hello")
+    widget.pick_and_wait(photo("before.png"))
+    gone = conversation_of(widget)
+    doors.services.conversations.erase(gone)
+    doors.services.uploads.erase("support", gone)
+    widget.pick(photo("after.png"))
+    expect(widget.picked.locator(".sent")).to_have_count(2)
+
+    widget.say("look at these")
+
+    assert conversation_of(widget) != gone
+    [turn] = turns_of(doors, widget)
+    assert [each.name for each in turn.uploads] == ["before.png", "after.png"]
+
+
+def test_closing_the_file_chooser_does_not_close_the_panel(widget):
+    widget.visit()
+    widget.open()
+
+    chooser = widget.panel.locator("input[type=file]")
+    chooser.evaluate("it => it.dispatchEvent(new Event('cancel', {bubbles: true}))")
+
+    widget.page.wait_for_timeout(200)
+    expect(widget.panel).to_be_visible()
+
+
+def test_a_bot_that_takes_no_files_has_no_button_for_them(browser, make_services, support, page_folder):
+    deaf = replace(support, bot=replace(support.bot, uploads=UploadSettings()))
+    services = replace(make_services(Speaker()), bots=lambda _: deaf)
+    with Doors(services, page_folder) as doors, hosted(doors.http) as host, opened_tab(browser, "") as tab:
+        widget = Widget(tab.page, host)
+        widget.visit()
+        widget.open()
+        widget.say("hello")
+
+        assert widget.panel.get_by_role("button", name="Attach files").count() == 0
+        assert not widget.hand_over(widget.input, "paste", "shot.png")
+        assert not widget.hand_over(widget.panel.get_by_role("log"), "drop", "shot.png")
+
+
 def test_a_page_that_has_the_tag_twice_has_one_widget(widget):
     warnings = []
     widget.page.on("console", lambda message: warnings.append(message.text) if message.type == "warning" else None)
@@ -708,6 +993,13 @@ def test_axe_finds_no_serious_fault(browser, host, doors, tag, viewport):
         widget.messages.last.get_by_role("button", name="Good reply").click()
         expect(widget.messages.last.get_by_role("status")).to_have_text("Thank you")
         faults += axe(widget)
+        widget.pick(photo(), {"name": "fake.png", "mimeType": "image/png", "buffer": b"GIF89a"})
+        expect(widget.picked.locator(".sent")).to_have_count(1)
+        expect(widget.picked.locator(".failed")).to_have_count(1)
+        faults += axe(widget)
+        widget.picked.get_by_role("button", name="Remove fake.png").click()
+        widget.say("it arrived broken")
+        faults += axe(widget)
         widget.say("I want to talk to a person")
         Operator(doors.http, OPERATOR_KEY).write(conversation_of(widget), "This is Maeve.")
         expect(widget.panel.locator(".of-desk")).to_be_visible()
@@ -744,6 +1036,14 @@ def answers_with(widget: Widget, reply: dict[str, Any]) -> list[dict[str, Any]]:
 
     widget.page.route("**/v1/chat", serve)
     return sent
+
+
+def photo(name: str = "photo.png") -> FilePayload:
+    return {"name": name, "mimeType": "image/png", "buffer": PNG}
+
+
+def turns_of(doors: Doors, widget: Widget) -> Sequence[RecordedTurn]:
+    return doors.services.conversations.history(conversation_of(widget), limit=9)
 
 
 def conversation_of(widget: Widget) -> str:

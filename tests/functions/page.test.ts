@@ -2,11 +2,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { lastTurnOf, lateIdOf, merged, spoken } from "../../functions/web/page/conversation/entries.ts";
+import { isNews, lastTurnOf, lateIdOf, merged, resaid, said, spoken } from "../../functions/web/page/conversation/entries.ts";
 import { awaited, followed, NOT_ACCEPTED, readFrame } from "../../functions/web/page/conversation/frames.ts";
 
 const accepted = { type: "accepted", turn_id: "t", number: 0, conversation_id: "c" };
 const source = { title: "Oven", document: "oven.md", section: "Heat", text: "450 degrees." };
+const PHOTO = { id: "f", name: "photo.png", type: "image/png", bytes: 67 };
 
 function delta(number, at, text) {
   return { type: "delta", turn_id: "t", number, at, text };
@@ -92,10 +93,40 @@ test("a late answer that is told again stands there once", () => {
 });
 
 test("the last turn is one that the server knows", () => {
-  const said = { kind: "person", id: "b-said", payload: "and?", text: "and?", isDelivered: false };
+  const said = { kind: "person", id: "b-said", payload: "and?", text: "and?", uploads: [], isDelivered: false };
 
   assert.equal(lastTurnOf([...merged([], [away]), said]), "a");
   assert.equal(lastTurnOf([said]), null);
+});
+
+test("files that came without words stand in the thread", () => {
+  const turn = { turn_id: "a", number: 1, message: "", uploads: [PHOTO], replies: [], source: "scripted" };
+
+  const [entry] = merged([], [turn]);
+
+  assert.deepEqual(entry.uploads, [PHOTO]);
+  assert.equal(entry.text, "");
+  assert.equal(isNews([], turn), true);
+});
+
+test("a file of this device stays that file when the history tells of it", () => {
+  const mine = { ...PHOTO };
+  const utterance = { turnId: "a", payload: "", shown: "", uploads: [mine] };
+  const turn = { turn_id: "a", number: 1, message: "", uploads: [PHOTO], replies: [], source: "scripted" };
+
+  const [entry] = merged([said(utterance)], [turn]);
+
+  assert.equal(entry.uploads[0], mine);
+  assert.equal(entry.turn, 1);
+});
+
+test("files that were sent once more take the place of those that are gone", () => {
+  const utterance = { turnId: "a", payload: "look", shown: "look", uploads: [PHOTO] };
+  const renewed = { ...utterance, uploads: [{ ...PHOTO, id: "g" }] };
+
+  const [entry] = resaid([said(utterance)], renewed);
+
+  assert.equal(entry.uploads[0].id, "g");
 });
 
 test("a reply is read out without its marks and with its buttons", () => {

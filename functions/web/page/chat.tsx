@@ -15,15 +15,18 @@ import {
   useAuiState,
   useExternalStoreRuntime,
 } from "@assistant-ui/react";
-import { useEffect, useRef, useState } from "react";
+import { type KeyboardEvent, useEffect, useRef, useState } from "react";
 
 import { bot as fetchBot, type Bot } from "./conversation/api";
+import { Attach, paste, useDrop } from "./conversation/attach";
 import { type Conversation, useConversation } from "./conversation/conversation";
 import { buttonsOf, type Entry } from "./conversation/entries";
 import { Home } from "./conversation/home";
 import { AtHome } from "./conversation/markdown";
 import { Message, useAnnouncement, useNews } from "./conversation/message";
+import { type Picking, usePicked } from "./conversation/picked";
 import { BotName, Choices } from "./conversation/reply";
+import { PickedFiles } from "./conversation/sent";
 import { Why } from "./why";
 
 const LONGEST_MESSAGE = 4000; // characters; the API refuses more
@@ -51,12 +54,14 @@ export function Chat() {
   const [shown, show] = useState<string | null>(null);
   const isExplaining = bot.explains && wantsReasons;
   const conversation = useConversation(HOME, isExplaining, bot.socket);
+  const picking = usePicked(conversation, bot.uploads ?? null);
+  const drop = useDrop(picking);
   const runtime = useExternalStoreRuntime({
     messages: conversation.entries,
     isRunning: conversation.isWaiting,
-    isSendDisabled: conversation.isRestoring,
+    isSendDisabled: conversation.isRestoring || picking?.isSending || picking?.hasFailed,
     convertMessage,
-    onNew: async (message) => await conversation.say(textOf(message)),
+    onNew: async (message) => await conversation.say(textOf(message), undefined, picking?.take()),
   });
 
   function switchReasons() {
@@ -64,9 +69,14 @@ export function Chat() {
     setWantsReasons(!wantsReasons);
   }
 
+  function startOver() {
+    picking?.clear();
+    conversation.startOver();
+  }
+
   return (
     <AssistantRuntimeProvider runtime={runtime}>
-      <div className="frame">
+      <div className={drop.isOver ? "frame target" : "frame"} {...drop.handlers}>
         <header className="top">
           <Mark />
           <h1>{bot.title}</h1>
@@ -78,8 +88,8 @@ export function Chat() {
           <button
             type="button"
             aria-label="New conversation"
-            onClick={conversation.startOver}
-            disabled={conversation.entries.length === 0}
+            onClick={startOver}
+            disabled={conversation.entries.length === 0 && !picking?.hasFiles}
           >
             New<span className="wide"> conversation</span>
           </button>
@@ -87,7 +97,12 @@ export function Chat() {
         <main>
           <AtHome.Provider value={HOME}>
             <BotName.Provider value={bot.name}>
-              <Thread bot={bot} conversation={conversation} reasons={isExplaining ? { shown, show } : null} />
+              <Thread
+                bot={bot}
+                conversation={conversation}
+                picking={picking}
+                reasons={isExplaining ? { shown, show } : null}
+              />
             </BotName.Provider>
           </AtHome.Provider>
         </main>
@@ -115,10 +130,11 @@ function ShownReasons({ entries, shown, show }: { entries: readonly Entry[] } & 
 interface InThread {
   bot: Bot;
   conversation: Conversation;
+  picking: Picking | null; // null: the bot takes no files
   reasons: Reasons | null; // null: nobody asks for them
 }
 
-function Thread({ bot, conversation, reasons }: InThread) {
+function Thread({ bot, conversation, picking, reasons }: InThread) {
   const { entries, isWaiting, isRestoring, isHandedOff, showEarlier } = conversation;
   const last = entries.at(-1);
   const buttons = last?.kind === "bot" && !isHandedOff ? buttonsOf(last.replies) : [];
@@ -160,7 +176,7 @@ function Thread({ bot, conversation, reasons }: InThread) {
       <p className="notice" role="status">
         {isHandedOff && "A person has taken over"}
       </p>
-      <Composer title={bot.title} stop={conversation.stop} prepare={conversation.prepare} />
+      <Composer title={bot.title} conversation={conversation} picking={picking} />
     </ThreadPrimitive.Root>
   );
 }
@@ -201,22 +217,45 @@ function AskWhy({ id, shown, show }: { id: string } & Reasons) {
   );
 }
 
-function Composer({ title, stop, prepare }: { title: string } & Pick<Conversation, "stop" | "prepare">) {
+function Composer({ title, conversation, picking }: { title: string } & Pick<InThread, "conversation" | "picking">) {
+  const { stop, prepare, isWaiting, isRestoring, say } = conversation;
   const length = useAuiState((state) => state.composer.text.length);
+  const isEmpty = useAuiState((state) => state.composer.text.trim() === "");
   const input = useRef<HTMLTextAreaElement>(null);
+  const attach = useRef<HTMLButtonElement>(null);
+  const { hasFiles = false, isSending = false, hasFailed = false } = picking ?? {};
+  const hasFilesOnly = isEmpty && hasFiles; // which assistant-ui's composer would not send
+  const isSendable = !isSending && !hasFailed && !isWaiting && !isRestoring;
   const isWriting = length > 0;
   useEffect(() => {
     if (isWriting) prepare();
   }, [isWriting, prepare]);
 
+  function sendFiles() {
+    if (isSendable) void say("", undefined, picking?.take());
+    focusIfTyped();
+  }
+
+  function key(event: KeyboardEvent) {
+    if (!hasFilesOnly || event.key !== "Enter" || event.shiftKey || event.nativeEvent.isComposing) return;
+    event.preventDefault();
+    sendFiles();
+  }
+
+  function focusIfTyped() {
+    if (HAS_KEYBOARD) input.current?.focus();
+  }
+
   function stopReply() {
     stop?.();
-    if (HAS_KEYBOARD) input.current?.focus(); // the button goes
+    focusIfTyped(); // the button goes
   }
 
   return (
     <ComposerPrimitive.Root className="composer">
+      {picking && hasFiles && <PickedFiles picking={picking} removed={() => attach.current?.focus()} />}
       <div className="field">
+        {picking && <Attach button={attach} picking={picking} picked={focusIfTyped} />}
         <ComposerPrimitive.Input
           ref={input}
           aria-label={`Message to ${title}`}
@@ -226,6 +265,8 @@ function Composer({ title, stop, prepare }: { title: string } & Pick<Conversatio
           autoFocus={HAS_KEYBOARD}
           cancelOnEscape={false}
           enterKeyHint="send"
+          onKeyDown={key}
+          onPaste={(event) => paste(event, picking)}
         />
         {stop ? (
           <button type="button" className="stop" aria-label="Stop the reply" onClick={stopReply}>
@@ -233,20 +274,40 @@ function Composer({ title, stop, prepare }: { title: string } & Pick<Conversatio
               <rect x="7" y="7" width="10" height="10" rx="1.5" />
             </svg>
           </button>
+        ) : hasFilesOnly ? (
+          <button type="button" aria-label="Send" disabled={!isSendable} onClick={sendFiles}>
+            <Arrow />
+          </button>
         ) : (
           <ComposerPrimitive.Send aria-label="Send">
-            <svg viewBox="0 0 24 24" aria-hidden="true">
-              <path d="M12 19V5M5.500 11.500 12 5l6.500 6.500" />
-            </svg>
+            <Arrow />
           </ComposerPrimitive.Send>
         )}
       </div>
+      {picking && (
+        <>
+          <p className="quiet" role="status">
+            {picking.refusal}
+          </p>
+          <p className="unseen" role="status">
+            {picking.news}
+          </p>
+        </>
+      )}
       {length >= COUNTED_FROM && (
         <p className="quiet" role="status">
           {length} of {LONGEST_MESSAGE} characters
         </p>
       )}
     </ComposerPrimitive.Root>
+  );
+}
+
+function Arrow() {
+  return (
+    <svg viewBox="0 0 24 24" aria-hidden="true">
+      <path d="M12 19V5M5.500 11.500 12 5l6.500 6.500" />
+    </svg>
   );
 }
 

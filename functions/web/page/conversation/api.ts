@@ -74,10 +74,25 @@ export interface Answer {
   timings_ms?: Record<string, number>; // not where an answer is told again, nor then why, or who has the conversation
 }
 
+/** A file that was sent into a conversation. */
+export interface Upload {
+  id: string;
+  name: string;
+  type: string;
+  bytes: number;
+}
+
+/** The files that a bot takes. */
+export interface Taking {
+  types: string[];
+  most_bytes: number; // of one file
+}
+
 export interface RecordedTurn {
   turn_id: string;
   number: number;
-  message: string; // "" where a person who has taken over writes, or hands back
+  message: string; // "" where a person who has taken over writes, or hands back, and where only files were sent
+  uploads?: Upload[];
   channel?: string; // "person" for their turns
   replies: Reply[];
   source: Source;
@@ -102,6 +117,7 @@ export interface Bot {
   title: string;
   description: string;
   suggestions: string[];
+  uploads?: Taking; // missing: it takes no files
   explains: boolean; // to whoever asks
   socket: string | null; // the address of the WebSocket API; null: there is none
 }
@@ -128,6 +144,8 @@ export class Problem extends Error {
 }
 
 const TIMEOUT_MS = 35_000; // API Gateway gives up after 30 s
+export const FILE_TIMEOUT_MS = 180_000; // 4 MB on a slow telephone line
+const LONGEST_NAME = 100; // of a file; the API refuses more
 const PAUSES_MS = [600, 2_000]; // before the second and the third try
 const LONGEST_PAUSE_MS = 10_000; // nobody waits longer for a reply in a chat
 const LATEST_TURNS = 10;
@@ -137,6 +155,7 @@ export async function say(
   home: Home,
   turnId: string,
   message: string,
+  uploads: readonly Upload[],
   pass: Pass | null,
   explain: boolean,
 ): Promise<Answer> {
@@ -145,9 +164,53 @@ export async function say(
     request<Answer>(home, "v1/chat", pass, {
       method: "POST",
       headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ message, turn_id: turnId, ...conversation, ...(explain && { explain }) }),
+      body: JSON.stringify({ message, turn_id: turnId, ...conversation, ...named(uploads), ...(explain && { explain }) }),
     }),
   );
+}
+
+/** How a message names its files. */
+export function named(uploads: readonly Upload[]): { uploads?: string[] } {
+  return uploads.length > 0 ? { uploads: uploads.map(({ id }) => id) } : {};
+}
+
+/** A conversation in which nothing was said, so that files can be sent into it. */
+export async function begin(home: Home): Promise<Pass> {
+  const begun = await patiently(() =>
+    request<{ conversation_id: string; conversation_token: string }>(home, "v1/conversations", null, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(home.bot ? { bot: home.bot } : {}),
+    }),
+  );
+  return { id: begun.conversation_id, token: begun.conversation_token };
+}
+
+/** Sends a file into a conversation, in which a message may then name it. */
+export async function upload(
+  home: Home,
+  pass: Pass,
+  file: File,
+  type: string,
+  signal = AbortSignal.timeout(FILE_TIMEOUT_MS),
+): Promise<Upload> {
+  const name = encodeURIComponent(Array.from(file.name).slice(-LONGEST_NAME).join("")); // its end tells what it is
+  const { upload_id, ...about } = await patiently(() =>
+    request<Omit<Upload, "id"> & { upload_id: string }>(home, `${addressOf(pass)}/uploads?name=${name}`, pass, {
+      method: "POST",
+      headers: { "Content-Type": type },
+      body: file,
+      signal,
+    }),
+  );
+  return { id: upload_id, ...about };
+}
+
+/** A file that was sent into a conversation. */
+export async function uploaded(home: Home, pass: Pass, { id }: Upload): Promise<Blob> {
+  const address = `${addressOf(pass)}/uploads/${encodeURIComponent(id)}`;
+  const signal = AbortSignal.timeout(FILE_TIMEOUT_MS);
+  return await patiently(() => request(home, address, pass, { signal }, (response) => response.blob()));
 }
 
 /** The last turns of a conversation, or those before a turn's number. */
@@ -238,17 +301,23 @@ async function patiently<T>(call: () => Promise<T>): Promise<T> {
   return await call();
 }
 
-async function request<T>(home: Home, address: string, pass: Pass | null, init: RequestInit = {}): Promise<T> {
+async function request<T>(
+  home: Home,
+  address: string,
+  pass: Pass | null,
+  init: RequestInit = {},
+  read: (response: Response) => Promise<T> = (response) => response.json() as Promise<T>,
+): Promise<T> {
   const headers = new Headers(init.headers);
   if (pass) headers.set("Authorization", `Bearer ${pass.token}`);
   try {
     const response = await fetch(new URL(address, home.api), {
+      signal: AbortSignal.timeout(TIMEOUT_MS),
       ...init,
       headers,
-      signal: AbortSignal.timeout(TIMEOUT_MS),
     });
     if (!response.ok) throw await problem(response);
-    return (response.status === 204 ? undefined : await response.json()) as T;
+    return response.status === 204 ? (undefined as T) : await read(response);
   } catch (error) {
     if (error instanceof Problem) throw error;
     throw new Problem("The bot cannot be reached. Is this device online?", 0);

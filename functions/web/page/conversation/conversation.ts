@@ -6,9 +6,11 @@
  */
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 
-import { history, latest, newTurnId, Problem } from "./api";
+import { begin, history, latest, newTurnId, Problem, type Upload } from "./api";
+import { Beginning } from "./beginning";
 import { deliver as deliverTo } from "./delivery";
-import { ended, type Entry, isNews, lastTurnOf, merged, said, type Utterance, wordsOf } from "./entries";
+import { ended, type Entry, isNews, lastTurnOf, merged, resaid, said, type Utterance, wordsOf } from "./entries";
+import { sendFile } from "./files";
 import { awaited, type Coming, type Frame } from "./frames";
 import type { Home, Pass } from "./home";
 import { useLateAnswers } from "./late";
@@ -30,8 +32,9 @@ export interface Conversation {
   waitingFor: ReadonlySet<string>; // turns whose answers will come late
   waitFor: (turnId: string) => void;
   prepare: () => void; // something is going to be said
-  say: (payload: string, shown?: string) => Promise<void>;
+  say: (payload: string, shown?: string, uploads?: readonly Upload[]) => Promise<void>;
   sayAgain: (utterance: Utterance) => Promise<void>;
+  upload: (file: File, signal: AbortSignal) => Promise<Upload>; // which may then be said with something; fails with a Problem
   startOver: () => void;
 }
 
@@ -47,6 +50,7 @@ export function useConversation(home: Home, isExplaining: boolean, address: stri
   const [isRestoring, setRestoring] = useState(() => home.remembered !== null);
   const [isHandedOff, setHandedOff] = useState(false);
   const current = useRef({}); // another object for each conversation: a reply that comes too late finds its own gone
+  const beginning = useRef(new Beginning());
   const underway = useRef<Underway | null>(null);
   const looks = useRef({ begun: 0, answered: 0 }); // at what was said meanwhile: their answers may overtake each other
   const onScreen = useRef(entries);
@@ -177,8 +181,12 @@ export function useConversation(home: Home, isExplaining: boolean, address: stri
       function ifCurrent<T>(act: (value: T) => void): (value: T) => void {
         return (value) => begun === current.current && act(value);
       }
+      let uttered = utterance;
       home.keep("underway", utterance);
       setComing(awaited(utterance.turnId));
+      await beginning.current.over();
+      if (begun !== current.current) return;
+      const hasBegun = home.remembered ? () => {} : beginning.current.hold();
       const delivery = {
         home,
         utterance,
@@ -186,8 +194,14 @@ export function useConversation(home: Home, isExplaining: boolean, address: stri
         comes: ifCurrent(setComing),
         begins: ifCurrent((pass: Pass) => {
           home.remember(pass);
+          hasBegun();
           setEntries(ended);
           setEarlierEnd(undefined);
+        }),
+        renews: ifCurrent((renewed: Utterance) => {
+          uttered = renewed;
+          home.keep("underway", renewed);
+          setEntries((there) => resaid(there, renewed));
         }),
         follows: ifCurrent((followed: Underway | null) => {
           underway.current = followed;
@@ -197,14 +211,16 @@ export function useConversation(home: Home, isExplaining: boolean, address: stri
       try {
         const { isRetold, ...answer } = await deliverTo(delivery, home.remembered);
         if (begun !== current.current) return;
-        const turn = { ...answer, turn_id: utterance.turnId, message: utterance.payload };
+        const turn = { ...answer, turn_id: utterance.turnId, message: utterance.payload, uploads: uttered.uploads };
         setEntries((there) => merged(there, [turn]));
         if (!isRetold) setHandedOff(answer.handed_off ?? false);
         if (isRetold || (isHandedOff && !answer.handed_off)) await catchUp(); // who has it now; what was said meanwhile
       } catch (error) {
         if (!(error instanceof Problem)) throw error;
         if (begun !== current.current) return;
-        setEntries((there) => [...there, trouble(error, utterance)]);
+        setEntries((there) => [...there, trouble(error, uttered)]);
+      } finally {
+        hasBegun();
       }
       if (begun !== current.current) return;
       home.keep("underway", null);
@@ -237,8 +253,8 @@ export function useConversation(home: Home, isExplaining: boolean, address: stri
   }, [home, restore]);
 
   const say = useCallback(
-    async (payload: string, shown = wordsOf(payload)) => {
-      const utterance = { turnId: newTurnId(), payload, shown };
+    async (payload: string, shown = wordsOf(payload), uploads: readonly Upload[] = []) => {
+      const utterance = { turnId: newTurnId(), payload, shown, ...(uploads.length > 0 && { uploads }) };
       setEntries((there) => [...there, said(utterance)]);
       await deliver(utterance);
     },
@@ -253,6 +269,39 @@ export function useConversation(home: Home, isExplaining: boolean, address: stri
     [deliver],
   );
 
+  /** The conversation, begun where there is none. */
+  const enter = useCallback(async (): Promise<Pass> => {
+    const begun = current.current;
+    await beginning.current.over();
+    if (home.remembered) return home.remembered;
+    const hasBegun = beginning.current.hold();
+    try {
+      const pass = await begin(home);
+      if (begun === current.current) home.remember(pass);
+      return pass;
+    } finally {
+      hasBegun();
+    }
+  }, [home]);
+
+  const upload = useCallback(
+    async (file: File, signal: AbortSignal): Promise<Upload> => {
+      const pass = await enter();
+      try {
+        return await sendFile(home, pass, file, signal);
+      } catch (error) {
+        if (!(error instanceof Problem && error.lostConversation)) throw error;
+        if (home.remembered?.id === pass.id) {
+          home.remember(null);
+          setEntries(ended);
+          setEarlierEnd(undefined);
+        }
+        return await sendFile(home, await enter(), file, signal);
+      }
+    },
+    [home, enter],
+  );
+
   const stop = useCallback(() => {
     underway.current?.stop();
     setStopping("asked");
@@ -264,6 +313,7 @@ export function useConversation(home: Home, isExplaining: boolean, address: stri
     current.current = {};
     underway.current?.leave();
     underway.current = null;
+    beginning.current = new Beginning();
     line?.hangUp();
     home.remember(null);
     home.keep("underway", null);
@@ -293,6 +343,7 @@ export function useConversation(home: Home, isExplaining: boolean, address: stri
     prepare,
     say,
     sayAgain,
+    upload,
     startOver,
   };
 }

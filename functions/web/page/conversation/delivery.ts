@@ -2,8 +2,9 @@
  * How an utterance gets to the bot and its answer back: over the line, and over HTTP where there is no line or it gives no
  * sign. The turn's id is the same on every way and in every try, so that the bot acts once.
  */
-import { bot, Problem, say } from "./api";
+import { begin, bot, Problem, say } from "./api";
 import type { Utterance } from "./entries";
+import { fileOf, sendFile } from "./files";
 import { awaited, type Coming } from "./frames";
 import type { Home, Pass } from "./home";
 import { type Line, lineTo } from "./line";
@@ -16,6 +17,7 @@ export interface Delivery {
   utterance: Utterance;
   explain: boolean;
   begins: (pass: Pass) => void; // a conversation has begun
+  renews: (utterance: Utterance) => void; // its files are others now
   comes: (coming: Coming) => void; // some more of the reply
   follows: (underway: Underway | null) => void; // while it goes over the line
 }
@@ -26,22 +28,37 @@ export async function deliver(delivery: Delivery, pass: Pass | null): Promise<To
     return await carried(delivery, pass);
   } catch (error) {
     if (!(pass && error instanceof Problem && error.lostConversation)) throw error;
-    return await carried(delivery, null);
+    return delivery.utterance.uploads?.length ? await carriedAnew(delivery) : await carried(delivery, null);
   }
+}
+
+/** Files went with their conversation: they are sent again, into a new one. */
+async function carriedAnew(delivery: Delivery): Promise<Told> {
+  const { home, utterance, begins, renews } = delivery;
+  const files = utterance.uploads!.map(fileOf);
+  if (!files.every((file) => file !== undefined)) {
+    throw new Problem("The conversation is gone, and the files with it. Please send them again.", 410);
+  }
+  const pass = await begin(home);
+  begins(pass);
+  const uploads = await Promise.all(files.map((file) => sendFile(home, pass, file)));
+  const renewed = { ...utterance, uploads };
+  renews(renewed);
+  return await carried({ ...delivery, utterance: renewed }, pass);
 }
 
 async function carried(delivery: Delivery, pass: Pass | null): Promise<Told> {
   const { home, utterance, explain, begins, comes, follows } = delivery;
-  const { turnId, payload } = utterance;
+  const { turnId, payload, uploads = [] } = utterance;
   let owned = pass;
-  function begin(begun: Pass): void {
-    owned = begun;
-    begins(begun);
+  function begun(pass: Pass): void {
+    owned = pass;
+    begins(pass);
   }
 
   const line = await openLine(home);
   if (line) {
-    const underway = sayOver(line, { home, turnId, message: payload, pass, explain, begins: begin, comes });
+    const underway = sayOver(line, { home, turnId, message: payload, uploads, pass, explain, begins: begun, comes });
     follows(underway);
     try {
       return await underway.answer;
@@ -52,8 +69,8 @@ async function carried(delivery: Delivery, pass: Pass | null): Promise<Told> {
       follows(null);
     }
   }
-  const answer = await say(home, turnId, payload, owned, explain);
-  if (answer.conversation_token) begin({ id: answer.conversation_id, token: answer.conversation_token });
+  const answer = await say(home, turnId, payload, uploads, owned, explain);
+  if (answer.conversation_token) begun({ id: answer.conversation_id, token: answer.conversation_token });
   return { ...answer, isRetold: false };
 }
 

@@ -4,16 +4,17 @@
  * Pure. A turn may be told several times (by its reply, by the history, by the next look at the history); what is there
  * already is completed and not repeated.
  */
-import type { Button, Citation, Explanation, Reply, Source } from "./api";
+import type { Button, Citation, Explanation, Reply, Source, Upload } from "./api";
 
 /** What the person thinks of a reply. */
 export type Rating = "up" | "down";
 
-/** Something a person says: `payload` is sent, `shown` is what they chose or typed. */
+/** Something a person says: `payload` is sent, `shown` is what they chose or typed, `uploads` go with it. */
 export interface Utterance {
   turnId: string;
   payload: string;
   shown: string;
+  uploads?: readonly Upload[];
 }
 
 /**
@@ -21,7 +22,7 @@ export interface Utterance {
  * reply under way, which becomes a bot's entry of the same id.
  */
 export type Entry = { id: string; turn?: number } & (
-  | { kind: "person"; payload: string; text: string; isDelivered: boolean }
+  | { kind: "person"; payload: string; text: string; uploads: readonly Upload[]; isDelivered: boolean }
   | { kind: "bot"; replies: Reply[]; source: Source; explanation?: Explanation; mayWait?: boolean; rating?: Rating }
   | { kind: "desk"; replies: Reply[] }
   | { kind: "coming"; text: string; citations: Citation[]; isStopping: boolean }
@@ -33,6 +34,7 @@ export interface Told {
   turn_id: string;
   number?: number;
   message: string;
+  uploads?: readonly Upload[];
   channel?: string;
   replies: Reply[];
   source: Source;
@@ -42,8 +44,13 @@ export interface Told {
 }
 
 /** The entry of what a person has just said. */
-export function said({ turnId, payload, shown }: Utterance): Entry {
-  return { kind: "person", id: saidId(turnId), payload, text: shown, isDelivered: false };
+export function said({ turnId, payload, shown, uploads = [] }: Utterance): Entry {
+  return { kind: "person", id: saidId(turnId), payload, text: shown, uploads, isDelivered: false };
+}
+
+/** The entries where what was said is said anew, as with files that were sent again. */
+export function resaid(entries: readonly Entry[], utterance: Utterance): readonly Entry[] {
+  return entries.map((entry) => (entry.id === saidId(utterance.turnId) ? said(utterance) : entry));
 }
 
 /** The entries with what the turns tell. */
@@ -110,10 +117,10 @@ function saidId(turnId: string): string {
 }
 
 function entriesOf(turn: Told): Entry[] {
-  const { turn_id, number, message, channel, source, explanation, may_wait, feedback } = turn;
+  const { turn_id, number, message, uploads = [], channel, source, explanation, may_wait, feedback } = turn;
   const replies = turn.replies.filter(saysSomething);
   const entries: Entry[] = [];
-  if (message) {
+  if (message || uploads.length > 0) {
     const isDelivered = replies.length === 0;
     entries.push({
       kind: "person",
@@ -121,6 +128,7 @@ function entriesOf(turn: Told): Entry[] {
       turn: number,
       payload: message,
       text: wordsOf(message),
+      uploads,
       isDelivered,
     });
   }
@@ -133,10 +141,16 @@ function entriesOf(turn: Told): Entry[] {
   return entries;
 }
 
-/** What is told later knows the number; only what was there knows which button was pressed, and why the bot did it. */
+/**
+ * What is told later knows the number; only what was there knows which button was pressed, which files of this device were
+ * sent, and why the bot did it.
+ */
 function completed(there: Entry, told: Entry): Entry {
   const turn = told.turn ?? there.turn;
-  if (there.kind === "person" && told.kind === "person") return { ...told, turn, text: there.text };
+  if (there.kind === "person" && told.kind === "person") {
+    const uploads = there.uploads.length > 0 ? there.uploads : told.uploads;
+    return { ...told, turn, text: there.text, uploads };
+  }
   if (there.kind === "bot" && told.kind === "bot") {
     const { explanation = there.explanation, rating = there.rating } = told;
     return { ...told, turn, explanation, rating };

@@ -24,7 +24,7 @@ export type Frame =
 
 /** What a client may send. */
 export type Request = { conversation_id?: string; conversation_token?: string } & (
-  | { action: "message"; turn_id: string; message: string; bot?: string; explain?: true }
+  | { action: "message"; turn_id: string; message: string; uploads?: string[]; bot?: string; explain?: true }
   | { action: "resume"; turn_id: string; after: number }
   | { action: "cancel"; turn_id: string }
   | { action: "wait"; turn_id: string }

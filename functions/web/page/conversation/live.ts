@@ -5,7 +5,7 @@
  * on, and where the line stays silent the HTTP API is asked how far it has come. A turn that nobody accepted is left to
  * HTTP, with the same id.
  */
-import { type Answer, Problem, problemOf, progress } from "./api";
+import { type Answer, named, Problem, problemOf, progress, type Upload } from "./api";
 import { awaited, type Coming, followed, type Frame, NOT_ACCEPTED, REFUSED, type Request } from "./frames";
 import type { Home, Pass } from "./home";
 import type { Line } from "./line";
@@ -23,6 +23,7 @@ export interface Said {
   home: Home;
   turnId: string;
   message: string;
+  uploads: readonly Upload[];
   pass: Pass | null; // null: a conversation begins
   explain: boolean;
   begins: (pass: Pass) => void; // a conversation has begun
@@ -67,7 +68,8 @@ export function sayOver(line: Line, said: Said): Underway {
   function speak(): void {
     if (coming.number === NOT_ACCEPTED) {
       const bot = !pass && home.bot ? { bot: home.bot } : {};
-      request({ action: "message", turn_id: turnId, message: said.message, ...bot, ...(said.explain && { explain: true }) });
+      const more = { ...named(said.uploads), ...bot, ...(said.explain && { explain: true as const }) };
+      request({ action: "message", turn_id: turnId, message: said.message, ...more });
     } else {
       request({ action: "resume", turn_id: turnId, after: coming.number });
       if (isStopped) stop();

@@ -4,6 +4,7 @@ import { type ReactNode, useEffect, useRef, useState } from "react";
 import type { Conversation } from "./conversation";
 import { type Entry, lateIdOf, spoken } from "./entries";
 import { Answer, Bubbles, ComingAnswer } from "./reply";
+import { SentFiles } from "./sent";
 
 interface Shown {
   entry: Entry;
@@ -26,7 +27,8 @@ export function Message({ entry, title, conversation, children }: Shown) {
       return (
         <div className="message of-person">
           <span className="unseen">You said: </span>
-          <p className="bubble">{entry.text}</p>
+          {entry.text && <p className="bubble">{entry.text}</p>}
+          {entry.uploads.length > 0 && <SentFiles uploads={entry.uploads} />}
           {entry.isDelivered && <p className="delivered">Delivered</p>}
         </div>
       );

@@ -1,9 +1,13 @@
-/* Where a message is written, dictated and sent. */
+/* Where a message is written, dictated and sent, and files are picked to go with it. */
 import { type FormEvent, type KeyboardEvent, type RefObject, useCallback, useEffect, useRef, useState } from "react";
 
+import { Attach, paste } from "../conversation/attach";
 import type { Conversation } from "../conversation/conversation";
+import type { Picking } from "../conversation/picked";
+import { PickedFiles } from "../conversation/sent";
 import { useDictation } from "./voice";
 
+export const HAS_KEYBOARD = matchMedia("(pointer: fine)").matches; // elsewhere a focused field would cover half the screen
 const LONGEST_MESSAGE = 4000; // characters; the API refuses more
 const COUNTED_FROM = 3500; // where the composer begins to say how many are left
 
@@ -11,17 +15,21 @@ interface Composed {
   title: string;
   language: string;
   conversation: Conversation;
+  picking: Picking | null; // null: the bot takes no files
   input: RefObject<HTMLTextAreaElement | null>;
 }
 
-export function Composer({ title, language, conversation, input }: Composed) {
+export function Composer({ title, language, conversation, picking, input }: Composed) {
   const { isWaiting, isRestoring, stop, prepare, say } = conversation;
   const [text, setText] = useState("");
   const typed = useRef(""); // before what is heard
   const hears = useCallback((words: string) => setText(`${typed.current}${words}`.slice(0, LONGEST_MESSAGE)), []);
   const dictation = useDictation(language, hears);
   const isWriting = text.length > 0;
-  const isSendable = text.trim() !== "" && !isWaiting && !isRestoring;
+  const { hasFiles = false, isSending = false, hasFailed = false } = picking ?? {};
+  const isSendable = (text.trim() !== "" || hasFiles) && !hasFailed && !isWaiting && !isRestoring;
+  const [isWanted, setWanted] = useState(false); // it is sent as soon as its files are
+  const attach = useRef<HTMLButtonElement>(null);
 
   useEffect(() => {
     if (isWriting) prepare();
@@ -34,13 +42,24 @@ export function Composer({ title, language, conversation, input }: Composed) {
     field.style.height = `${field.scrollHeight}px`;
   }, [input, text]);
 
+  useEffect(() => {
+    if (!isWanted || isSending) return;
+    setWanted(false);
+    if (isSendable && hasFiles) sendNow(); // without them, it was not this message that was wanted
+  });
+
   function send(event?: FormEvent) {
     event?.preventDefault();
     if (!isSendable) return;
     dictation?.stop();
-    setText("");
-    void say(text.trim());
+    if (isSending) setWanted(true);
+    else sendNow();
     input.current?.focus();
+  }
+
+  function sendNow() {
+    setText("");
+    void say(text.trim(), undefined, picking?.take());
   }
 
   function key(event: KeyboardEvent) {
@@ -61,7 +80,17 @@ export function Composer({ title, language, conversation, input }: Composed) {
 
   return (
     <form className="composer" onSubmit={send}>
+      {picking && hasFiles && <PickedFiles picking={picking} removed={() => attach.current?.focus()} />}
       <div className="field">
+        {picking && (
+          <Attach
+            button={attach}
+            picking={picking}
+            picked={() => {
+              if (HAS_KEYBOARD) input.current?.focus();
+            }}
+          />
+        )}
         <textarea
           ref={input}
           rows={1}
@@ -70,9 +99,11 @@ export function Composer({ title, language, conversation, input }: Composed) {
           placeholder={dictation?.isListening ? "Listening…" : "Write a message"}
           maxLength={LONGEST_MESSAGE}
           enterKeyHint="send"
+          readOnly={isWanted}
           value={text}
           onChange={({ target }) => setText(target.value)}
           onKeyDown={key}
+          onPaste={(event) => paste(event, picking)}
         />
         {dictation && (
           <button
@@ -95,7 +126,7 @@ export function Composer({ title, language, conversation, input }: Composed) {
             </svg>
           </button>
         ) : (
-          <button type="submit" className="send" aria-label="Send" disabled={!isSendable}>
+          <button type="submit" className="send" aria-label="Send" aria-busy={isWanted} disabled={!isSendable}>
             <svg viewBox="0 0 24 24" aria-hidden="true">
               <path d="M12 19V5M5.500 11.500 12 5l6.500 6.500" />
             </svg>
@@ -103,7 +134,13 @@ export function Composer({ title, language, conversation, input }: Composed) {
         )}
       </div>
       <p className="quiet" role="status">
-        {dictation?.trouble || (text.length >= COUNTED_FROM && `${text.length} of ${LONGEST_MESSAGE} characters`)}
+        {(isWanted && "It is sent as soon as its files are there.") ||
+          picking?.refusal ||
+          dictation?.trouble ||
+          (text.length >= COUNTED_FROM && `${text.length} of ${LONGEST_MESSAGE} characters`)}
+      </p>
+      <p className="unseen" role="status">
+        {picking?.news}
       </p>
     </form>
   );

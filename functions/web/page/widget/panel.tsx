@@ -8,14 +8,16 @@ import { useCallback, useEffect, useLayoutEffect, useRef, useState, useSyncExter
 import { createRoot } from "react-dom/client";
 
 import { bot as fetchBot, type Bot } from "../conversation/api";
+import { useDrop } from "../conversation/attach";
 import { type Conversation, useConversation } from "../conversation/conversation";
 import { buttonsOf } from "../conversation/entries";
 import { Home } from "../conversation/home";
 import { closeLines } from "../conversation/line";
 import { AtHome } from "../conversation/markdown";
 import { Message, useAnnouncement, useNews } from "../conversation/message";
+import { usePicked } from "../conversation/picked";
 import { BotName, Choices } from "../conversation/reply";
-import { Composer } from "./composer";
+import { Composer, HAS_KEYBOARD } from "./composer";
 import { Feedback } from "./feedback";
 import type { Options } from "./options";
 import style from "./panel.css";
@@ -37,7 +39,6 @@ export interface Panel {
 }
 
 const AT_END_PX = 48; // so near to its end the thread stays there while it grows
-const HAS_KEYBOARD = matchMedia("(pointer: fine)").matches; // elsewhere a focused field would cover half the screen
 
 export { style };
 
@@ -79,7 +80,9 @@ function Chat({ home, place, isShown }: { home: Home; place: Place; isShown: boo
   const bot = useBot(home, isShown);
   const title = options.title ?? bot?.title ?? "Chat";
   const conversation = useConversation(home, false, bot?.socket ?? null);
-  const { entries, isRestoring, isHandedOff, startOver } = conversation;
+  const { entries, isRestoring, isHandedOff } = conversation;
+  const picking = usePicked(conversation, bot?.uploads ?? null);
+  const drop = useDrop(picking);
   const last = entries.at(-1);
   const news = useNews(entries, isRestoring);
   const announced = useAnnouncement(news, last?.kind === "coming", title);
@@ -88,20 +91,29 @@ function Chat({ home, place, isShown }: { home: Home; place: Place; isShown: boo
   const dialog = useDialog(place, isShown, input);
   const buttons = last?.kind === "bot" && !isHandedOff ? buttonsOf(last.replies) : [];
 
+  const isEmpty = entries.length === 0 && !picking?.hasFiles;
+
   useEffect(() => {
     if (news) place.news();
   }, [news, place]);
 
+  function startOver() {
+    picking?.clear();
+    conversation.startOver();
+  }
+
   return (
     <dialog
       ref={dialog}
-      className="panel"
+      className={drop.isOver ? "panel target" : "panel"}
       aria-label={title}
       tabIndex={-1}
       onCancel={(event) => {
+        if (event.target !== event.currentTarget) return; // somebody closed the file chooser
         event.preventDefault();
         place.close();
       }}
+      {...drop.handlers}
     >
       <header className="top">
         <svg className="mark" viewBox="0 0 32 32" aria-hidden="true">
@@ -118,7 +130,7 @@ function Chat({ home, place, isShown }: { home: Home; place: Place; isShown: boo
             )}
           </HeaderButton>
         )}
-        <HeaderButton name="New conversation" isDisabled={entries.length === 0} press={startOver}>
+        <HeaderButton name="New conversation" isDisabled={isEmpty} press={startOver}>
           <path d="M19.500 12a7.500 7.500 0 1 1-2.200-5.300M19.500 3.500v4h-4" />
         </HeaderButton>
         <HeaderButton name="Close" press={place.close}>
@@ -143,7 +155,13 @@ function Chat({ home, place, isShown }: { home: Home; place: Place; isShown: boo
       <p className="notice" role="status">
         {isHandedOff && "A person has taken over"}
       </p>
-      <Composer title={title} language={options.language} conversation={conversation} input={input} />
+      <Composer
+        title={title}
+        language={options.language}
+        conversation={conversation}
+        picking={picking}
+        input={input}
+      />
     </dialog>
   );
 }
