@@ -136,7 +136,8 @@ class ChatStack(Stack):
             state.grant_knowing_keys(admitting)
         state.grant_keeping_keys(keys)
         knowledge.grant_putting_in(chat)
-        state.grant_keeping_uploads(chat)
+        for taking_files in filter(None, (chat, stream)):
+            state.grant_keeping_uploads(taking_files)
         state.grant_knowing_uploads(worker)
         state.grant_keeping_conversations(socket)
         for pushing in (chat, worker, socket):

@@ -44,7 +44,7 @@ def test_what_reads_tokens_is_where_tokens_come_and_only_then(stack_of: Synthesi
         layers = {name: json.dumps(each.get("Layers", [])) for name, each in template.functions().items()}
         return {name for name, mounted in layers.items() if "Identity" in mounted}
 
-    assert with_it(stack_of("prod", issuers=ISSUERS)) == {"chat", "socket", "keys"}
+    assert with_it(stack_of("prod", issuers=ISSUERS)) == {"chat", "socket", "keys", "subscriptions"}
     assert with_it(stack_of("prod")) == set()
 
 

@@ -57,7 +57,7 @@ def test_nothing_of_sagemaker_is_deployed_or_may_be_called_and_the_worker_keeps_
     assert not [kind for kind in template.types() if "SageMaker" in kind]
     assert "pace" not in template.functions()
     assert not [each for each in template.statements() if any(name.startswith("sagemaker") for name in each.actions)]
-    at_once = [each["ScalingConfig"] for each in template.of_type("AWS::Lambda::EventSourceMapping").values()]
+    at_once = [each.get("ScalingConfig") for each in template.of_type("AWS::Lambda::EventSourceMapping").values()]
     assert {"MaximumConcurrency": 12} in at_once
 
 

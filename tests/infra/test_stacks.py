@@ -151,7 +151,7 @@ def test_who_is_asked_with_api_keys_looks_them_up_and_only_the_function_of_opera
     stack_of: StackOf, stage: str
 ) -> None:
     template = stack_of(stage)
-    asked = {template.role_of(name) for name in ("chat", *stream_of(stage))}
+    asked = {template.role_of(name) for name in ("chat", "subscriptions", *stream_of(stage))}
     of_keys = [each for each in template.statements() if "GetAttKeys" in json.dumps(each.resources)]
 
     assert {each.role for each in of_keys} == {*asked, template.role_of("keys")}
