@@ -1,8 +1,11 @@
 """Webhooks of the deployed stack: what is said there reaches a subscriber's server, signed, and once for its id."""
 
+import base64
 import json
+import secrets
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -187,3 +190,53 @@ def told_quickly(server: SubscriberServer, person: Person) -> list[Any]:
         for body in bodies
         if body["type"] == "turn.answered" and body["data"]["conversation_id"] == person.conversation_id
     ]
+
+
+class MessageBoard:
+    """The server of the assistant's webhook `intranet`, which signs by Standard Webhooks."""
+
+    def __init__(self, stack: Any) -> None:
+        self._url = f"{stack.http}/v1/webhooks/intranet?bot=assistant"
+        self._secret = f"whsec_{base64.b64encode(secrets.token_bytes(24)).decode()}"
+        stack.client("secretsmanager").create_secret(Name="parley/local/intranet-webhook", SecretString=self._secret)
+
+    def post(self, body: Any, *, secret: str | None = None, age: float = 0) -> Answer:
+        content, at = json.dumps(body), datetime.fromtimestamp(int(time.time() - age), UTC)
+        signature = Webhook(secret or self._secret).sign("msg_1", at, content)
+        headers = {"webhook-id": "msg_1", "webhook-timestamp": str(int(at.timestamp())), "webhook-signature": signature}
+        return ask(self._url, method="POST", raw=content.encode(), **headers)
+
+
+@pytest.fixture(scope="module")
+def board(deployed_stack: Any) -> MessageBoard:
+    return MessageBoard(deployed_stack)
+
+
+def a_message(text: str, room: str, **fields: Any) -> dict[str, Any]:
+    return {"type": "message.created", "room": room, "message": {"id": f"{room}-1", "text": text}, **fields}
+
+
+def test_another_server_talks_to_a_bot_and_gets_the_reply_that_its_author_describes(board: MessageBoard) -> None:
+    room = secrets.token_hex(4)
+
+    asked = board.post(a_message("can I take my bicycle on the train?", room))
+    again = board.post(a_message("can I take my bicycle on the train?", room))
+
+    assert asked.status == 200, asked
+    assert "bicycle" in asked.body["text"]
+    assert asked.body["in_reply_to"] == f"{room}-1"
+    assert again.body == asked.body
+
+
+def test_what_is_not_signed_or_not_of_interest_gets_no_reply(board: MessageBoard) -> None:
+    forged = f"whsec_{base64.b64encode(secrets.token_bytes(24)).decode()}"
+    room = secrets.token_hex(4)
+
+    refused = [board.post(a_message("hello", room), secret=forged), board.post(a_message("hello", room), age=3_600)]
+    passed_over = board.post(a_message("hello", room, type="message.deleted"))
+    incomplete = board.post({"type": "message.created", "room": room, "message": {"id": "1"}})
+
+    assert [answer.status for answer in refused] == [401, 401]
+    assert (passed_over.status, passed_over.body) == (200, {"status": "ignored"})
+    assert incomplete.status == 400
+    assert "message.text" in incomplete.body["detail"]
