@@ -223,7 +223,15 @@ class LocalStack:
         chat = self.outputs["Parley-local-Chat"]
         self.http = f"{self.aws_endpoint}/_aws/execute-api/{chat['HttpApiId']}"
         self.websocket = chat["SocketAddress"]
+        self._let_pages_ask(chat["HttpApiId"])
         step.say("")
+
+    def _let_pages_ask(self, api: str) -> None:
+        """Say again what the template says of CORS: the local AWS keeps it in a case that it does not read."""
+        template = json.loads((PARLEY / "cdk" / self._name / "Parley-local-Chat.template.json").read_text())
+        apis = (each for each in template["Resources"].values() if each["Type"] == "AWS::ApiGatewayV2::Api")
+        (cors,) = filter(None, (each["Properties"].get("CorsConfiguration") for each in apis))
+        self.client("apigatewayv2").update_api(ApiId=api, CorsConfiguration=cors)
 
     def _issuer_of(self, tenant: str) -> dict[str, str]:
         return {"issuer": f"{self.issuer}/{tenant}", "audience": AUDIENCE, "tenant": tenant, "operators": OPERATORS}
