@@ -506,7 +506,7 @@ def test_a_keyboard_on_the_screen_does_not_cover_what_is_written(browser, host):
         widget.page.evaluate("visualViewport.shrinks({height: 380, offsetTop: 40})")
 
         expect(widget.panel).to_have_css("height", "380px")
-        assert box(widget.panel)["y"] == 40
+        assert box(widget.panel)["y"] == pytest.approx(40, abs=1)  # the screen is measured in fractions
         assert box(widget.input)["y"] + box(widget.input)["height"] < 420
 
 

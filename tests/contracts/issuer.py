@@ -32,7 +32,7 @@ class Issuer(Loopback):
         self.left, self.over = threading.Event(), threading.Event()
         self.asked: list[str] = []
         self.is_down = False
-        self.port = port
+        self.wanted_port = port
         self._keys: dict[str, Any] = {}
         self.rotate()
 

@@ -71,12 +71,12 @@ class Loopback:
 
     handler: ClassVar[type[Handler]]
     has_tls: bool = False
-    port: int = 0  # 0: any that is free
+    wanted_port: int = 0  # 0: any that is free
     left: threading.Event  # set when a client was gone before the end of its answer
     over: threading.Event  # set at the end, so that no handler waits for ever
 
     def __enter__(self) -> Self:
-        self._server = _Server(("127.0.0.1", self.port), self.handler)
+        self._server = _Server(("127.0.0.1", self.wanted_port), self.handler)
         self._server.told = self
         if self.has_tls:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -55,7 +55,7 @@ class SlackServer(Loopback):
         self.tokens = {TOKEN: "T1"}  # of each workspace
         self.codes: dict[str, dict[str, Any]] = {}  # what each is good for, once
         self.next_answers: list[Answered] = []
-        self.port = port
+        self.wanted_port = port
 
     def response_url(self, name: str) -> str:
         """An address for responses to something that somebody did."""

@@ -119,8 +119,9 @@ def test_nobody_there_is_a_failure_that_does_not_tell_the_url() -> None:
     assert "secret" not in str(told.value)
 
 
-@pytest.mark.parametrize("said", ["3000", formatdate(time.time() + 3000, usegmt=True), "soon", "", "-3"])
+@pytest.mark.parametrize("said", ["3000", "a date", "soon", "", "-3"])
 def test_how_long_a_server_wants_to_be_left_alone_is_told(server: SubscriberServer, said: str) -> None:
+    said = formatdate(time.time() + 3000, usegmt=True) if said == "a date" else said
     server.answers.append((429, {"Retry-After": said} if said else {}))
 
     wish = loopback_posts().post(f"{server.url}/hook", HEADERS, b"{}").retry_after_seconds

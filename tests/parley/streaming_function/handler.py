@@ -13,6 +13,7 @@ from parley.adapters.memory import (
     MemoryKeys,
     MemoryMetrics,
     MemoryReplies,
+    MemoryUploads,
     unmetered,
 )
 from parley.bots.bundle import unpack
@@ -58,6 +59,7 @@ services = Services(
     actions=MemoryActions(),
     announcements=MemoryAnnouncements(),
     metering=unmetered(time.time),
+    uploads=MemoryUploads(),
     clock=time.time,
 )
 keys = MemoryKeys()
