@@ -177,3 +177,14 @@ def test_a_conversation_with_a_bot_that_is_gone_is_the_root_operators_only(calle
     callers.check_owns(who(callers, OPERATOR), session)
     with pytest.raises(NotFound):
         callers.check_owns(who(callers, key(keys, "acme", "operate")), session)
+
+
+def test_a_key_that_talks_and_operates_lists_the_users_it_talks_for_and_one_that_operates_only_none(
+    callers: Callers, keys: MemoryKeys
+) -> None:
+    both, operator = who(callers, key(keys, "acme", "chat", "operate")), who(callers, key(keys, "acme", "operate"))
+
+    assert both.key is not None
+    assert callers.user_meant(both, "ada") == f"{both.key.id}/ada"
+    with pytest.raises(NotYours):
+        callers.user_meant(operator, "ada")

@@ -159,7 +159,7 @@ def test_one_ticket_is_one_conversation_and_another_ticket_another(call: Callabl
     assert turns == [2, 1]
     session = caller.conversations.open(next(iter(caller.conversations._stored))).session
     assert session is not None
-    assert (session.user_id, session.bot) == ("ana@example.com", "support")
+    assert (session.user_id, session.bot) == ("webhook/ana@example.com", "support")
 
 
 @pytest.mark.parametrize("changes", [{"event": {"id": "e1", "type": "ticket.closed"}}, {"test": True}, {"event": {}}])
@@ -360,3 +360,14 @@ def test_nothing_that_people_say_is_logged(call: Callable[..., Caller], caplog: 
 
     told = str([record.__dict__ for record in caplog.records])
     assert not [word for word in ("ana@example.com", "return something", SECRETS["tickets-webhook"]) if word in told]
+
+
+def test_a_webhook_cannot_speak_as_somebody_who_is_signed_in(call: Callable[..., Caller]) -> None:
+    caller = call(tickets=replace(TICKETS, user="{ticket.id}"))
+
+    caller.send(an_event(id="@0123456789abcdef"))
+
+    (conversation,) = caller.conversations._stored
+    session = caller.conversations.open(conversation).session
+    assert session is not None
+    assert session.user_id == "webhook/@0123456789abcdef"

@@ -44,7 +44,7 @@ class Limits:
 class Quotas:
     """The limits of everybody."""
 
-    user: Limits = Limits()  # frozen
+    user: Limits = Limits()
     key: Limits = Limits()
     tenant: Limits = Limits()
     tenants: Mapping[str, Limits] = field(default_factory=dict)  # of one tenant, in place of `tenant`, by its name

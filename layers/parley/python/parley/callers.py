@@ -141,9 +141,9 @@ class Callers:
 
         Raises:
             MalformedRequest: they must name somebody, or must not.
-            NotYours: a visitor, who may be anybody, or an operator of one tenant, since users are not kept by tenant.
+            NotYours: a visitor, who may be anybody, or an API key that is not for talking.
         """
-        if caller.is_visitor or (caller.operates and caller.tenant is not None and caller.user_id is None):
+        if caller.is_visitor:
             raise NotYours("this is for who is signed in, or for servers and the operator, who name a `user_id`")
         self.check_scope(caller)
         user = caller.user_of(named)

@@ -13,7 +13,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Que
 
 from parley import keys_api, openai_api, subscriptions_api
 from parley.channels import http, origins, rasa
-from parley.channels.openai import LONGEST_NAME
+from parley.channels.openai import LONGEST_NAME, LONGEST_USER
 from parley.errors import NotFound
 from parley.files import ENDINGS
 from parley.http_app import NOT_TAKEN, REFUSALS, Authorization, PathId, answers, new_app, resolve
@@ -83,7 +83,7 @@ def _add_routes(app: APIGatewayHttpResolver, door: HttpDoor) -> None:
     @app.get("/v1/conversations", summary="List a user's conversations", responses=answers(http.ConversationsBody))
     def conversations(
         authorization: Authorization = None,
-        user_id: Annotated[str | None, Query(min_length=1, max_length=LONGEST_NAME)] = None,
+        user_id: Annotated[str | None, Query(min_length=1, max_length=LONGEST_USER)] = None,
         limit: Annotated[int, Query(ge=1, le=HISTORY_PAGE)] = HISTORY_PAGE,
         before: Annotated[float | None, Query(ge=0, allow_inf_nan=False)] = None,
     ) -> Response[Any]:
@@ -96,7 +96,7 @@ def _add_routes(app: APIGatewayHttpResolver, door: HttpDoor) -> None:
     @app.delete("/v1/conversations", summary="Erase a user's conversations", responses=answers(http.ErasedBody))
     def erase_all(
         authorization: Authorization = None,
-        user_id: Annotated[str | None, Query(min_length=1, max_length=LONGEST_NAME)] = None,
+        user_id: Annotated[str | None, Query(min_length=1, max_length=LONGEST_USER)] = None,
     ) -> Response[Any]:
         return door.erase_all(user_id, authorization)
 

@@ -24,12 +24,13 @@ CHANNEL = "openai"
 COMPLETIONS_PATH, MODELS_PATH = "/v1/chat/completions", "/v1/models"
 EVENT_STREAM = "text/event-stream; charset=utf-8"
 OF_STREAMS = {"Cache-Control": "no-cache"}  # the headers of a stream, beside its type
-LONGEST_NAME = 512  # of users and conversations, as OpenAI has it of metadata
+LONGEST_NAME = 512  # of conversations, as OpenAI has it of metadata
+LONGEST_USER = 500  # with the key's id before it, 2,048 bytes at most: as much as DynamoDB keeps in an index
 RETRY_AFTER_SECONDS = 2
 
 _MARK = re.compile(r"\[(?P<numbers>\d{1,3}(?:, ?\d{1,3})*)\](?!\()")  # as `generation.citing` writes them
 
-_Name = Annotated[StrictStr, Field(min_length=1, max_length=LONGEST_NAME)]
+_User = Annotated[StrictStr, Field(min_length=1, max_length=LONGEST_USER)]
 _PositiveInt = Annotated[StrictInt, Field(ge=1)]
 
 
@@ -144,7 +145,7 @@ class CompletionRequest(BaseModel):
     messages: Annotated[list[ChatMessage], Field(min_length=1), AfterValidator(_ends_with_the_user)]
     stream: StrictBool | None = None
     stream_options: StreamOptions | None = None
-    user: _Name | None = Field(None, description="Whom the key's bearer talks for.")
+    user: _User | None = Field(None, description="Whom the key's bearer talks for.")
     metadata: Annotated[dict[StrictStr, StrictStr] | None, AfterValidator(_names_a_conversation_or_none)] = Field(
         None, description="`conversation_id`: a name of your own, under which the conversation is kept and goes on."
     )

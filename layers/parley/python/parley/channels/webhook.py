@@ -81,7 +81,7 @@ def read(bot: str, name: str, webhook: Webhook, payload: Any) -> Said:
         turn_id if re.fullmatch(ID_PATTERN, turn_id) else _digest(turn_id),
         f"webhook:{name}:{_digest(bot, name, conversation)}",
         _message(_text(webhook.message, fields)),
-        user or None,
+        f"{CHANNEL}/{user}" if user else None,  # so that nobody has the name of who is signed in: see `callers`
         {path: fields[path] for path in webhook.paths_of_reply()},
     )
 
