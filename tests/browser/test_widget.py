@@ -498,7 +498,8 @@ def test_on_a_phone_it_takes_the_whole_screen_and_keeps_the_focus(browser, host)
 
 
 def test_a_keyboard_on_the_screen_does_not_cover_what_is_written(browser, host):
-    with a_visit(browser, host, viewport=PHONE, has_touch=True, is_mobile=True) as widget:
+    phone: Any = {"viewport": PHONE, "has_touch": True, "is_mobile": True, "reduced_motion": "reduce"}
+    with a_visit(browser, host, **phone) as widget:
         widget.page.add_init_script(SCREEN)
         widget.visit()
         widget.open()

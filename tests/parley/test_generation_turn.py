@@ -27,6 +27,7 @@ class Listening:
     """`ports.Audience` that remembers."""
 
     wants_no_more: bool = False
+    takes_back: bool = True
     text: str = ""
     cited: list[Citation] = field(default_factory=list)
 

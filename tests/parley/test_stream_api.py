@@ -3,8 +3,10 @@
 The generator says what a test gives it, when the test gives it: what a client has by then has left before the end.
 """
 
+import itertools
 import json
 import queue
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -131,22 +133,20 @@ def deployed(deploy: Deploy) -> Deployed:
     return deploy()
 
 
-def test_what_is_sure_arrives_before_the_generator_has_said_the_next(deployed: Deployed) -> None:
-    say = deployed.generator.says
-    say("Very well, ", "thank you. ", "And ", "you ")
+def test_each_word_leaves_before_the_generator_has_said_the_next_but_one(deployed: Deployed) -> None:
+    said = "Very well, thank you. And you are welcome. So long, friend."
+    first, *words = said.split(" ")
+    deployed.generator.says(first)
     deltas = deployed.deltas(SMALL_TALK)
 
-    assert next(deltas) == "Very well, thank you."
+    for before, word in itertools.pairwise([first, *words]):
+        deployed.generator.says(f" {word}")
+        assert next(deltas).strip() == before
+        assert not deployed.lambda_.last.is_over.is_set()
 
-    say("are ", "welcome. ", "So ", "long, ")
-    assert next(deltas) == " And you are welcome."
-    assert not deployed.lambda_.last.is_over.is_set()
-
-    say("friend.")
     deployed.generator.ends()
-    assert next(deltas) == " So long, friend."
-    assert [*deltas] == []
-    assert deployed.recorded()[0].messages[0].text == "Very well, thank you. And you are welcome. So long, friend."
+    assert [*deltas] == [" friend."]
+    assert deployed.recorded()[0].messages[0].text == said
 
 
 def test_a_stream_is_in_openais_form(deployed: Deployed) -> None:
@@ -200,19 +200,28 @@ def test_a_cached_reply_is_streamed_as_it_was_told(deployed: Deployed) -> None:
         told.append([*deployed.stream(SMALL_TALK)])
 
     sources = [each[-1].parley["source"] for each in told]
-    texts = {"".join(chunk.choices[0].delta.content or "" for chunk in each) for each in told}
+    texts = set(map(text_of, told))
     assert sources == ["generated", "generated", "cached"]
     assert texts == {"Very well. Thank you."}
 
 
-def test_a_sentence_that_is_never_finished_does_not_leave(deployed: Deployed) -> None:
-    deployed.generator.says("Very well. ", "And then the ", "gardener said ")
-    deltas = deployed.deltas(SMALL_TALK)
-    assert next(deltas) == "Very well."
+def test_a_sentence_that_is_never_finished_is_kept_as_it_left_and_shared_with_nobody(deployed: Deployed) -> None:
+    for _ in range(3):
+        deployed.generator.says("Very well. ", "And then the ", "gardener said")
+        deployed.generator.ends()
 
+        *_, last = chunks = [*deployed.stream(SMALL_TALK)]
+
+        assert text_of(chunks) == "Very well. And then the gardener said"
+        assert last.parley["source"] == "generated"
+    assert {reply.messages[0].text for reply in deployed.recorded()} == {"Very well. And then the gardener said"}
+
+
+def test_who_does_not_stream_gets_whole_sentences(deployed: Deployed) -> None:
+    deployed.generator.says("Very well. ", "And then the ", "gardener said")
     deployed.generator.ends()
 
-    assert [*deltas] == []
+    assert deployed.whole(SMALL_TALK).choices[0].message.content == "Very well."
 
 
 def test_a_request_that_is_sent_twice_gets_the_same_stream(deployed: Deployed) -> None:
@@ -298,9 +307,9 @@ def test_a_table_that_is_away_after_something_has_left_is_an_error_at_the_end_of
     deployed.generator.ends()
     deltas = deployed.deltas(SMALL_TALK)
 
-    assert next(deltas) == "Very well."
+    assert next(deltas) == "Very"
     with pytest.raises(openai.APIError, match="did not take it") as broken:
-        next(deltas)
+        "".join(deltas)
 
     assert broken.value.code == "service_unavailable"
     assert deployed.lambda_.last.trailers == {}  # the handler has told its client itself
@@ -321,58 +330,106 @@ def test_what_breaks_inside_stays_inside(deployed: Deployed, monkeypatch: pytest
     assert "secret" not in str(broken.value.body)
 
 
+def text_of(chunks: list[Any]) -> str:
+    """What the deltas of a stream make together."""
+    return "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+
+
 def _away(*_: Any, **__: Any) -> None:
     raise Unavailable("the database did not take it")
 
 
 def test_a_guard_that_refuses_at_once_leaves_the_fallback(deployed: Deployed) -> None:
-    deployed.generator.says("Call us at 555 123 4567 ", "or not. ", "Fine.")
+    deployed.generator.says("555 123 4567 ", "or not. ", "Fine.")
     deployed.generator.ends()
 
     *_, last = chunks = [*deployed.stream(SMALL_TALK)]
 
     assert last.parley["source"] == "fallback"
+    assert len(last.parley["replies"]) == 1
     assert "555" not in str(chunks)
 
 
-def test_a_guard_that_refuses_later_ends_the_stream_with_an_error(deployed: Deployed) -> None:
-    deployed.generator.says("Very well, thank you. ", "Call us at 555 123 4567 ", "or not. ", "Fine.")
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("Very well, thank you. Call us at 555 123 4567 or not. Fine.", "Very well, thank you. Call us at …"),
+        ("Very well, thank you. <|end|> Fine.", "Very well, thank you."),
+        ("Do this:\n```\nmake all\n555 123 4567 \n```\nFine. It is.", "Do this:\n```\nmake all\n```"),
+    ],
+)
+def test_where_a_guard_refuses_later_the_bot_goes_on_in_its_authors_words(
+    deployed: Deployed, said: str, told: str
+) -> None:
+    deployed.generator.says(*re.findall(r"\S+\s*", said))
     deployed.generator.ends()
-    deltas = deployed.deltas(SMALL_TALK, extra_headers=ONCE)
 
-    assert next(deltas) == "Very well, thank you."
-    with pytest.raises(openai.APIError, match="taken back"):
-        next(deltas)
+    *_, last = chunks = [*deployed.stream(SMALL_TALK, extra_headers=ONCE)]
 
-    kept = deployed.whole(SMALL_TALK, extra_headers=ONCE)
-    assert kept.parley["source"] == "fallback"
-    assert b"555" not in b"".join(deployed.lambda_.last.chunks)
+    begun, fallback = last.parley["replies"]
+    assert (begun["text"], last.parley["source"]) == (told, "fallback")
+    assert text_of(chunks).startswith(f"{told}\n\n{fallback['text']}")
+    assert deployed.whole(SMALL_TALK, extra_headers=ONCE).choices[0].message.content == text_of(chunks)
+    assert "555" not in str(chunks)
+
+
+def test_a_conversation_goes_on_by_the_messages_of_a_reply_that_broke_off(deployed: Deployed) -> None:
+    messages: Any = []
+    for text in ("where is my order?", SMALL_TALK):
+        deployed.generator.says("Very well. ", "Call 555 123 4567 ", "or not. ", "Fine.")
+        deployed.generator.ends()
+        messages.append({"role": "user", "content": text})
+        stream = deployed.client.chat.completions.create(model="support", messages=messages, stream=True)
+        messages.append({"role": "assistant", "content": text_of([*stream])})
+    assert "Call …" in messages[-1]["content"]
+
+    messages.append({"role": "user", "content": "WB-204518"})
+    told = deployed.client.chat.completions.create(model="support", messages=messages)
+
+    assert "WB-204518" in str(told.choices[0].message.content)
 
 
 def test_a_generator_that_dies_and_says_the_same_again_is_not_noticed(deployed: Deployed) -> None:
     deployed.generator.says("Very well. ", "And ", "so ")
     deltas = deployed.deltas(SMALL_TALK)
-    assert next(deltas) == "Very well."
+    assert [next(deltas) for _ in range(3)] == ["Very", " well.", " And"]
     deployed.generator.breaks()
 
-    deployed.generator.says("Very well. ", "Thank you.")
+    deployed.generator.says("Very well. ", "And ", "that is ", "it.")
     deployed.generator.ends()
 
-    assert [*deltas] == [" Thank you."]
+    assert "".join(deltas) == " that is it."
+    assert deployed.recorded()[0].messages[0].text == "Very well. And that is it."
 
 
-def test_a_generator_that_dies_and_says_something_else_ends_the_stream_with_an_error(deployed: Deployed) -> None:
+@pytest.mark.parametrize("second", [["Not bad. ", "Thank you."], ["Very well. ", "Thank you."], ["Very well."]])
+def test_a_generator_that_dies_and_says_something_else_gives_way_to_the_bots_own_words(
+    deployed: Deployed, second: list[str]
+) -> None:
     deployed.generator.says("Very well. ", "And ", "so ")
     deltas = deployed.deltas(SMALL_TALK, extra_headers=ONCE)
-    assert next(deltas) == "Very well."
+    left = "".join(next(deltas) for _ in range(3))
     deployed.generator.breaks()
 
-    deployed.generator.says("Not bad. ", "Thank you.")
+    deployed.generator.says(*second)
     deployed.generator.ends()
 
-    with pytest.raises(openai.APIError, match="taken back"):
-        next(deltas)
-    assert deployed.whole(SMALL_TALK, extra_headers=ONCE).choices[0].message.content == "Not bad. Thank you."
+    left += "".join(deltas)
+    assert left.startswith("Very well. And …\n\n")
+    kept = deployed.whole(SMALL_TALK, extra_headers=ONCE)
+    assert kept.choices[0].message.content == left
+    assert kept.parley["source"] == "fallback"
+
+
+def test_a_generator_that_dies_twice_gives_way_to_the_bots_own_words(deployed: Deployed) -> None:
+    for _ in range(2):
+        deployed.generator.says("Very well. ", "And ", "so ")
+        deployed.generator.breaks()
+
+    *_, last = chunks = [*deployed.stream(SMALL_TALK)]
+
+    assert text_of(chunks).startswith("Very well. And …\n\n")
+    assert last.parley["source"] == "fallback"
 
 
 def test_a_turn_that_loses_a_race_when_something_has_left_ends_the_stream_with_an_error(
@@ -402,7 +459,7 @@ def test_a_client_that_leaves_does_not_lose_the_turn(deploy: Deploy, cuts_off: b
     deployed = deploy(cuts_off=cuts_off)
     deployed.generator.says("Very well. ", "And ", "so ")
     deltas = deployed.deltas(SMALL_TALK)
-    assert next(deltas) == "Very well."
+    assert next(deltas) == "Very"
 
     deployed.stack.close()  # the client's connection, and with it everything of the loopback but the function
     deployed.lambda_.last.client_left.set()
@@ -428,6 +485,19 @@ def test_a_composed_answer_leaves_when_it_has_cited(deploy: Deploy) -> None:
     assert "".join(deltas).startswith(" It is so [2].\n\nSources:\n[1] ")
 
 
+def test_a_composed_answer_that_breaks_off_when_it_has_cited_is_followed_by_the_passage(deploy: Deploy) -> None:
+    deployed = deploy(composes=True)
+    deployed.generator.says("You have 30 days [2]. ", "Call 555 123 4567 ", "or not. ", "Fine.")
+    deployed.generator.ends()
+
+    *_, last = chunks = [*deployed.stream(QUESTION, extra_headers=ONCE)]
+
+    begun, passage = last.parley["replies"]
+    assert begun["text"] == "You have 30 days [1]. Call …"
+    assert passage["citations"]
+    assert text_of(chunks) == deployed.whole(QUESTION, extra_headers=ONCE).choices[0].message.content
+
+
 def test_a_composed_answer_that_cites_nothing_has_not_left_when_the_passage_is_given_instead(deploy: Deploy) -> None:
     deployed = deploy(composes=True)
     deployed.generator.says("We wish you luck. ", "You have 30 days. ", "It is so.")
@@ -447,7 +517,7 @@ def test_what_a_turn_says_before_it_generates_stands_before(deploy: Deploy, supp
     left = next(deltas)  # what is said is sure at once
     left += next(deltas)
 
-    assert left.endswith("\n\nVery well.")
+    assert left.endswith("\n\nVery")
     deployed.generator.says("all.")
     deployed.generator.ends()
 

@@ -270,6 +270,7 @@ class Listening:
     enough: int = 1_000  # characters, after which it wants no more
     looks: list[str] = field(default_factory=list)
     cited: list[Citation] = field(default_factory=list)
+    takes_back: bool = True
 
     @property
     def wants_no_more(self) -> bool:

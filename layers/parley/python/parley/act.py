@@ -19,10 +19,10 @@ from parley.dialogue import protocol
 from parley.dialogue.actions import Answer, Call, FirstOf, Generate, HandOff, Need, Said, Say, Step
 from parley.dialogue.responses import word
 from parley.errors import ActionFailed, GenerationBusy, GenerationFailed
-from parley.generation.citing import Citing, cited
-from parley.generation.guard import StreamGuard
+from parley.generation.citing import cited
 from parley.generation.persistence import is_substitute
 from parley.generation.prompt import compose, notes_of
+from parley.generation.telling import Telling
 from parley.handoff import announcement
 from parley.knowledge.follow_up import is_follow_up, standalone
 from parley.knowledge.snapshot import Snapshot
@@ -42,6 +42,7 @@ class Nobody:
     """`ports.Audience` of a turn that is told when it is whole."""
 
     wants_no_more = False
+    takes_back = True
 
     def begin(self, before: Sequence[Message], *, must_cite: bool) -> None:
         """See `ports.Audience.begin`."""
@@ -81,6 +82,7 @@ class Actor:
     earlier: tuple[RecordedTurn, ...] | None = None  # what was said before; None: what the conversation remembers
     tokens: Tokens | None = None  # of the generator, if it spoke
     _before: tuple[Message, ...] = ()  # what the turn has said
+    _broken_off: list[Said] = field(default_factory=list)  # what stays of completions that came to nothing
     _near: dict[str, Snapshot] = field(default_factory=dict)  # what of the knowledge comes into question, by question
 
     def perform(self, need: Need) -> Any:
@@ -126,8 +128,9 @@ class Actor:
 
     def _first(self, need: FirstOf) -> list[Said]:
         """What the first way says that has something to say."""
-        self._before = need.said
-        return next(filter(None, (self._try(way, need) for way in need.ways)), [])
+        self._before, self._broken_off = need.said, []
+        said = next(filter(None, (self._try(way, need) for way in need.ways)), [])
+        return [*self._broken_off, *said]
 
     def _try(self, way: tuple[Step, ...], need: FirstOf) -> list[Said]:
         """What the steps of one way say; nothing if the first has nothing to say."""
@@ -249,7 +252,14 @@ class Actor:
             text=self.turn.text,
             window=self.services.window,
         )
-        completion, is_whole = self._completion(prompt, passages)
+        telling = Telling(self.audience, passages, allowed=prompt.messages[0][1], must_cite=composing)
+        try:
+            completion, is_whole = self._completion(prompt, telling)
+        except (GenerationBusy, GenerationFailed):
+            if (begun := telling.broken_off) is not None:
+                self._broken_off.append(Said(begun, "fallback"))
+                self._before += (begun,)
+            raise
         text, citations = cited(completion, passages)
         for citation in citations:
             self.audience.cite(citation)
@@ -263,31 +273,27 @@ class Actor:
             refusal=grounded if is_whole else Refusal.SUBSTITUTE,
         )
 
-    def _completion(self, prompt: Prompt, passages: tuple[Citation, ...], *, again: bool = True) -> tuple[str, bool]:
-        """The completion, guarded, and shown to the audience as it comes; and whether it is whole and no substitute.
+    def _completion(self, prompt: Prompt, telling: Telling, *, again: bool = True) -> tuple[str, bool]:
+        """The completion, told to the audience as it comes; and whether it is whole and no substitute.
 
         A stream that breaks off in the middle is begun once more; where nothing had come yet, the generator itself has
         tried what it could.
         """
-        generator, guard = self.services.generator, StreamGuard(allowed=prompt.messages[0][1])
-        citing, at, has_begun = Citing(passages), 0, False
+        generator, has_begun = self.services.generator, False
+        telling.begin()
         try:
             with closing(generator.stream(prompt, patience=self._patience())) as pieces:
                 for piece in pieces:
                     has_begun = True
-                    if self.audience.wants_no_more or guard.refused:
+                    if telling.wants_no_more:
                         break
-                    if text := citing.push(guard.push(piece)):
-                        self.audience.write(text, at=at)
-                        at += len(text)
+                    telling.push(piece)
         except GenerationFailed:
             if has_begun and again:
-                return self._completion(prompt, passages, again=False)
+                return self._completion(prompt, telling, again=False)
             raise
-        completion = guard.finish()
-        if completion is None:
-            raise GenerationFailed("the generator said nothing fit to be said")
-        return completion, not (self.audience.wants_no_more or is_substitute(pieces, generator))
+        completion, is_whole = telling.end()
+        return completion, is_whole and not (self.audience.wants_no_more or is_substitute(pieces, generator))
 
     def _patience(self) -> Patience:
         left = max(0.0, self.deadline - time.monotonic())

@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 class Live:
     """`ports.Audience` of one turn: `with Live(...) as live:`, at the end `live.done(...)` or `live.failed(...)`."""
 
+    takes_back = True
+
     def __init__(self, turn: Turn, connections: Connections, sockets: Sockets, *, delivery: int = 1) -> None:
         self._turn = turn
         self._connections = connections

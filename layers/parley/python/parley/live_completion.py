@@ -1,9 +1,9 @@
 """A chat completion that is read while it is being made: what of it leaves, and when.
 
-OpenAI's protocol cannot take back what has left, and a turn can: a completion is cut to its last whole sentence, may
-break off and be begun again, or turn out not fit. So it leaves sentence by sentence, each when the guard has looked and
-nothing that may come can cut it off. Should the reply not begin with what has left all the same, the stream ends with
-an error and not with `[DONE]`: nobody takes for the reply what was not kept. A client that leaves stops nothing.
+Whatever the guard lets go leaves at once. OpenAI's protocol cannot take it back, so the turn does not either: the reply
+that is kept begins with it. Only where the whole turn is begun anew, because another one of the conversation was saved
+first, may it be another. Then the stream ends with an error and not with `[DONE]`: nobody takes for the reply what was
+not kept. A client that leaves stops nothing.
 """
 
 import logging
@@ -14,7 +14,6 @@ from typing import Self
 from parley.channels import openai, problems
 from parley.conversation import Citation, Message, RecordedTurn, Session, Turn
 from parley.errors import Busy, Rejected
-from parley.generation.ending import surely_whole
 from parley.ports import ResponseStream
 
 logger = logging.getLogger(__name__)
@@ -27,6 +26,7 @@ class LiveCompletion:
     """
 
     wants_no_more = False
+    takes_back = False
 
     def __init__(self, request: openai.CompletionRequest, turn: Turn, response: ResponseStream) -> None:
         self._turn_id = turn.id
@@ -79,7 +79,7 @@ class LiveCompletion:
 
     def _let_go(self) -> None:
         """Sends what is sure by now."""
-        sure = openai.beginning_of(self._before, surely_whole(self._begun), must_cite=self._must_cite)
+        sure = openai.beginning_of(self._before, self._begun, must_cite=self._must_cite).rstrip()
         if len(sure) > len(self._left) and sure.startswith(self._left):
             piece, self._left = sure[len(self._left) :], sure
             self._send(self._events.text(piece))

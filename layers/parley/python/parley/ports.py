@@ -537,6 +537,10 @@ class Audience(Protocol):
     def wants_no_more(self) -> bool:
         """Whether the person has stopped the reply."""
 
+    @property
+    def takes_back(self) -> bool:
+        """Whether what was written can be taken back. If not, the reply keeps it, come what may."""
+
     def begin(self, before: Sequence[Message], *, must_cite: bool) -> None:
         """A message comes behind those `before`; one that `must_cite` and does not is dropped."""
 

@@ -137,6 +137,10 @@ class _Both:
     def wants_no_more(self) -> bool:
         return self.one.wants_no_more or self.other.wants_no_more
 
+    @property
+    def takes_back(self) -> bool:
+        return self.one.takes_back and self.other.takes_back
+
     def begin(self, before: Sequence[Message], *, must_cite: bool) -> None:
         self.one.begin(before, must_cite=must_cite)
         self.other.begin(before, must_cite=must_cite)

@@ -27,6 +27,7 @@ class SlackDraft:
     """`ports.Audience` of one turn, as far as it is Slack's: `with SlackDraft(...) as draft:`."""
 
     wants_no_more = False
+    takes_back = True
 
     def __init__(
         self,

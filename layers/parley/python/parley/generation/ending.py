@@ -13,7 +13,6 @@ _SENTENCE_END = re.compile(
 )
 _ITEM = re.compile(r"\s*(?:[-*+]|\d+[.)])\s+(?=\S)")
 _NUMBER_OF_ITEM = re.compile(r"\s*\d+[.]")
-_SOME_WORD = "x"  # with it no line and no sentence ends where the text ends so far
 _OPEN_ENDS = (":", ",", ";", "-", "–", "—", "(", "/")
 
 
@@ -42,10 +41,12 @@ def last_end(text: str, *, is_last: bool) -> int:
     return end
 
 
-def surely_whole(text: str) -> str:
-    """Of a text that goes on between two words, what a cut at its end will leave, whatever comes."""
-    end = last_end(f"{text}{_SOME_WORD}", is_last=False)
-    return text[: min(end, len(text))]
+def broken_off(text: str) -> str:
+    """A text that ends wherever it does, so that more can be said behind it: code is closed, and a gap is seen."""
+    text = text.rstrip()
+    if sum(line.lstrip().startswith(FENCE) for line in text.split("\n")) % 2:
+        return f"{text}\n{FENCE}"
+    return text if last_end(text, is_last=True) == len(text) else f"{text} …"
 
 
 def _is_whole(line: str, follows: str) -> bool:

@@ -54,11 +54,12 @@ class StreamGuard:
 
     What has left, put together, is the beginning of the completion and ends between two words. It holds nothing
     forbidden, and depends on what has come, not on the pieces in which it came. The final text may be shorter, because
-    it ends with a whole sentence, and longer, by what was held back.
+    it ends with a whole sentence, and longer, by what was held back. It is never shorter if nothing `takes_back`.
     """
 
-    def __init__(self, allowed: str = "") -> None:
+    def __init__(self, allowed: str = "", *, takes_back: bool = True) -> None:
         self.refused = False  # nothing can make a reply of it any more
+        self._takes_back = takes_back
         self._allowed = _contacts(allowed)
         self._spacing = Spacing()
         self._text, self._prose = "", ""
@@ -92,7 +93,12 @@ class StreamGuard:
             self._look(len(self._text), is_last=True)
         if self.refused:
             return None
-        reply = self._text[: last_end(self._text, is_last=True)]
+        end = last_end(self._text, is_last=True)
+        if not self._takes_back and self._left > end:
+            if self._bad_end is not None:
+                return None
+            end = len(self._text)
+        reply = self._text[:end]
         return reply if sum(character.isalpha() for character in reply) >= _FEWEST_LETTERS else None
 
     def _sure_end(self) -> int:
