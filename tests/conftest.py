@@ -34,6 +34,7 @@ from parley.services import Services
 
 IN_CI = os.environ.get("CI") == "true"
 ROOT = Path(__file__).resolve().parents[1]
+DEPLOYED = ("tests/stack/", "tests/browser/", "tests/infra/test_layers.py", "tests/scripts/test_local_stack.py")
 
 
 @pytest.fixture(scope="session")
@@ -103,6 +104,13 @@ def deployed_stack() -> Iterator[LocalStack]:
     """What `make run` runs, on ports of its own: the local AWS, the generator, and the stack that CDK deployed."""
     with LocalStack("test", free_ports()) as stack:
         yield stack
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep in one process what belongs together: all that builds, deploys or opens a browser, and each file."""
+    for item in items:
+        path = item.path.relative_to(ROOT).as_posix()
+        item.add_marker(pytest.mark.xdist_group("deployed" if path.startswith(DEPLOYED) else path))
 
 
 @pytest.hookimpl(wrapper=True)
