@@ -106,6 +106,7 @@ def deployed_stack() -> Iterator[LocalStack]:
         yield stack
 
 
+@pytest.hookimpl(tryfirst=True)  # before the groups are read
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep in one process what belongs together: all that builds, deploys or opens a browser, and each file."""
     for item in items:
