@@ -4,6 +4,7 @@ A test that cannot run says why, and where CI=true it fails: nothing is skipped 
 """
 
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from collections.abc import Generator as Yields
@@ -31,6 +32,7 @@ from parley.loaded import LoadedBot, load
 from parley.nlu.encoder import OnnxEncoder
 from parley.ports import Actions, Announcements, Conversations, Generator, Patience, Window
 from parley.services import Services
+from tests.contracts.subscriber import SubscriberServer
 
 IN_CI = os.environ.get("CI") == "true"
 ROOT = Path(__file__).resolve().parents[1]
@@ -100,9 +102,23 @@ def make_services(encoder: OnnxEncoder, support: LoadedBot) -> Callable[..., Ser
 
 
 @pytest.fixture(scope="session")
-def deployed_stack() -> Iterator[LocalStack]:
-    """What `make run` runs, on ports of its own: the local AWS, the generator, and the stack that CDK deployed."""
-    with LocalStack("test", free_ports()) as stack:
+def desk_server() -> Iterator[SubscriberServer]:
+    """Where the replies of the bot `desk` are posted to."""
+    with SubscriberServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def deployed_stack(desk_server: SubscriberServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+    """What `make run` runs, on ports of its own: the local AWS, the generator, and the stack that CDK deployed.
+
+    Beside the example bots it has the bot `desk`, whose callback is at a port that nobody knows before.
+    """
+    folder = tmp_path_factory.mktemp("bots")
+    desk = Path(shutil.copytree(ROOT / "tests/stack/desk", folder / "desk"))
+    said = (desk / "bot.yml").read_text()
+    (desk / "bot.yml").write_text(said.replace("http://127.0.0.1:0", desk_server.url))
+    with LocalStack("test", free_ports(), more_bots=[bundle_of(desk, out=folder)]) as stack:
         yield stack
 
 

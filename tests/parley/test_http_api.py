@@ -515,3 +515,23 @@ def test_a_page_of_another_origin_neither_begins_a_conversation_nor_goes_on_with
     assert "does not talk on pages of https://elsewhere.example" in refused[0].body["detail"]
     assert refused[0].headers["Access-Control-Allow-Origin"] == "*", "the page can say why"
     assert len(of_the_shop.services.conversations.history(begun["conversation_id"], limit=9)) == 1
+
+
+def test_a_page_of_another_origin_begins_no_conversation_for_files_and_sends_none_into_one(of_the_shop: Client) -> None:
+    def send(origin: str) -> tuple[Response, Response]:
+        begun = of_the_shop.call("POST", "/v1/conversations", {}, origin=origin)
+        return begun, of_the_shop.call(
+            "POST", path, raw="a note", origin=origin, authorization=token, content_type=note
+        )
+
+    conversation = of_the_shop.chat("hello").body
+    path = f"/v1/conversations/{conversation['conversation_id']}/uploads?name=a.txt"
+    token, note = f"Bearer {conversation['conversation_token']}", "text/plain"
+
+    refused, allowed = send("https://elsewhere.example"), send("https://shop.example")
+
+    for response in refused:
+        assert response.status == 403
+        assert "does not talk on pages of https://elsewhere.example" in response.body["detail"]
+    assert allowed[0].status == 201
+    assert allowed[1].status != 403
