@@ -100,6 +100,10 @@ class StrictConversations(MemoryConversations):
         _check_key(session.conversation_id, LONGEST_DYNAMODB_KEY)
         super().start(_as_stored(session, Session))
 
+    def leave(self, conversation_id: str, state: Session) -> None:
+        """See `ports.Conversations.leave`."""
+        super().leave(conversation_id, _as_stored(state, Session))
+
     def record(self, session: Session, turn: RecordedTurn, *, begins: bool = False) -> None:
         """See `ports.Conversations.record`."""
         _as_stored(turn, RecordedTurn)
