@@ -158,7 +158,8 @@ class World:
             services, bots=_only(loaded), conversations=self.conversations, cache=cache, uploads=self.uploads
         )
         self.web = _web_function(page)
-        callers = Callers({BOT: Access()}, time.time, OPERATOR_KEY.encode, self.keys, MemoryIdentities())
+        access = {BOT: Access(origins=("https://shop.example",))}
+        callers = Callers(access, time.time, OPERATOR_KEY.encode, self.keys, MemoryIdentities())
         workspaces, spoken = MemoryWorkspaces(), MemorySlack()
         install = SlackInstall(
             workspaces,

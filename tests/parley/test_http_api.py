@@ -502,6 +502,11 @@ def test_a_bot_talks_on_the_pages_of_its_origins_and_on_the_apis_own(of_the_shop
     assert response.headers["Access-Control-Allow-Origin"] == "*"
 
 
+@pytest.mark.parametrize("origin", ["http://[", "https://[::1"])
+def test_a_page_that_somebody_made_up_is_refused(of_the_shop: Client, origin: str) -> None:
+    assert of_the_shop.call("POST", "/v1/chat", {"message": "hello"}, origin=origin).status == 403
+
+
 def test_a_page_of_another_origin_neither_begins_a_conversation_nor_goes_on_with_one(of_the_shop: Client) -> None:
     begun = of_the_shop.chat("hello").body
     token = f"Bearer {begun['conversation_token']}"

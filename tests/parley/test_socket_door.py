@@ -410,7 +410,7 @@ def test_a_bot_talks_on_the_pages_of_its_origins_and_on_the_apis_own(origin: str
     assert (client.send(action="message", message="hello") or {})["type"] == "accepted"
 
 
-@pytest.mark.parametrize("origin", ["https://elsewhere.example", "http://shop.example", "null"])
+@pytest.mark.parametrize("origin", ["https://elsewhere.example", "http://shop.example", "null", "https://[::1"])
 def test_a_page_of_another_origin_is_refused_and_begins_nothing(origin: str) -> None:
     client = Client(access=OF_THE_SHOP)
     assert client.visit(origin) == 200, "there is another bot, which talks everywhere"
