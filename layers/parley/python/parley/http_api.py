@@ -91,7 +91,7 @@ def _add_routes(app: APIGatewayHttpResolver, door: HttpDoor) -> None:
 
     @app.post("/v1/conversations", summary="Begin one without a message", responses=answers(http.BegunBody, status=201))
     def begin(request: http.BeginRequest, authorization: Authorization = None) -> Response[Any]:
-        return door.begin(request, authorization)
+        return door.begin(request, authorization, origins.page_of(app.current_event.headers))
 
     @app.delete("/v1/conversations", summary="Erase a user's conversations", responses=answers(http.ErasedBody))
     def erase_all(
@@ -159,8 +159,8 @@ def _add_routes(app: APIGatewayHttpResolver, door: HttpDoor) -> None:
         name: Annotated[str, Query(max_length=LONGEST_NAME)] = "",
         content_type: ContentType = "",
     ) -> Response[Any]:
-        content = http.read_file(app.current_event.raw_event)
-        return door.upload(conversation_id, name, content_type, content, authorization)
+        content, page = http.read_file(app.current_event.raw_event), origins.page_of(app.current_event.headers)
+        return door.upload(conversation_id, name, content_type, content, authorization, page)
 
     @app.get(
         "/v1/conversations/<conversation_id>/uploads/<upload_id>",
