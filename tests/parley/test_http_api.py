@@ -336,6 +336,24 @@ def test_who_agrees_to_wait_for_the_generator_is_told_where_to_look(waiting: Cli
     assert waits.turn.text == "how are you today?"
 
 
+def test_the_answer_to_a_turn_of_the_longest_id_is_found(waiting: Client) -> None:
+    longest = "t" * 128
+    waiting.chat("how are you today?", turn_id=longest, wait=True)
+    accepted = waiting.own("POST", f"/v1/conversations/{waiting.conversation_id}/turns/{longest}/wait")
+
+    progress = waiting.own("GET", accepted.headers["Location"])
+    rated = waiting.call(
+        "POST",
+        f"{accepted.headers['Location']}/feedback",
+        {"rating": "up"},
+        authorization=f"Bearer {waiting.token}",
+    )
+
+    assert (progress.status, progress.body["status"]) == (200, "queued")
+    assert (rated.status, rated.body["detail"]) == (404, f"no turn '{longest}.late' was answered in this conversation")
+    assert waiting.own("GET", f"{accepted.headers['Location']}r").status == 422
+
+
 def test_who_agrees_beforehand_need_not_agree_again(waiting: Client) -> None:
     waiting.chat("how are you today?", turn_id="t1", wait=True)
 
