@@ -81,6 +81,7 @@ class HttpDoor:
         self.callers.check_talks(caller, bot)
         self.callers.check_page(page, bot)
         secret, session = begun(bot, caller, caller.user_of(request.user_id), now=self.services.clock())
+        self.services.metering.admit(session, begins=True)
         self.services.conversations.start(session)
         given = {"conversation_id": session.conversation_id, "conversation_token": secret}
         return json_response(201, rendering.without_nothing(given))

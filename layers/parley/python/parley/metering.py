@@ -49,14 +49,18 @@ class Metering:
     access: Mapping[str, Access]  # by bot
     clock: Clock
 
-    def admit(self, session: Session) -> None:
-        """Counts a turn of this conversation, or a file that is sent into it.
+    def admit(self, session: Session, *, begins: bool = False) -> None:
+        """Counts a turn of this conversation, or a file that is sent into it, or that it `begins` without either.
+
+        A visitor is counted by conversation, so one that begins counts for the tenant alone.
 
         Raises:
             OverQuota: a limit is reached; whoever is narrower than the one who reached it has been charged.
             Unavailable: it could not be counted.
         """
         for subject, window in self._windows(session):
+            if begins and subject.id == session.conversation_id:
+                continue
             meter = _meter(subject, window)
             if not self.usage.take(meter, most_turns=window.most_turns, most_tokens=window.most_tokens):
                 left = max(1, round(window.ends_at - self.clock()))
