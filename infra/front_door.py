@@ -84,12 +84,7 @@ class FrontDoor(Construct):
             comment="Parley",
             default_behavior=_each_time(http_api, cloudfront.AllowedMethods.ALLOW_ALL),
             additional_behaviors={
-                "/assets/*": cloudfront.BehaviorOptions(
-                    origin=http_api,
-                    viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.HTTPS_ONLY,
-                    cache_policy=cloudfront.CachePolicy.CACHING_OPTIMIZED,  # as long as their own headers say
-                    compress=True,
-                ),
+                "/assets/*": _kept(http_api, self._for_any_page()),
                 live.path: _each_time(socket_api, cloudfront.AllowedMethods.ALLOW_GET_HEAD),
             },
             error_responses=[
@@ -109,6 +104,24 @@ class FrontDoor(Construct):
         self.address = f"https://{host}"
         self.socket_address = f"wss://{host}{live.path}"
         self._accept(distribution, is_named=named is not None)
+
+    def _for_any_page(self) -> cloudfront.ResponseHeadersPolicy:
+        """Leave for the pages of others to load what is kept.
+
+        API Gateway drops what `web` says of it, and says it itself only to who names an origin, which what is kept for
+        everybody cannot.
+        """
+        return cloudfront.ResponseHeadersPolicy(
+            self,
+            "ForAnyPage",
+            cors_behavior=cloudfront.ResponseHeadersCorsBehavior(
+                access_control_allow_credentials=False,
+                access_control_allow_headers=["*"],
+                access_control_allow_methods=["GET", "HEAD"],
+                access_control_allow_origins=["*"],
+                origin_override=True,
+            ),
+        )
 
     def _origin(self, api_id: str, known_by: dict[str, str]) -> origins.HttpOrigin:
         stack = Stack.of(self)
@@ -134,6 +147,17 @@ class FrontDoor(Construct):
                 "AwsSolutions-CFR4",
                 "CloudFront's own name takes no policy for TLS; with a domain of one's own it is TLSv1.2_2021.",
             )
+
+
+def _kept(origin: origins.HttpOrigin, says: cloudfront.ResponseHeadersPolicy) -> cloudfront.BehaviorOptions:
+    """Keep a file for everybody, as long as its own headers say."""
+    return cloudfront.BehaviorOptions(
+        origin=origin,
+        viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.HTTPS_ONLY,
+        cache_policy=cloudfront.CachePolicy.CACHING_OPTIMIZED,
+        response_headers_policy=says,
+        compress=True,
+    )
 
 
 def _each_time(origin: origins.HttpOrigin, methods: cloudfront.AllowedMethods) -> cloudfront.BehaviorOptions:

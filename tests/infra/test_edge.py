@@ -118,6 +118,12 @@ def behaviors_of(template: Template) -> dict[str, Resource]:
     return {**paths, "*": distribution["DefaultCacheBehavior"]}
 
 
+def said_of(template: Template, behavior: Resource) -> Resource:
+    """What CloudFront adds to the headers of a behaviour's responses."""
+    policy = template.of_type("AWS::CloudFront::ResponseHeadersPolicy")[behavior["ResponseHeadersPolicyId"]["Ref"]]
+    return dict(policy["ResponseHeadersPolicyConfig"])
+
+
 def part_with(template: Template, kind: str) -> dict[str, Any]:
     (part,) = (
         part for part in template.parts if any(resource["Type"] == kind for resource in part["Resources"].values())
@@ -346,6 +352,20 @@ def test_assets_are_kept_and_everything_else_is_asked_for_each_time_as_the_clien
     for each in behaviors.values():
         assert (each["CachePolicyId"], each["OriginRequestPolicyId"]) == (CACHING_DISABLED, ALL_BUT_THE_HOST)
     assert {"OPTIONS", "POST", "PUT", "DELETE"} <= set(behaviors["*"]["AllowedMethods"])
+
+
+@pytest.mark.parametrize("stage", IN_AN_ACCOUNT)
+def test_what_is_kept_says_itself_that_any_page_may_load_it(stack_of: StackOf, stage: str) -> None:
+    template = stack_of(stage)
+    kept = {path: it for path, it in behaviors_of(template).items() if it["CachePolicyId"] != CACHING_DISABLED}
+
+    assert "/assets/*" in kept
+    for each in kept.values():
+        allowed = said_of(template, each)["CorsConfig"]
+        assert "OriginRequestPolicyId" not in each  # no origin reaches the API, which then says nothing of it
+        assert allowed["AccessControlAllowOrigins"]["Items"] == ["*"]
+        assert "GET" in allowed["AccessControlAllowMethods"]["Items"]
+        assert allowed["AccessControlAllowCredentials"] is False
 
 
 @pytest.mark.parametrize("stage", IN_AN_ACCOUNT)
