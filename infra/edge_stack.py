@@ -25,8 +25,9 @@ _WINDOW_SECONDS = 300
 # Of a larger body WAF sees no more than this, and only that it is larger. No message needs it: 4,000 characters are
 # 48 KB of JSON at the very most.
 _SEEN_BYTES, _SEEN = 64 * 1024, "KB_64"
-# All of Slack comes from a few addresses, and what it sends is signed.
+# All of Slack comes from a few addresses, so it has a limit of its own, where anybody hears it.
 _SLACK = ("/slack/events", "/slack/interactions", "/slack/commands")
+_SIGNATURE = "x-slack-signature"  # which `slack` checks: here only that there is one
 
 # What other servers send, and messages that Slack sends along with a click: as channels/http.py reads.
 _MORE_BYTES = 128 * 1024
@@ -49,7 +50,7 @@ _ONLY_COUNTED = {
         "NoUserAgent_HEADER",
     ),
 }
-_HIDDEN_HEADERS = ("authorization", "cookie", "x-slack-signature")
+_HIDDEN_HEADERS = ("authorization", "cookie", _SIGNATURE)
 
 _ACL = waf.CfnWebACL
 _AS_SENT = [_ACL.TextTransformationProperty(priority=0, type="NONE")]
@@ -78,8 +79,7 @@ class EdgeStack(Stack):
 
     def _acl(self, size: EdgeSize) -> waf.CfnWebACL:
         rules = (
-            self._limit("Often", size.requests_per_five_minutes, _neither(_paths(_SLACK))),
-            self._limit("Talks", size.talks_per_five_minutes, _talks()),
+            *self._limits(size),
             self._managed("AWSManagedRulesAmazonIpReputationList"),
             self._rule("TooLarge", _too_large(), action=_refused(413, "TooLarge")),
             *(self._managed(name, counted) for name, counted in _ONLY_COUNTED.items()),
@@ -113,7 +113,19 @@ class EdgeStack(Stack):
             data_protection_config=_ACL.DataProtectionConfigProperty(data_protections=_hidden()),
         )
 
-    def _limit(self, name: str, requests: int, of: waf.CfnWebACL.StatementProperty) -> dict[str, Any]:
+    def _limits(self, size: EdgeSize) -> list[dict[str, Any]]:
+        """How often an address may ask at all, and how often talk; Slack has a limit of its own, if it is heard."""
+        talks = self._limit("Talks", size.talks_per_five_minutes, _talks())
+        if not self._stage.has_slack:
+            return [self._limit("Often", size.requests_per_five_minutes), talks]
+        slack = _from_slack()
+        return [
+            self._limit("Often", size.requests_per_five_minutes, _neither(slack)),
+            self._limit("Slack", size.slack_per_five_minutes, slack),
+            talks,
+        ]
+
+    def _limit(self, name: str, requests: int, of: waf.CfnWebACL.StatementProperty | None = None) -> dict[str, Any]:
         """Refuse an address from so many requests in five minutes on, until it asks less."""
         statement = _ACL.StatementProperty(
             rate_based_statement=_ACL.RateBasedStatementProperty(
@@ -228,7 +240,25 @@ def _says_at_most(size: int) -> waf.CfnWebACL.StatementProperty:
 
 def _talks() -> waf.CfnWebACL.StatementProperty:
     """What begins a conversation or may ask the language model; a handshake opens a WebSocket, which may do either."""
-    post = _ACL.StatementProperty(
+    said = _any(*(_path(path, "STARTS_WITH", _DECODED) for path in ("/v1/chat", _WEBHOOKS, "/webhooks/")))
+    return _any(_all(_post(), said), _path("/live", "STARTS_WITH", _DECODED))
+
+
+def _from_slack() -> waf.CfnWebACL.StatementProperty:
+    """What may be from Slack: it is posted where Slack posts to, and signed, by whomever."""
+    signature = _ACL.StatementProperty(
+        size_constraint_statement=_ACL.SizeConstraintStatementProperty(
+            comparison_operator="GT",
+            size=0,
+            field_to_match=_ACL.FieldToMatchProperty(single_header={"Name": _SIGNATURE}),
+            text_transformations=_AS_SENT,
+        )
+    )
+    return _all(_post(), _paths(_SLACK), signature)
+
+
+def _post() -> waf.CfnWebACL.StatementProperty:
+    return _ACL.StatementProperty(
         byte_match_statement=_ACL.ByteMatchStatementProperty(
             field_to_match=_ACL.FieldToMatchProperty(method={}),
             positional_constraint="EXACTLY",
@@ -236,8 +266,6 @@ def _talks() -> waf.CfnWebACL.StatementProperty:
             text_transformations=_AS_SENT,
         )
     )
-    said = _any(*(_path(path, "STARTS_WITH", _DECODED) for path in ("/v1/chat", _WEBHOOKS, "/webhooks/")))
-    return _any(_all(post, said), _path("/live", "STARTS_WITH", _DECODED))
 
 
 def _paths(paths: Iterable[str]) -> waf.CfnWebACL.StatementProperty:

@@ -48,6 +48,10 @@ def matches(statement: Resource, asked: Asked, seen: int) -> bool:
             return any(matches(each, asked, seen) for each in of["Statements"])
         case "NotStatement":
             return not matches(of["Statement"], asked, seen)
+        case "SizeConstraintStatement" if "SingleHeader" in of["FieldToMatch"]:
+            value = asked.headers.get(of["FieldToMatch"]["SingleHeader"]["Name"])
+            assert of["ComparisonOperator"] == "GT"
+            return value is not None and len(value) > of["Size"]
         case "SizeConstraintStatement":
             assert (of["FieldToMatch"], of["ComparisonOperator"]) == ({"Body": {"OversizeHandling": "MATCH"}}, "GT")
             return asked.body > min(seen, of["Size"])
@@ -90,6 +94,13 @@ def limits_of(template: Template) -> list[Resource]:
     """The limits to how often, the widest first."""
     found = [rule["Statement"]["RateBasedStatement"] for rule in rules_of(template).values() if is_limit(rule)]
     return sorted(found, key=lambda limit: int(limit["Limit"]), reverse=True)
+
+
+def counted_by(template: Template, asked: Asked) -> set[int]:
+    """The limits that count a request, by how many they let in."""
+    everything: Resource = {"AndStatement": {"Statements": []}}
+    limits = limits_of(template)
+    return {each["Limit"] for each in limits if matches(each.get("ScopeDownStatement", everything), asked, 64 * KB)}
 
 
 def is_limit(rule: Resource) -> bool:
@@ -165,38 +176,57 @@ def test_the_web_acl_is_in_us_east_1_wherever_the_stage_is_and_deployed_first(st
 
 @pytest.mark.parametrize("stage", IN_AN_ACCOUNT)
 def test_an_address_may_ask_as_often_as_the_stage_says(stack_of: StackOf, stage: str) -> None:
-    limits, size = limits_of(stack_of(stage)), STAGES[stage].edge
-
+    size = STAGES[stage].edge
     assert size is not None
-    assert [limit["Limit"] for limit in limits] == [size.requests_per_five_minutes, size.talks_per_five_minutes]
-    assert {limit["EvaluationWindowSec"] for limit in limits} == {300}
-    assert {limit["AggregateKeyType"] for limit in limits} == {"IP"}
+    usual = [size.requests_per_five_minutes, size.talks_per_five_minutes]
+
+    for slack, expected in (("false", usual), ("true", [size.slack_per_five_minutes, *usual])):
+        limits = limits_of(stack_of(stage, slack=slack))
+        assert [limit["Limit"] for limit in limits] == expected
+        assert {limit["EvaluationWindowSec"] for limit in limits} == {300}
+        assert {limit["AggregateKeyType"] for limit in limits} == {"IP"}
 
 
 @pytest.mark.parametrize(
-    ("asked", "counts"),
+    ("asked", "is_talk"),
     [
-        (Asked("POST", "/v1/chat"), (True, True)),
-        (Asked("POST", "/v1/chat/completions"), (True, True)),
-        (Asked("POST", "/v1/%63hat"), (True, True)),
-        (Asked("POST", "//v1/./chat"), (True, True)),
-        (Asked("POST", "/webhooks/rest/webhook"), (True, True)),
-        (Asked("GET", "/live"), (True, True)),
-        (Asked("GET", "/v1/health"), (True, False)),
-        (Asked("GET", "/assets/main.js"), (True, False)),
-        (Asked("GET", "/v1/conversations/1/turns/2"), (True, False)),
-        (Asked("POST", "/slack/events"), (False, False)),
-        (Asked("POST", "/slack/interactions"), (False, False)),
-        (Asked("POST", "/slack/events/../../v1/chat"), (True, False)),  # which is no route
+        (Asked("POST", "/v1/chat"), True),
+        (Asked("POST", "/v1/chat/completions"), True),
+        (Asked("POST", "/v1/%63hat"), True),
+        (Asked("POST", "//v1/./chat"), True),
+        (Asked("POST", "/webhooks/rest/webhook"), True),
+        (Asked("GET", "/live"), True),
+        (Asked("GET", "/v1/health"), False),
+        (Asked("GET", "/assets/main.js"), False),
+        (Asked("GET", "/v1/conversations/1/turns/2"), False),
+        (Asked("POST", "/slack/events/../../v1/chat"), False),  # which is no route
     ],
     ids=lambda it: f"{it.method} {it.path}" if isinstance(it, Asked) else "",
 )
-def test_what_begins_a_conversation_or_asks_the_model_has_a_tighter_limit_and_slack_none(
-    stack_of: StackOf, asked: Asked, counts: tuple[bool, bool]
+def test_what_begins_a_conversation_or_asks_the_model_has_a_tighter_limit(
+    stack_of: StackOf, asked: Asked, is_talk: bool
 ) -> None:
-    limits = limits_of(stack_of("prod"))
+    size = STAGES["prod"].edge
+    assert size is not None
+    expected = {size.requests_per_five_minutes, *([size.talks_per_five_minutes] if is_talk else [])}
 
-    assert tuple(matches(limit["ScopeDownStatement"], asked, 64 * KB) for limit in limits) == counts
+    assert counted_by(stack_of("prod"), asked) == expected
+    assert counted_by(stack_of("prod", slack="true"), asked) == expected
+
+
+@pytest.mark.parametrize("path", ["/slack/events", "/slack/interactions", "/slack/commands"])
+def test_what_slack_signs_has_a_wider_limit_where_it_is_heard_and_nothing_goes_uncounted(
+    stack_of: StackOf, path: str
+) -> None:
+    size, signed = STAGES["prod"].edge, {"x-slack-signature": "v0=00"}
+    assert size is not None
+    heard, deaf = stack_of("prod", slack="true"), stack_of("prod")
+
+    assert counted_by(heard, Asked("POST", path, headers=signed)) == {size.slack_per_five_minutes}
+    assert counted_by(heard, Asked("GET", path, headers=signed)) == {size.requests_per_five_minutes}
+    assert counted_by(heard, Asked("POST", path)) == {size.requests_per_five_minutes}
+    assert counted_by(heard, Asked("POST", path, headers={"x-slack-signature": ""})) == {size.requests_per_five_minutes}
+    assert counted_by(deaf, Asked("POST", path, headers=signed)) == {size.requests_per_five_minutes}
 
 
 @pytest.mark.parametrize("stage", IN_AN_ACCOUNT)
