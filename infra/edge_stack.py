@@ -37,6 +37,9 @@ _FILE_BYTES = 4_500_000  # with what base64 adds it is as much as Lambda takes
 _DOCUMENTS, _COMPLETIONS = "/v1/knowledge/", "/v1/chat/completions"
 _CONVERSATIONS, _UPLOADS = "/v1/conversations/", "/uploads"
 
+# Where it is posted what begins a conversation, adds to one or may ask the language model.
+_SAID = ("/v1/chat", "/v1/conversations", _WEBHOOKS, "/webhooks/")
+
 # Rules of AWS's that only count, for they would refuse what people say and documents hold: of a body that is nobody's
 # form, and that no shell, template or Java of ours ever reads. A client that names no User-Agent is no attack.
 _ONLY_COUNTED = {
@@ -239,8 +242,8 @@ def _says_at_most(size: int) -> waf.CfnWebACL.StatementProperty:
 
 
 def _talks() -> waf.CfnWebACL.StatementProperty:
-    """What begins a conversation or may ask the language model; a handshake opens a WebSocket, which may do either."""
-    said = _any(*(_path(path, "STARTS_WITH", _DECODED) for path in ("/v1/chat", _WEBHOOKS, "/webhooks/")))
+    """What begins a conversation, adds to one or may ask the language model; a WebSocket may do any of these."""
+    said = _any(*(_path(path, "STARTS_WITH", _DECODED) for path in _SAID))
     return _any(_all(_post(), said), _path("/live", "STARTS_WITH", _DECODED))
 
 

@@ -49,7 +49,7 @@ class EdgeSize:
     """How much one address may ask of CloudFront, in front of both APIs; WAF counts no less than 10."""
 
     requests_per_five_minutes: int
-    talks_per_five_minutes: int  # of those: what begins a conversation or may ask the language model
+    talks_per_five_minutes: int  # of those: what begins a conversation, adds to one or may ask the language model
     slack_per_five_minutes: int  # beside those, where Slack is heard, all of which comes from a few addresses
     domain: Domain | None = None  # None: the name that CloudFront gives
 

@@ -195,15 +195,20 @@ def test_an_address_may_ask_as_often_as_the_stage_says(stack_of: StackOf, stage:
         (Asked("POST", "/v1/%63hat"), True),
         (Asked("POST", "//v1/./chat"), True),
         (Asked("POST", "/webhooks/rest/webhook"), True),
+        (Asked("POST", "/v1/conversations"), True),
+        (Asked("POST", "/v1/conversations/1/uploads"), True),
+        (Asked("POST", "/v1/conversations/1/turns/2/wait"), True),
+        (Asked("POST", "/v1/%63onversations//1/uploads"), True),
         (Asked("GET", "/live"), True),
         (Asked("GET", "/v1/health"), False),
         (Asked("GET", "/assets/main.js"), False),
         (Asked("GET", "/v1/conversations/1/turns/2"), False),
+        (Asked("DELETE", "/v1/conversations/1"), False),
         (Asked("POST", "/slack/events/../../v1/chat"), False),  # which is no route
     ],
     ids=lambda it: f"{it.method} {it.path}" if isinstance(it, Asked) else "",
 )
-def test_what_begins_a_conversation_or_asks_the_model_has_a_tighter_limit(
+def test_what_begins_a_conversation_or_adds_to_one_or_asks_the_model_has_a_tighter_limit(
     stack_of: StackOf, asked: Asked, is_talk: bool
 ) -> None:
     size = STAGES["prod"].edge
