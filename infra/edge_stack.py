@@ -139,8 +139,7 @@ class EdgeStack(Stack):
             )
         )
         # What is refused is counted too: only who stays away for the whole window is sure to be let in.
-        later = _ACL.CustomHTTPHeaderProperty(name="Retry-After", value=str(_WINDOW_SECONDS))
-        return self._rule(name, statement, action=_refused(429, "TooOften", [later]))
+        return self._rule(name, statement, action=_refused(429, "TooOften", retry_after=_WINDOW_SECONDS))
 
     def _managed(self, group: str, counted: Sequence[str] = ()) -> dict[str, Any]:
         count = _ACL.RuleActionProperty(count={})
@@ -295,11 +294,15 @@ def _neither(statement: waf.CfnWebACL.StatementProperty) -> waf.CfnWebACL.Statem
     return _ACL.StatementProperty(not_statement=_ACL.NotStatementProperty(statement=statement))
 
 
-def _refused(
-    status: int, body: str, headers: Sequence[waf.CfnWebACL.CustomHTTPHeaderProperty] = ()
-) -> waf.CfnWebACL.RuleActionProperty:
+def _refused(status: int, body: str, *, retry_after: int | None = None) -> waf.CfnWebACL.RuleActionProperty:
+    """A refusal that scripts of any page may read, as they may what the API says."""
+    said = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "Retry-After"}
+    if retry_after is not None:
+        said["Retry-After"] = str(retry_after)
     response = _ACL.CustomResponseProperty(
-        response_code=status, custom_response_body_key=body, response_headers=list(headers) or None
+        response_code=status,
+        custom_response_body_key=body,
+        response_headers=[_ACL.CustomHTTPHeaderProperty(name=name, value=value) for name, value in said.items()],
     )
     return _ACL.RuleActionProperty(block=_ACL.BlockActionProperty(custom_response=response))
 
