@@ -40,8 +40,9 @@ _CONVERSATIONS, _UPLOADS = "/v1/conversations/", "/uploads"
 # Where it is posted what begins a conversation, adds to one or may ask the language model.
 _SAID = ("/v1/chat", "/v1/conversations", _WEBHOOKS, "/webhooks/")
 
-# Rules of AWS's that only count, for they would refuse what people say and documents hold: of a body that is nobody's
-# form, and that no shell, template or Java of ours ever reads. A client that names no User-Agent is no attack.
+# Rules of AWS's that only count, for they would refuse what people say and documents hold, and what a file is called
+# that somebody sends (`?name=server.log`): nobody's form, which no shell, template or Java of ours ever reads. A client
+# that names no User-Agent is no attack.
 _ONLY_COUNTED = {
     "AWSManagedRulesKnownBadInputsRuleSet": ("JavaDeserializationRCE_BODY", "Log4JRCE_BODY", "ReactJSRCE_BODY"),
     "AWSManagedRulesCommonRuleSet": (
@@ -50,6 +51,11 @@ _ONLY_COUNTED = {
         "GenericLFI_BODY",
         "GenericRFI_BODY",
         "CrossSiteScripting_BODY",
+        "EC2MetaDataSSRF_QUERYARGUMENTS",
+        "GenericLFI_QUERYARGUMENTS",
+        "GenericRFI_QUERYARGUMENTS",
+        "CrossSiteScripting_QUERYARGUMENTS",
+        "RestrictedExtensions_QUERYARGUMENTS",
         "NoUserAgent_HEADER",
     ),
 }
