@@ -44,13 +44,20 @@ _SAID = ("/v1/chat", "/v1/conversations", _WEBHOOKS, "/webhooks/")
 # that somebody sends (`?name=server.log`): nobody's form, which no shell, template or Java of ours ever reads. A client
 # that names no User-Agent is no attack.
 _ONLY_COUNTED = {
-    "AWSManagedRulesKnownBadInputsRuleSet": ("JavaDeserializationRCE_BODY", "Log4JRCE_BODY", "ReactJSRCE_BODY"),
+    "AWSManagedRulesKnownBadInputsRuleSet": (
+        "JavaDeserializationRCE_BODY",
+        "Log4JRCE_BODY",
+        "ReactJSRCE_BODY",
+        "JavaDeserializationRCE_QUERYSTRING",
+        "Log4JRCE_QUERYSTRING",
+    ),
     "AWSManagedRulesCommonRuleSet": (
         "SizeRestrictions_BODY",
         "EC2MetaDataSSRF_BODY",
         "GenericLFI_BODY",
         "GenericRFI_BODY",
         "CrossSiteScripting_BODY",
+        "SizeRestrictions_QUERYSTRING",
         "EC2MetaDataSSRF_QUERYARGUMENTS",
         "GenericLFI_QUERYARGUMENTS",
         "GenericRFI_QUERYARGUMENTS",
