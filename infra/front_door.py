@@ -1,6 +1,6 @@
 """The one address that people have: CloudFront in front of both doors, and what keeps the doors shut to anybody else.
 
-people ─▶ CloudFront, guarded by the web ACL ─┬ /assets/* ─▶ kept at the edge, else the HTTP API
+people ─▶ CloudFront, guarded by the web ACL ─┬ /assets/*, /widget.js ─▶ kept at the edge, else the HTTP API
                                               ├ /live ─────▶ the WebSocket API
                                               └ the rest ──▶ the HTTP API, each time
 Both APIs ask `edge` whether a request bears the header that only CloudFront knows. Knows addresses and what may be
@@ -25,6 +25,7 @@ _HEADER = "x-parley-edge"  # functions/edge/handler.py reads it
 _EDGE = FunctionSize(memory_mb=512, timeout_seconds=10)
 _REMEMBERED = Duration.hours(1)  # the most that API Gateway takes
 _GIVEN_UP_AFTER = Duration.seconds(35)  # API Gateway gives up after 30, and says so itself
+_KEPT = ("/assets/*", "/widget.js")  # what is the same for everybody, and says how long it may be kept
 # Every status that CloudFront would keep for 10 s, whoever asks next: what one person may not read another may.
 _KEPT_ERRORS = (400, 403, 404, 405, 414, 500, 501, 502, 503, 504)
 
@@ -84,7 +85,7 @@ class FrontDoor(Construct):
             comment="Parley",
             default_behavior=_each_time(http_api, cloudfront.AllowedMethods.ALLOW_ALL),
             additional_behaviors={
-                "/assets/*": _kept(http_api, self._for_any_page()),
+                **dict.fromkeys(_KEPT, _kept(http_api, self._for_any_page())),
                 live.path: _each_time(socket_api, cloudfront.AllowedMethods.ALLOW_GET_HEAD),
             },
             error_responses=[

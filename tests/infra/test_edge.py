@@ -17,6 +17,7 @@ from tests.infra.template import Resource, Template
 
 IN_AN_ACCOUNT = ("dev", "prod")
 CACHING_DISABLED = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"  # AWS's own policies, which have the same ids everywhere
+AS_LONG_AS_IT_SAYS = "658327ea-f89d-4fab-a63d-7e88639e58f6"  # CachingOptimized: a second to a year, as headers say
 ALL_BUT_THE_HOST = "b689b0a8-53d0-40ab-baf2-68738e2966ac"
 KB = 1024
 
@@ -387,14 +388,15 @@ def test_only_https_is_spoken_and_to_the_apis_nothing_older_than_tls_1_2(stack_o
 
 
 @pytest.mark.parametrize("stage", IN_AN_ACCOUNT)
-def test_assets_are_kept_and_everything_else_is_asked_for_each_time_as_the_client_said_it(
+def test_the_widget_and_assets_are_kept_and_everything_else_is_asked_for_each_time_as_the_client_said_it(
     stack_of: StackOf, stage: str
 ) -> None:
     behaviors = behaviors_of(stack_of(stage))
-    assets = behaviors.pop("/assets/*")
 
-    assert assets["CachePolicyId"] != CACHING_DISABLED
-    assert assets["Compress"] is True
+    for path in ("/assets/*", "/widget.js"):
+        kept = behaviors.pop(path)
+        assert kept["CachePolicyId"] == AS_LONG_AS_IT_SAYS
+        assert kept["Compress"] is True
     assert behaviors.keys() == {"*", "/live"}
     for each in behaviors.values():
         assert (each["CachePolicyId"], each["OriginRequestPolicyId"]) == (CACHING_DISABLED, ALL_BUT_THE_HOST)
@@ -406,7 +408,7 @@ def test_what_is_kept_says_itself_that_any_page_may_load_it(stack_of: StackOf, s
     template = stack_of(stage)
     kept = {path: it for path, it in behaviors_of(template).items() if it["CachePolicyId"] != CACHING_DISABLED}
 
-    assert "/assets/*" in kept
+    assert kept.keys() == {"/assets/*", "/widget.js"}
     for each in kept.values():
         allowed = said_of(template, each)["CorsConfig"]
         assert "OriginRequestPolicyId" not in each  # no origin reaches the API, which then says nothing of it
