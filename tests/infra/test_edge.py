@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any
 from urllib.parse import unquote
 
@@ -124,10 +125,15 @@ def distribution_of(template: Template) -> Resource:
 
 
 def behaviors_of(template: Template) -> dict[str, Resource]:
-    """How each path is treated; `*` is every other."""
+    """How each path is treated, in the order in which they are looked at; `*` is every other."""
     distribution = distribution_of(template)
     paths = {each["PathPattern"]: each for each in distribution["CacheBehaviors"]}
     return {**paths, "*": distribution["DefaultCacheBehavior"]}
+
+
+def behavior_for(template: Template, path: str) -> Resource:
+    """How a path is treated: as the first says whose pattern it fits."""
+    return next(it for pattern, it in behaviors_of(template).items() if fnmatchcase(path, pattern))
 
 
 def said_of(template: Template, behavior: Resource) -> Resource:
@@ -380,11 +386,48 @@ def test_only_https_is_spoken_and_to_the_apis_nothing_older_than_tls_1_2(stack_o
     template = stack_of(stage)
     distribution = distribution_of(template)
 
-    assert {each["ViewerProtocolPolicy"] for each in behaviors_of(template).values()} == {"https-only"}
+    assert {each["ViewerProtocolPolicy"] for each in behaviors_of(template).values()} == {
+        "https-only",
+        "redirect-to-https",
+    }
     assert distribution["HttpVersion"] == "http2and3"
     for origin in distribution["Origins"]:
         assert origin["CustomOriginConfig"]["OriginProtocolPolicy"] == "https-only"
         assert origin["CustomOriginConfig"]["OriginSSLProtocols"] == ["TLSv1.2"]
+
+
+@pytest.mark.parametrize("stage", IN_AN_ACCOUNT)
+@pytest.mark.parametrize(
+    ("path", "leads"),
+    [
+        ("/", True),
+        ("/widget", True),
+        ("/widget.js", False),
+        ("/assets/main.js", False),
+        ("/v1/chat", False),
+        ("/v1/conversations/1", False),
+        ("/webhooks/rest/webhook", False),
+        ("/live", False),
+    ],
+)
+def test_pages_lead_from_plain_http_to_https_and_nothing_that_bears_a_token_does(
+    stack_of: StackOf, stage: str, path: str, leads: bool
+) -> None:
+    treated = behavior_for(stack_of(stage), path)
+
+    assert treated["ViewerProtocolPolicy"] == ("redirect-to-https" if leads else "https-only")
+
+
+@pytest.mark.parametrize("stage", IN_AN_ACCOUNT)
+def test_who_was_here_asks_for_nothing_in_plain_http_any_more(stack_of: StackOf, stage: str) -> None:
+    template = stack_of(stage)
+    answers = {path: it for path, it in behaviors_of(template).items() if path != "/live"}  # a handshake is no page
+
+    for each in answers.values():
+        said = said_of(template, each)["SecurityHeadersConfig"]["StrictTransportSecurity"]
+        assert said["AccessControlMaxAgeSec"] == 365 * 24 * 60 * 60
+        assert not said.get("IncludeSubdomains")  # the domain above is not ours
+        assert not said.get("Preload")
 
 
 @pytest.mark.parametrize("stage", IN_AN_ACCOUNT)
@@ -397,10 +440,11 @@ def test_the_widget_and_assets_are_kept_and_everything_else_is_asked_for_each_ti
         kept = behaviors.pop(path)
         assert kept["CachePolicyId"] == AS_LONG_AS_IT_SAYS
         assert kept["Compress"] is True
-    assert behaviors.keys() == {"*", "/live"}
+    assert behaviors.keys() == {"*", "/?*", "/widget", "/live"}
     for each in behaviors.values():
         assert (each["CachePolicyId"], each["OriginRequestPolicyId"]) == (CACHING_DISABLED, ALL_BUT_THE_HOST)
-    assert {"OPTIONS", "POST", "PUT", "DELETE"} <= set(behaviors["*"]["AllowedMethods"])
+    for path in ("*", "/?*"):
+        assert {"OPTIONS", "POST", "PUT", "DELETE"} <= set(behaviors[path]["AllowedMethods"])
 
 
 @pytest.mark.parametrize("stage", IN_AN_ACCOUNT)
