@@ -9,6 +9,10 @@ export class Beginning {
     while (this.underway) await this.underway;
   }
 
+  get isUnderway(): boolean {
+    return this.underway !== null;
+  }
+
   /** Lets the others wait until the function that it gives is called. */
   hold(): () => void {
     let end!: () => void;
