@@ -1130,7 +1130,7 @@ def test_on_a_phone_too_it_stays_where_a_page_swaps_its_body(browser, host):
         widget.page.evaluate(SWAPS["another body"])
 
         expect(widget.messages).to_have_count(2)
-        assert widget.panel.evaluate("it => it.matches(':modal')"), "nothing else can be reached"
+        assert is_modal(widget), "nothing else can be reached"
 
 
 def test_it_does_not_come_back_where_the_page_took_it_away(widget):
@@ -1270,11 +1270,12 @@ def test_a_keyboard_that_leaves_a_small_screen_does_not_take_the_focus(browser, 
 
         widget.page.wait_for_timeout(200)
         expect(widget.input).to_be_focused()
-        assert not widget.panel.evaluate("it => it.matches(':modal')")
+        assert not is_modal(widget)
         widget.panel.get_by_role("region", name="Conversation").focus()
-        wait_until(lambda: widget.panel.evaluate("it => it.matches(':modal')") or widget.page.wait_for_timeout(50))
+        wait_until(lambda: is_modal(widget) or widget.page.wait_for_timeout(50))
+        widget.panel.get_by_role("region", name="Conversation").focus()
         widget.page.set_viewport_size({"width": 800, "height": 700})
-        wait_until(lambda: not widget.panel.evaluate("it => it.matches(':modal')"))
+        wait_until(lambda: not is_modal(widget) or widget.page.wait_for_timeout(50))
 
 
 def test_whoever_wants_less_motion_gets_none(browser, host):
@@ -1346,8 +1347,12 @@ def answers_with(widget: Widget, reply: dict[str, Any]) -> list[dict[str, Any]]:
     return sent
 
 
+def is_modal(widget: Widget) -> bool:
+    return bool(widget.panel.evaluate("it => it.matches(':modal')"))
+
+
 def refuses(widget: Widget, address: str, asked: list[str], **answer: Any) -> None:
-    """From now on something in front of the API answers what is asked of an address; it knows nothing of conversations."""
+    """From now on something in front of the API answers what is asked of an address, and knows no conversations."""
     headers = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "Retry-After"}
     headers |= answer.pop("headers", {})
 

@@ -185,7 +185,7 @@ export function useConversation(home: Home, isExplaining: boolean, address: stri
       let uttered = utterance;
       home.keep("underway", utterance);
       setComing(awaited(utterance.turnId));
-      await beginning.current.over();
+      while (beginning.current.awaited) await beginning.current.awaited;
       if (begun !== current.current) return;
       const hasBegun = home.remembered ? () => {} : beginning.current.hold();
       const delivery = {
@@ -249,7 +249,7 @@ export function useConversation(home: Home, isExplaining: boolean, address: stri
     const pass = home.remembered;
     if (pass) void goOn(pass);
     const stopListening = home.onBegun((begun) => {
-      if (beginning.current.isUnderway) return; // here too: it is another conversation
+      if (beginning.current.awaited) return; // here too: it is another conversation
       isJoined.current = true;
       home.remember(begun);
       setRestoring(true);
@@ -282,7 +282,7 @@ export function useConversation(home: Home, isExplaining: boolean, address: stri
   /** The conversation, begun where there is none. */
   const enter = useCallback(async (): Promise<Pass> => {
     const begun = current.current;
-    await beginning.current.over();
+    while (beginning.current.awaited) await beginning.current.awaited; // many files wait for the first of them
     if (home.remembered) return home.remembered;
     const hasBegun = beginning.current.hold();
     try {
