@@ -49,7 +49,8 @@ function begin(options: Options): Parley {
   bubble.setAttribute("aria-haspopup", "dialog");
 
   const home = new Home(options.api, options.bot, () => localStorage, `parley ${options.api}`);
-  const swaps = new MutationObserver(() => requestAnimationFrame(stay)); // not at once: a page may take away what it does not know
+  // Not at once: a page that takes away whatever it does not know would hang.
+  const swaps = new MutationObserver(() => requestAnimationFrame(stay));
   let panel: Promise<Panel> | null = null;
   let failures = 0; // of loading the panel
   let isOpen = false;
@@ -151,9 +152,10 @@ function begin(options: Options): Parley {
 
   /** Where a page swaps its body instead of being loaded anew, the bubble and what is open go into the new one. */
   function stay() {
-    if (isOver || !document.body) return;
-    for (const node of [document, document.documentElement, document.body]) swaps.observe(node, { childList: true });
-    if (host.isConnected) return;
+    if (isOver) return;
+    const nodes = [document, document.documentElement, document.body as Node | null]; // as they are now
+    for (const node of nodes) if (node) swaps.observe(node, { childList: true });
+    if (host.isConnected || !document.body) return;
     document.body.append(host);
     panel?.then((loaded) => isOpen && loaded.show(true), nothing);
   }
