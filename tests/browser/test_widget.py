@@ -924,7 +924,7 @@ def test_a_file_that_something_else_refuses_does_not_end_the_conversation(widget
     assert len(asked) == 1
 
 
-def test_a_file_that_is_gone_does_not_end_the_conversation(widget, doors):
+def test_a_file_that_is_gone_is_sent_again_into_the_same_conversation(widget, doors):
     widget.visit()
     widget.open()
     widget.say("hello")
@@ -932,13 +932,12 @@ def test_a_file_that_is_gone_does_not_end_the_conversation(widget, doors):
     widget.pick_and_wait(photo())
     doors.services.uploads.erase("support", begun)
 
-    widget.begin("look at this")
+    widget.say("look at this")
 
-    expect(widget.panel.get_by_role("alert")).to_contain_text("There is no upload")
     assert conversation_of(widget) == begun
-    widget.begin("thank you")
-    expect(widget.last_source).to_contain_text("scripted")
-    assert [turn.message for turn in turns_of(doors, widget)] == ["hello", "thank you"]
+    turns = turns_of(doors, widget)
+    assert [(turn.message, len(turn.uploads)) for turn in turns] == [("hello", 0), ("look at this", 1)]
+    assert widget.panel.get_by_role("alert").count() == 0
 
 
 def test_five_files_go_with_a_message(widget):
@@ -1087,9 +1086,20 @@ def test_the_page_opens_it_closes_it_and_takes_it_away(widget, doors):
     widget.say("thank you")
 
 
-def test_a_panel_that_cannot_be_loaded_can_be_asked_for_again(widget):
+# What came of the panel: nothing, or a piece of it, which is kept as a broken module by today's browsers too.
+@pytest.mark.parametrize("comes", [None, "export const style = '"], ids=["nothing", "a piece"])
+def test_a_panel_that_cannot_be_loaded_can_be_asked_for_again(widget, comes):
     asked: list[str] = []
-    widget.page.route("**/assets/panel-*", lambda route: asked.append(route.request.url) or route.abort())
+    told = {"content_type": "text/javascript", "headers": {"Access-Control-Allow-Origin": "*"}}
+
+    def serve(route: Any) -> None:
+        asked.append(route.request.url)
+        if comes is None:
+            route.abort()
+        else:
+            route.fulfill(body=comes, **told)
+
+    widget.page.route("**/assets/panel-*", serve)
     widget.visit()
     widget.bubble.click()
     expect(widget.bubble).to_have_attribute("aria-label", "Open chat (It could not be loaded; try again)")

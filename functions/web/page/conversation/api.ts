@@ -128,7 +128,7 @@ export class Problem extends Error {
     sentence: string,
     readonly status: number, // 0 where no answer came at all
     readonly retryAfterMs = 0,
-    readonly lostConversation = false, // the one that the request spoke of is not ours, or no more
+    readonly lost: "conversation" | "upload" | null = null, // what the request spoke of, and is not ours, or no more
   ) {
     super(sentence);
   }
@@ -136,6 +136,10 @@ export class Problem extends Error {
   /** Whether the very same request may well succeed a little later. */
   get passes(): boolean {
     return [0, 429, 502, 503, 504].includes(this.status);
+  }
+
+  get lostConversation(): boolean {
+    return this.lost === "conversation";
   }
 }
 
@@ -145,9 +149,10 @@ const LONGEST_NAME = 100; // of a file; the API refuses more
 const PAUSES_MS = [600, 2_000]; // before the second and the third try
 const LONGEST_PAUSE_MS = 10_000; // nobody waits longer for a reply in a chat
 const MINUTE_MS = 60_000;
-// What the API says of a conversation that it does not open, of one that is gone, and of nothing else: there are other
+// What the API says of a conversation that is gone or that it does not open, and of a file that is gone: there are other
 // reasons for a 403 or a 404, and whoever stands before the API has more.
-const LOST = /^(there is no conversation |send the conversation's token |this conversation is somebody else's)/;
+const LOST_CONVERSATION = /^(there is no conversation |send the conversation's token |this conversation is somebody else's)/;
+const LOST_UPLOAD = /^there is no upload /;
 const LATEST_TURNS = 10;
 
 /** The bot's answer to a turn. Tried again with the same turn id, so that the bot acts once. */
@@ -338,7 +343,12 @@ async function problem(response: Response): Promise<Problem> {
 /** A problem document in words that a person can use. */
 export function problemOf({ detail, title }: ProblemDocument, status: number, retryAfterMs = 0): Problem {
   const sentence = asSentence(detail ?? title ?? "The bot cannot answer at the moment.");
-  return new Problem(sentence, status, retryAfterMs, [403, 404].includes(status) && LOST.test(detail ?? ""));
+  return new Problem(sentence, status, retryAfterMs, [403, 404].includes(status) ? lostBy(detail ?? "") : null);
+}
+
+function lostBy(detail: string): Problem["lost"] {
+  if (LOST_CONVERSATION.test(detail)) return "conversation";
+  return LOST_UPLOAD.test(detail) ? "upload" : null;
 }
 
 function minutes(durationMs: number): string {
