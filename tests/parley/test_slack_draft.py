@@ -233,3 +233,24 @@ def test_a_block_of_an_authors_that_is_too_long_for_the_draft_is_posted_anew(
         deliver(kept, turn, lines, conversations)
 
         assert [post["text"] for post in server.posts] == ["Very …", "x" * 5_000]
+
+
+@pytest.mark.parametrize("failures", [1, 3])
+def test_a_draft_that_could_not_be_noted_at_once_is_the_replys_all_the_same(
+    turn: Turn, lines: Lines, slack: Slack, conversations: MemoryConversations, failures: int
+) -> None:
+    class Away(MemoryConversations):
+        left = failures
+
+        def mark_drafted(self, conversation_id: str, turn_id: str, draft: str) -> None:
+            if self.left:
+                self.left -= 1
+                raise Unavailable("the database did not take the change")
+            conversations.mark_drafted(conversation_id, turn_id, draft)
+
+    with SlackDraft(turn, lines, Away(lambda: 0.0), **QUICK) as draft:
+        draft.write("Very ", at=0)
+        slack.until(lambda slack: bool(slack.posts))
+    deliver(recorded(turn, conversations, "Very well."), turn, lines, conversations)
+
+    assert [post.text for _, post in slack.posts] == ["Very well."]
