@@ -19,6 +19,7 @@ TOKEN = "xoxb-0-of-a-test"
 CLIENT_ID, CLIENT_SECRET = "0.0", "0123456789abcdef-of-a-test"
 MOST_UPDATES_A_MINUTE = 50
 MOST_RESPONSES = 5
+MOST_UPDATED_CHARACTERS = 4_000  # of the text; a post's is cut at 40,000 instead
 WAITS_SECONDS = 3.0  # for an event to be acknowledged
 AGAIN_AFTER_SECONDS = (0.0, 0.5, 1.0)  # Slack's are at once, a minute and five minutes
 
@@ -92,6 +93,8 @@ class SlackServer(Loopback):
         post = next((post for post in self.posts if post["ts"] == fields.get("ts")), None)
         if post is None:
             return _refused("message_not_found")
+        if len(fields.get("text", "")) > MOST_UPDATED_CHARACTERS:
+            return _refused("msg_too_long")
         self.updates.append((now, fields))
         post |= {"text": fields.get("text", ""), "blocks": fields.get("blocks", post.get("blocks", []))}
         return 200, {}, {"ok": True, "channel": fields["channel"], "ts": post["ts"], "text": post["text"]}

@@ -7,6 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from botocore.client import BaseClient
+from botocore.exceptions import ClientError
 
 from parley.adapters.dynamodb import DynamoConversations
 from parley.adapters.memory import MemoryConversations
@@ -24,7 +26,7 @@ from parley.conversation import (
     Situation,
 )
 from parley.conversation.session import GIVEN_UP_SECONDS
-from parley.errors import NotFound, SessionConflict
+from parley.errors import NotFound, SessionConflict, Unavailable
 from parley.ports import Conversations
 from tests.builders import a_photo, a_recorded_turn, a_session, a_turn
 from tests.contracts.conftest import Tables
@@ -526,3 +528,81 @@ def test_a_conversation_that_went_on_comes_first_and_an_erased_one_is_gone(
     conversations.erase(second)
 
     assert [each.conversation_id for each in conversations.of_user(user, limit=9)] == [first]
+
+
+def held(
+    operation: str, times: int, reasons: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:  # the local AWS has no two requests at one moment
+    """DynamoDB refuses so many writes of a kind because of another request."""
+    inner, left = BaseClient._make_api_call, [times]
+
+    def call(client: Any, name: str, parameters: Any) -> Any:
+        if name != operation or not left[0]:
+            return inner(client, name, parameters)
+        left[0] -= 1
+        code = "TransactionCanceledException" if operation == "TransactWriteItems" else f"{reasons[0]}Exception"
+        told = {"Error": {"Code": code, "Message": ""}, "CancellationReasons": [{"Code": each} for each in reasons]}
+        raise ClientError(told, name)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", call)
+
+
+@pytest.fixture
+def in_dynamodb(
+    tables: Tables, aws: dict[str, str], clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> DynamoConversations:
+    for name, value in aws.items():
+        monkeypatch.setenv(name, value)
+    return DynamoConversations(tables.conversations, retention_days=30, clock=clock)
+
+
+def test_a_note_that_met_the_saving_of_its_turn_is_made_all_the_same(
+    in_dynamodb: DynamoConversations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = a_session()
+    in_dynamodb.start(session)
+    turn = a_turn(conversation_id=session.conversation_id)
+    in_dynamodb.accept(turn)
+
+    for note in (
+        lambda: in_dynamodb.mark_drafted(session.conversation_id, turn.id, "17.5"),
+        lambda: in_dynamodb.mark_failed(turn, "away"),
+    ):
+        held("UpdateItem", 2, ("TransactionConflict",), monkeypatch)
+        note()
+
+    progress = in_dynamodb.progress(session.conversation_id, turn.id)
+    assert progress is not None
+    assert (progress.draft, progress.status) == ("17.5", "failed")
+
+
+def test_a_note_that_is_in_the_way_each_time_is_no_silent_loss(
+    in_dynamodb: DynamoConversations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held("UpdateItem", 99, ("TransactionConflict",), monkeypatch)
+
+    with pytest.raises(Unavailable):
+        in_dynamodb.mark_drafted("c1", "t1", "17.5")
+
+
+def test_a_turn_whose_note_came_between_is_saved_without_running_again(
+    in_dynamodb: DynamoConversations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, turn = a_session(version=1), a_recorded_turn()
+    held("TransactWriteItems", 2, ("None", "None", "TransactionConflict"), monkeypatch)
+
+    in_dynamodb.record(session, turn, begins=True)
+
+    assert in_dynamodb.open(session.conversation_id, turn.turn_id).recorded == turn
+
+
+def test_a_turn_that_lost_its_race_is_not_saved_again(
+    in_dynamodb: DynamoConversations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, turn = a_session(version=1), a_recorded_turn()
+    held("TransactWriteItems", 1, ("ConditionalCheckFailed", "None", "TransactionConflict"), monkeypatch)
+
+    with pytest.raises(SessionConflict):
+        in_dynamodb.record(session, turn, begins=True)
+
+    assert in_dynamodb.open(session.conversation_id, turn.turn_id).recorded is None

@@ -34,9 +34,13 @@ def a_delivery(to: str, **changes: object) -> Delivery:
 
 
 def taken(deliveries: Deliveries, to: str, now: float = 1_000.0) -> int:
-    place = deliveries.take_place(to, now=now, until=now + 60)
+    place = take_place(deliveries, to, now)
     assert place is not None
     return place
+
+
+def take_place(deliveries: Deliveries, to: str, now: float) -> int | None:
+    return deliveries.take_place(to, deliveries.health(to), now=now, until=now + 60)
 
 
 def test_nothing_is_known_of_an_address_at_first(deliveries: Deliveries, to: str) -> None:
@@ -46,8 +50,8 @@ def test_nothing_is_known_of_an_address_at_first(deliveries: Deliveries, to: str
 
 
 def test_failures_are_counted_from_the_first_on_until_a_success(deliveries: Deliveries, to: str) -> None:
-    deliveries.failed(to, taken(deliveries, to), now=1_000.5, because="answered 500")
-    told = deliveries.failed(to, taken(deliveries, to), now=1_010.0, because="answered 503")
+    deliveries.failed(to, taken(deliveries, to), now=1_000.5, because="answered 500", row_since=0.0)
+    told = deliveries.failed(to, taken(deliveries, to), now=1_010.0, because="answered 503", row_since=0.0)
     deliveries.rest(to, until=1_020.0)
     failing = deliveries.health(to)
     deliveries.succeeded(to, taken(deliveries, to), now=1_030.0)
@@ -57,14 +61,56 @@ def test_failures_are_counted_from_the_first_on_until_a_success(deliveries: Deli
     assert deliveries.health(to) == Health(succeeded_at=1_030.0, failed_at=1_010.0, failure="answered 503")
 
 
+def test_a_failure_long_after_the_last_one_is_the_first_of_a_new_row(deliveries: Deliveries, to: str) -> None:
+    for at in (1_000.5, 1_010.0):
+        deliveries.failed(to, taken(deliveries, to), now=at, because="answered 500", row_since=0.0)
+
+    in_row = deliveries.failed(to, taken(deliveries, to), now=1_020.0, because="answered 500", row_since=1_010.0)
+    anew = deliveries.failed(to, taken(deliveries, to), now=9_000.0, because="answered 503", row_since=1_020.5)
+
+    assert (in_row.failures, in_row.failing_since) == (3, 1_000.5)
+    assert anew == Health(failed_at=9_000.0, failure="answered 503", failures=1, failing_since=9_000.0)
+    assert deliveries.health(to) == anew
+
+
+def test_of_an_address_it_is_seen_which_places_are_taken_and_those_are_not_asked_for(
+    deliveries: Deliveries, to: str
+) -> None:
+    before = deliveries.health(to)
+    place = taken(deliveries, to)
+    seen = deliveries.health(to)
+
+    others = [deliveries.take_place(to, seen, now=1_001.0, until=1_061.0) for _ in range(PLACES)]
+
+    assert before.free_places(now=1_001.0) == tuple(range(PLACES))
+    assert seen.taken_until[place] == 1_060.0
+    assert set(seen.free_places(now=1_001.0)) == set(range(PLACES)) - {place}
+    assert others[-1] is None
+    assert {*others, place} == {*range(PLACES), None}
+    assert deliveries.take_place(to, before, now=1_001.0, until=1_061.0) is None  # others were faster
+
+
+def test_a_post_that_was_under_way_does_not_bring_back_who_was_forgotten(deliveries: Deliveries, to: str) -> None:
+    places = [taken(deliveries, to) for _ in range(2)]
+
+    deliveries.forget(to)
+    deliveries.succeeded(to, places[0], now=1_001.0)
+    told = deliveries.failed(to, places[1], now=1_001.0, because="answered 410", row_since=0.0)
+    deliveries.rest(to, until=1_002.0)
+    deliveries.disable(to, now=1_002.0, because="answered 410")
+    deliveries.enable(to)
+
+    assert told == deliveries.health(to) == Health()
+
+
 def test_few_are_posted_at_once_to_one_address_and_others_have_places_of_their_own(
     deliveries: Deliveries, to: str
 ) -> None:
     places = {taken(deliveries, to) for _ in range(PLACES)}
 
     assert len(places) == PLACES
-    assert deliveries.take_place(to, now=1_001.0, until=1_061.0) is None
-    assert deliveries.take_place(f"{to}-neighbour", now=1_001.0, until=1_061.0) is not None
+    assert take_place(deliveries, to, 1_001.0) is None
+    assert take_place(deliveries, f"{to}-neighbour", 1_001.0) is not None
 
 
 @pytest.mark.parametrize("how", ["succeeded", "failed"])
@@ -74,21 +120,21 @@ def test_a_place_that_is_given_back_is_the_next_ones(deliveries: Deliveries, to:
     if how == "succeeded":
         deliveries.succeeded(to, places[2], now=1_001.0)
     else:
-        deliveries.failed(to, places[2], now=1_001.0, because="answered 500")
+        deliveries.failed(to, places[2], now=1_001.0, because="answered 500", row_since=0.0)
 
-    assert deliveries.take_place(to, now=1_002.0, until=1_062.0) == places[2]
+    assert take_place(deliveries, to, 1_002.0) == places[2]
 
 
 def test_a_place_that_nobody_gives_back_is_free_after_its_time(deliveries: Deliveries, to: str) -> None:
     for _ in range(PLACES):
         taken(deliveries, to, now=1_000.0)
 
-    assert deliveries.take_place(to, now=1_059.0, until=1_119.0) is None
-    assert deliveries.take_place(to, now=1_061.0, until=1_121.0) is not None
+    assert take_place(deliveries, to, 1_059.0) is None
+    assert take_place(deliveries, to, 1_061.0) is not None
 
 
 def test_what_is_disabled_stays_so_until_it_is_enabled(deliveries: Deliveries, to: str) -> None:
-    deliveries.failed(to, taken(deliveries, to), now=1_000.0, because="answered 410")
+    deliveries.failed(to, taken(deliveries, to), now=1_000.0, because="answered 410", row_since=0.0)
 
     deliveries.disable(to, now=1_001.0, because="answered 410")
     disabled = deliveries.health(to)
@@ -122,6 +168,7 @@ def test_one_that_is_sent_again_is_dead_no_more(deliveries: Deliveries, to: str)
 
 
 def test_everything_of_an_address_is_forgotten_together(deliveries: Deliveries, to: str) -> None:
+    deliveries.failed(to, taken(deliveries, to), now=1_000.0, because="answered 410", row_since=0.0)
     deliveries.disable(to, now=1_000.0, because="answered 410")
     deliveries.bury(DeadDelivery(a_delivery(to), 2_000.0, "answered 500"))
 

@@ -24,7 +24,7 @@ from parley.channels.webhooks import KINDS
 from parley.deliver_door import DeliverDoor
 from parley.delivering import DISABLED_AFTER_SECONDS, GIVEN_UP_SECONDS, MAX_TRIES
 from parley.errors import Unavailable
-from parley.ports import PLACES, Callback, Delivery, SealedSecret, Subscription
+from parley.ports import PLACES, Callback, Delivery, Health, SealedSecret, Subscription
 from tests.contracts.subscriber import SubscriberServer
 
 PATIENCE_SECONDS = 0.5
@@ -214,17 +214,34 @@ def test_one_that_is_gone_is_disabled_at_once_and_what_comes_then_is_kept_untrie
 
 def test_one_that_fails_for_a_day_is_disabled(desk: Desk, server: SubscriberServer) -> None:
     desk.subscribe(server.url)
-    server.answers += [(500, {})] * 2
+    server.answers += [(500, {})] * 3
     desk.deliver()
     again, _ = desk.put_back()
+    desk.now += DISABLED_AFTER_SECONDS / 2
+    desk.deliver(again)
+    again, _ = desk.put_back()
+    before = desk.deliveries.health("s").disabled_at
 
-    desk.now += DISABLED_AFTER_SECONDS
+    desk.now += DISABLED_AFTER_SECONDS / 2
     desk.deliver(again)
 
     health = desk.deliveries.health("s")
-    assert health.disabled_at == desk.now
+    assert (before, health.disabled_at) == (None, desk.now)
     assert "answered 500" in (health.disabled_because or "")
     assert desk.deliveries.count_dead("s") == 1
+
+
+def test_one_failure_long_after_a_message_died_disables_nobody(desk: Desk, server: SubscriberServer) -> None:
+    desk.subscribe(server.url)
+    server.answers += [(500, {})] * (MAX_TRIES + 1)
+    desk.deliver(desk.fail(desk.delivery(), MAX_TRIES - 1))
+
+    desk.now += 30 * 86_400
+    desk.deliver(desk.delivery(id="msg_2"))
+
+    health = desk.deliveries.health("s")
+    assert (health.failures, health.disabled_at) == (1, None)
+    assert desk.put_back()[0].tries == 1
 
 
 def test_a_success_ends_a_row_of_failures(desk: Desk, server: SubscriberServer) -> None:
@@ -272,8 +289,35 @@ def test_what_waited_too_long_for_one_that_rests_is_dead(desk: Desk, server: Sub
 
     desk.deliver(late)
 
-    assert desk.deliveries.count_dead("s") == 1
+    (dead,) = desk.deliveries.dead("s", limit=2)
+    assert dead.because == "not delivered within 30 hours"
     assert server.posts == []
+
+
+def test_a_message_that_finds_no_place_waits_longer_each_time_and_is_in_nobodys_way(
+    desk: Desk, server: SubscriberServer
+) -> None:
+    class Counted(MemoryDeliveries):
+        written = 0
+
+        def take_place(self, to: str, seen: Health, *, now: float, until: float) -> int | None:
+            self.written += len(seen.free_places(now=now))  # as often, at most, a table is written to
+            return super().take_place(to, seen, now=now, until=until)
+
+    desk.door = replace(desk.door, deliveries=(deliveries := Counted()))
+    desk.subscribe(server.url)
+    for _ in range(PLACES):
+        deliveries.take_place("s", deliveries.health("s"), now=desk.now, until=desk.now + 999)
+    deliveries.written, delivery, delays = 0, desk.delivery(), list[int]()
+
+    for _ in range(5):
+        desk.deliver(delivery)
+        delivery, delay = desk.put_back()
+        delays.append(delay)
+        desk.now = delivery.due_at
+
+    assert delays == [5, 10, 20, 40, 40]
+    assert (deliveries.written, delivery.tries, server.posts) == (0, 0, [])
 
 
 def test_a_subscriber_that_hangs_does_not_delay_its_neighbour(desk: Desk, server: SubscriberServer) -> None:

@@ -12,10 +12,13 @@ from parley.delivering import (
     GIVEN_UP_SECONDS,
     LONGEST_REST_SECONDS,
     MAX_TRIES,
+    PAUSES_SECONDS,
+    ROW_SECONDS,
     failed_too_long,
     is_taken,
     is_too_old,
     next_try_at,
+    no_place_seconds,
     rest_seconds,
     wish_seconds,
 )
@@ -41,6 +44,20 @@ def test_a_message_is_tried_twelve_times_in_about_a_day_after_growing_pauses(cha
     assert len(times) == MAX_TRIES == 12
     assert pauses == sorted(pauses)
     assert 18 * 3_600 < times[-1] - times[0] < GIVEN_UP_SECONDS
+
+
+def test_tries_of_one_message_are_of_one_row_however_long_their_pauses() -> None:
+    due = next_try_at(replace(FIRST, tries=len(PAUSES_SECONDS) - 1), now=1_000.0, chance=1.0)
+
+    assert due is not None
+    assert due - 1_000.0 + LONGEST_REST_SECONDS < ROW_SECONDS < DISABLED_AFTER_SECONDS
+
+
+def test_who_finds_no_place_waits_longer_each_time_but_never_long() -> None:
+    waits = [no_place_seconds(refusals, chance=0.0) for refusals in range(9)]
+
+    assert waits[:4] == [2.0, 4.0, 8.0, 16.0]
+    assert no_place_seconds(10**6, chance=1.0) == 64.0
 
 
 def test_what_failed_together_is_not_tried_together() -> None:

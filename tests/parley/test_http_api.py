@@ -525,17 +525,6 @@ def test_a_page_that_somebody_made_up_is_refused(of_the_shop: Client, origin: st
     assert of_the_shop.call("POST", "/v1/chat", {"message": "hello"}, origin=origin).status == 403
 
 
-def test_a_page_of_another_origin_neither_begins_a_conversation_for_files_nor_sends_one(of_the_shop: Client) -> None:
-    begun = of_the_shop.call("POST", "/v1/conversations", {}, origin="https://shop.example").body
-    token, path = f"Bearer {begun['conversation_token']}", f"/v1/conversations/{begun['conversation_id']}/uploads"
-    elsewhere = {"origin": "https://elsewhere.example", "authorization": token}
-
-    refused = [of_the_shop.call("POST", each, {}, **elsewhere).status for each in ("/v1/conversations", path)]
-
-    assert refused == [403, 403]
-    assert of_the_shop.call("POST", path, {}, **{**elsewhere, "origin": "https://shop.example"}).status != 403
-
-
 def test_a_page_of_another_origin_neither_begins_a_conversation_nor_goes_on_with_one(of_the_shop: Client) -> None:
     begun = of_the_shop.chat("hello").body
     token = f"Bearer {begun['conversation_token']}"

@@ -8,7 +8,7 @@ import pytest
 
 from parley.adapters.memory import MemoryConversations, MemorySlack, memory_lines
 from parley.adapters.slack import WebApiSlack
-from parley.conversation import RecordedTurn, Reply, Turn
+from parley.conversation import Message, RecordedTurn, Reply, Turn
 from parley.errors import ParleyError, Throttled, Unavailable, Undeliverable
 from parley.lines import Lines
 from parley.ports import SlackPost, SlackThread
@@ -204,3 +204,53 @@ def test_before_slacks_own_client_and_limits_a_reply_grows_and_is_whole_in_the_e
 
         assert [post["text"] for post in server.posts] == ["Very well."]
         assert [update["text"] for _, update in server.updates] == ["Very well …", "Very well."]
+
+
+def test_a_long_reply_takes_the_place_of_its_draft_as_slack_takes_it_and_nothing_is_lost(
+    turn: Turn, conversations: MemoryConversations
+) -> None:
+    with SlackServer() as server:
+        slack = WebApiSlack(lambda _: TOKEN, f"{server.url}/api/")
+        lines = replace(memory_lines(), slack=slack)
+        conversations.mark_drafted(CONVERSATION, turn.id, slack.post(*_begun()))
+        deliver(recorded(turn, conversations, "word " * 1_600), turn, lines, conversations)
+
+        assert "…" not in server.posts[0]["text"]
+        assert " ".join(post["text"] for post in server.posts).count("word") == 1_600
+
+
+def test_a_block_of_an_authors_that_is_too_long_for_the_draft_is_posted_anew(
+    turn: Turn, conversations: MemoryConversations
+) -> None:
+    theirs = {"type": "section", "text": {"type": "mrkdwn", "text": "x" * 5_000}}
+    with SlackServer() as server:
+        slack = WebApiSlack(lambda _: TOKEN, f"{server.url}/api/")
+        lines = replace(memory_lines(), slack=slack)
+        conversations.mark_drafted(CONVERSATION, turn.id, slack.post(*_begun()))
+        kept = replace(
+            recorded(turn, conversations, ""), reply=Reply((Message("", custom={"blocks": [theirs]}),), "scripted")
+        )
+        deliver(kept, turn, lines, conversations)
+
+        assert [post["text"] for post in server.posts] == ["Very …", "x" * 5_000]
+
+
+@pytest.mark.parametrize("failures", [1, 3])
+def test_a_draft_that_could_not_be_noted_at_once_is_the_replys_all_the_same(
+    turn: Turn, lines: Lines, slack: Slack, conversations: MemoryConversations, failures: int
+) -> None:
+    class Away(MemoryConversations):
+        left = failures
+
+        def mark_drafted(self, conversation_id: str, turn_id: str, draft: str) -> None:
+            if self.left:
+                self.left -= 1
+                raise Unavailable("the database did not take the change")
+            conversations.mark_drafted(conversation_id, turn_id, draft)
+
+    with SlackDraft(turn, lines, Away(lambda: 0.0), **QUICK) as draft:
+        draft.write("Very ", at=0)
+        slack.until(lambda slack: bool(slack.posts))
+    deliver(recorded(turn, conversations, "Very well."), turn, lines, conversations)
+
+    assert [post.text for _, post in slack.posts] == ["Very well."]

@@ -72,6 +72,12 @@ class Operator:
             delivery = Delivery(to, f"msg_{number}", "turn.answered", '{"said": "Grüße"}', 1_000.0, 1_500.0, 12)
             self.deliveries.bury(DeadDelivery(delivery, died_at + number, "answered 500"))
 
+    def disable(self, to: str) -> None:
+        place = self.deliveries.take_place(to, self.deliveries.health(to), now=1.0, until=2.0)
+        assert place is not None
+        self.deliveries.failed(to, place, now=1_000.0, because="answered 410", row_since=0.0)
+        self.deliveries.disable(to, now=1_000.0, because="answered 410")
+
 
 @pytest.fixture
 def operator() -> Operator:
@@ -197,10 +203,7 @@ def test_a_ping_tells_what_the_server_answered_and_counts_for_nothing(
 
 def test_a_disabled_one_says_why_and_is_enabled_again(operator: Operator) -> None:
     made = operator.make()
-    place = operator.deliveries.take_place(made["id"], now=1.0, until=2.0)
-    assert place is not None
-    operator.deliveries.failed(made["id"], place, now=1_000.0, because="answered 410")
-    operator.deliveries.disable(made["id"], now=1_000.0, because="answered 410")
+    operator.disable(made["id"])
 
     before = operator.call("GET", f"{ROOT}/{made['id']}").content["state"]
     after = operator.call("POST", f"{ROOT}/{made['id']}/enable", {}).content["state"]
@@ -249,6 +252,21 @@ def test_the_dead_are_sent_again_as_if_for_the_first_time(operator: Operator) ->
     assert [delivery.id for delivery, _ in operator.queue.sent] == ["msg_1", "msg_2", "msg_0"]
     assert {(each.tries, each.due_at, each.begun_at) for each, _ in operator.queue.sent} == {(0, 0.0, operator.now)}
     assert operator.deliveries.count_dead(made["id"]) == 0
+
+
+def test_nothing_is_sent_again_to_one_that_is_disabled_until_it_is_enabled(operator: Operator) -> None:
+    made = operator.make()
+    operator.bury(made["id"])
+    operator.disable(made["id"])
+
+    refused = operator.call("POST", f"{ROOT}/{made['id']}/replay", {})
+    kept = operator.deliveries.count_dead(made["id"])
+    operator.call("POST", f"{ROOT}/{made['id']}/enable", {})
+    taken = operator.call("POST", f"{ROOT}/{made['id']}/replay", {})
+
+    assert (refused.status, kept) == (400, 1)
+    assert "enable it first" in refused.content["detail"]
+    assert (taken.status, taken.content) == (202, {"replayed": 1, "left": 0})
 
 
 def test_many_dead_ones_are_sent_again_in_several_requests(operator: Operator) -> None:

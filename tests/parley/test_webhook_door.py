@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from standardwebhooks.webhooks import Webhook as Standard
 
+from parley import callback_delivery
 from parley.adapters.memory import (
     MemoryConversations,
     MemoryDeliveryQueue,
@@ -26,6 +27,7 @@ from parley.adapters.memory import (
 )
 from parley.bots.webhook import CallbackSettings, Verify, Webhook
 from parley.channels.signing import new_secret
+from parley.channels.webhooks import MOST_BYTES
 from parley.conversation import Turn
 from parley.errors import GenerationAsleep, GenerationFailed
 from parley.http_api import HttpApi
@@ -38,6 +40,7 @@ from parley.queue_door import MAX_DELIVERIES, QueueDoor
 from parley.rasa_door import RasaDoor
 from parley.services import Services
 from parley.webhook_door import WebhookDoor
+from tests.builders import a_recorded_turn, a_reply
 from tests.parley.test_queue_door import a_record
 
 OPERATOR = "the operator's key"
@@ -76,6 +79,10 @@ class Caller:
         self.services = replace(make_services(conversations=self.conversations), bots=lambda _: loaded)
         self.queue, self.callbacks = MemoryQueue(), MemoryDeliveryQueue()
         self.lines: Lines = replace(memory_lines(), callbacks=self.callbacks)
+        self.serve()
+
+    def serve(self) -> None:
+        """Serves the API with the services as they are now."""
         bucket = MemoryDocuments(), MemoryLibraries()
         callers = memory_callers("support", operator_key=OPERATOR.encode())
         self._api = HttpApi(
@@ -329,6 +336,73 @@ def test_that_there_will_be_no_reply_is_called_back(
 
     ((_, told),) = caller.called_back()
     assert (told["text"], told["tags"]) == ("the generator is broken", ["bot", "from failed"])
+
+
+def test_a_reply_after_a_failure_has_another_id_also_where_the_body_tells_no_source(
+    call: Callable[..., Caller], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caller = call(tickets=replace(CALLED_BACK, reply={"text": "{reply.text}"}))
+    caller.send(an_event())
+
+    def fail(*_: object, **__: object) -> None:
+        raise GenerationFailed("the generator is broken")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("parley.queue_door.answer", fail)
+        with pytest.raises(GenerationFailed):
+            caller.work(delivery=MAX_DELIVERIES)
+    caller.send(an_event())
+    caller.work()
+
+    (failure, _), (reply, _) = caller.callbacks.sent
+    assert ("broken" in failure.body, "30 days" in reply.body) == (True, True)
+    assert failure.id != reply.id
+
+
+def test_a_path_that_the_author_adds_later_is_found_in_the_message_that_is_answered(
+    make_services: Callable[..., Services], support: LoadedBot
+) -> None:
+    caller = Caller(make_services, support, tickets=CALLED_BACK)
+    caller.send(an_event())
+    caller.work()
+    more = replace(
+        CALLED_BACK,
+        callback=CallbackSettings("https://desk.example/{ticket.thread}", "desk"),
+        reply={"text": "About {ticket.subject}: {reply.text}"},
+    )
+    loaded = replace(support, bot=replace(support.bot, webhooks={"tickets": more}))
+    caller.services = replace(caller.services, bots=lambda _: loaded)
+    caller.serve()
+
+    status, _ = caller.send({**an_event(thread="t-2"), "event": {"id": "e2", "type": "ticket.answered"}})
+    caller.work()
+    person = replace(caller.queue.sent[-1], origin=None)  # what comes with no message of the caller's
+    callback_delivery.deliver_failure(person, "later", caller.services, caller.callbacks)
+
+    assert status == 202
+    (_, (url, told), (later_url, later)) = caller.called_back()
+    assert url == later_url == "https://desk.example/t-2"
+    assert told["text"].startswith("About Opening hours: ")
+    assert later["text"] == "About Opening hours: later"
+
+
+def test_a_reply_that_is_too_large_is_told_to_be(call: Callable[..., Caller]) -> None:
+    caller = call(tickets=replace(CALLED_BACK, reply={"text": "{reply.text}", "again": ["{ticket.note}"]}))
+    long = replace(a_recorded_turn(), reply=a_reply("ж" * (MOST_BYTES // 10)))
+    caller.send(an_event(note='"' * (MOST_BYTES // 8)))
+
+    callback_delivery.deliver(long, caller.queue.sent[-1], caller.services, caller.callbacks)
+
+    ((_, told),) = caller.called_back()
+    assert told["text"] == "what would be posted to the callback is too large"
+
+
+def test_what_leaves_no_room_for_a_reply_is_refused_while_somebody_hears_it(call: Callable[..., Caller]) -> None:
+    caller = call(tickets=replace(CALLED_BACK, reply={"text": "{reply.text}", "again": ["{ticket.note}"]}))
+
+    status, _ = caller.send(an_event(note='"' * (MOST_BYTES // 4)))
+
+    assert (status, caller.queue.sent) == (413, [])
 
 
 def test_a_late_answer_is_called_back(call: Callable[..., Caller]) -> None:

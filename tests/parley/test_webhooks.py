@@ -10,7 +10,7 @@ import pytest
 from parley.access import Access
 from parley.adapters.conversation_stream import kept_in
 from parley.adapters.memory import MemoryDeliveryQueue, MemorySubscriptions
-from parley.channels.webhooks import KINDS, MOST_BYTES, Kept, Notice, notices_of
+from parley.channels.webhooks import KINDS, MOST_BYTES, Kept, Notice, delivery_to, notices_of
 from parley.conversation import Event, Feedback, Message, RecordedTurn, Reply, Understanding
 from parley.errors import Unavailable
 from parley.notify_door import NotifyDoor
@@ -115,11 +115,16 @@ def test_the_same_told_twice_has_the_same_id_and_nothing_else_has() -> None:
     assert len(set(once)) == len(once) == 9
 
 
-def test_what_is_too_large_for_the_queue_is_told_without_words() -> None:
-    turn = replace(TURN, reply=Reply((Message("x" * MOST_BYTES),), "scripted"))
+@pytest.mark.parametrize("words", ["x" * MOST_BYTES, '"' * (MOST_BYTES // 3), "ж" * (MOST_BYTES // 7)])
+def test_what_is_too_large_for_the_queue_is_told_without_words(words: str) -> None:
+    turn = replace(TURN, reply=Reply((Message(words),), "scripted"))
+    subscription = Subscription("s", "main", "s", "https://shop.example/", KINDS, (), True, (), 1.0)
 
-    (body,) = told(kept(turn)).values()
+    (notice,) = notices_of(kept(turn))
+    delivery = delivery_to(subscription, notice, now=1.0)
+    body = json.loads(delivery.body)
 
+    assert len(msgspec.json.encode(delivery)) <= MOST_BYTES
     assert body["data"]["content_left_out"] is True
     assert "replies" not in body["data"]
     assert body["data"]["turn_id"] == "t2"

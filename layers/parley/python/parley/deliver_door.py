@@ -24,6 +24,7 @@ from parley.ports import (
     Deliveries,
     Delivery,
     DeliveryQueue,
+    Health,
     Metrics,
     Posts,
     Sealing,
@@ -68,21 +69,22 @@ class DeliverDoor:
         if health.disabled_at is not None:
             self._bury(delivery, f"disabled: {health.disabled_because}")
         elif delivering.is_too_old(delivery, now=now):
-            self._bury(delivery, "not delivered within a day")
+            self._bury(delivery, f"not delivered within {delivering.GIVEN_UP_SECONDS / 3_600:.0f} hours")
         elif health.rests_until is not None and health.rests_until > now:
             self._put_back(delivery, due_at=health.rests_until + self._moment())
         else:
-            self._post(delivery)
+            self._post(delivery, health)
 
-    def _post(self, delivery: Delivery) -> None:
+    def _post(self, delivery: Delivery, health: Health) -> None:
         now = self.clock()
         target = self._target(delivery, now)
         if target is None:
             logger.info("nobody wants this any more", extra=_about(delivery))
             return
-        place = self.deliveries.take_place(delivery.to, now=now, until=now + PLACE_SECONDS)
+        place = self.deliveries.take_place(delivery.to, health, now=now, until=now + PLACE_SECONDS)
         if place is None:
-            self._put_back(delivery, due_at=now + self._moment())
+            pause = delivering.no_place_seconds(delivery.refusals, chance=self.chance())
+            self._put_back(replace(delivery, refusals=delivery.refusals + 1), due_at=now + pause)
             return
         answer, because = self._posted(delivery, target, now)
         if answer is not None and delivering.is_taken(answer):
@@ -105,7 +107,8 @@ class DeliverDoor:
 
     def _failed(self, delivery: Delivery, place: int, answer: Taken | None, because: str) -> None:
         now = self.clock()
-        health = self.deliveries.failed(delivery.to, place, now=now, because=because)
+        row_since = now - delivering.ROW_SECONDS
+        health = self.deliveries.failed(delivery.to, place, now=now, because=because, row_since=row_since)
         self.metrics.count("WebhookFailed")
         logger.warning("not delivered", extra={**_about(delivery), "because": because, "failures": health.failures})
         is_gone = answer is not None and answer.status == delivering.GONE
@@ -118,7 +121,7 @@ class DeliverDoor:
         if rest := delivering.rest_seconds(health.failures, wish=wish):
             self.deliveries.rest(delivery.to, until=now + rest)
         due_at = delivering.next_try_at(delivery, now=now, chance=self.chance(), wish=wish)
-        tried = replace(delivery, tries=delivery.tries + 1)
+        tried = replace(delivery, tries=delivery.tries + 1, refusals=0)
         if due_at is None or is_gone:
             self._bury(tried, because)
         else:

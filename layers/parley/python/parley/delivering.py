@@ -4,8 +4,8 @@ Pure: clock and chance are handed in.
 
     a try fails ─▶ again after 5 s, 30 s, 2 min ... 10 h: twelve tries in a day
     five in a row ─▶ the addressee rests: nothing is tried for 10 s, then 20 s ... 5 min
-    a day of failures ─▶ it is disabled, and so it is at once by 410 Gone
-    the last try, or a day over ─▶ the message is dead: kept for two weeks, and can be sent again
+    a day of failures, none of them long after the one before ─▶ it is disabled, and so it is at once by 410 Gone
+    the last try, or 30 hours over ─▶ the message is dead: kept for two weeks, and can be sent again
 """
 
 from typing import Final
@@ -17,11 +17,13 @@ PAUSES_SECONDS: Final = (5, 30, 120, 300, 900, 1_800, 3_600, 7_200, 14_400, 21_6
 MAX_TRIES: Final = len(PAUSES_SECONDS) + 1
 GIVEN_UP_SECONDS: Final = 30 * 3_600.0  # a day, and what jitter and rests may have added
 DISABLED_AFTER_SECONDS: Final = 24 * 3_600.0  # of failures without one success
+ROW_SECONDS: Final = 13 * 3_600.0  # from one failure to the next of a row: the longest pause, its jitter, and a rest
 RESTS_AFTER: Final = 5  # failures in a row: what is tried by then may be one hiccup's
 FIRST_REST_SECONDS, LONGEST_REST_SECONDS = 10.0, 300.0  # the whole queue of an addressee is tried again at its end
 LONGEST_WISH_SECONDS = 3_600.0  # of a Retry-After that is honoured
 JITTER: Final = 0.2  # of a pause, so that what failed together is not tried together
 NO_PLACE_SECONDS: Final = (2.0, 8.0)  # until a message is looked at again whose addressee has enough to do
+MOST_DOUBLINGS: Final = 3  # of these: a long backlog is looked at less often, and a place is not empty for long
 
 GONE: Final = 410
 _ASKS_TO_WAIT: Final = frozenset({429, 503})
@@ -63,6 +65,11 @@ def rest_seconds(failures: int, *, wish: float = 0.0) -> float:
 def failed_too_long(health: Health, *, now: float) -> bool:
     """Whether an addressee has failed for so long that it is not bothered any more."""
     return health.failing_since is not None and now - health.failing_since >= DISABLED_AFTER_SECONDS
+
+
+def no_place_seconds(refusals: int, *, chance: float) -> float:
+    """How long a message waits that was refused a place so often."""
+    return within(*NO_PLACE_SECONDS, chance=chance) * 2.0 ** min(refusals, MOST_DOUBLINGS)
 
 
 def within(least: float, most: float, *, chance: float) -> float:

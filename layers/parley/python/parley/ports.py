@@ -946,6 +946,7 @@ class Delivery:
     begun_at: float  # seconds since the Unix epoch, UTC
     due_at: float = 0.0  # not before
     tries: int = 0  # that have failed so far
+    refusals: int = 0  # of a place, since the last try
     callback: Callback | None = None  # None: the subscription says where
 
 
@@ -960,6 +961,9 @@ class DeliveryQueue(Protocol):
         """
 
 
+PLACES = 4  # that are posted to one address at once: one that hangs holds no more of those who deliver
+
+
 @dataclass(frozen=True, slots=True)
 class Health:
     """How it goes with what is sent to one address."""
@@ -972,6 +976,11 @@ class Health:
     rests_until: float | None = None  # nothing is tried before
     disabled_at: float | None = None
     disabled_because: str | None = None
+    taken_until: tuple[float, ...] = (0.0,) * PLACES  # each place
+
+    def free_places(self, *, now: float) -> tuple[int, ...]:
+        """The places that nobody has."""
+        return tuple(place for place, until in enumerate(self.taken_until) if until < now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -983,17 +992,17 @@ class DeadDelivery:
     because: str
 
 
-PLACES = 4  # that are posted to one address at once: one that hangs holds no more of those who deliver
-
-
 class Deliveries(Protocol):
-    """What becomes of messages, by whom they are for. All methods raise Unavailable when the store does not answer."""
+    """What becomes of messages, by whom they are for. All methods raise Unavailable when the store does not answer.
+
+    An address is known from its first place on until it is forgotten; of others nothing is noted.
+    """
 
     def health(self, to: str) -> Health:
         """How it goes."""
 
-    def take_place(self, to: str, *, now: float, until: float) -> int | None:
-        """One of the PLACES of those that are posted to it at once; None if all are taken.
+    def take_place(self, to: str, seen: Health, *, now: float, until: float) -> int | None:
+        """One of the places that were free when `seen` was read; None if all are taken.
 
         Who does not give it back has it until `until`.
         """
@@ -1001,8 +1010,11 @@ class Deliveries(Protocol):
     def succeeded(self, to: str, place: int, *, now: float) -> None:
         """Notes that a message was taken, and gives the place back. What failed before counts no more."""
 
-    def failed(self, to: str, place: int, *, now: float, because: str) -> Health:
-        """Notes that one was not, gives the place back, and tells how it goes."""
+    def failed(self, to: str, place: int, *, now: float, because: str, row_since: float) -> Health:
+        """Notes that one was not, gives the place back, and tells how it goes.
+
+        If the last one before it failed before `row_since`, a new row of failures begins.
+        """
 
     def rest(self, to: str, *, until: float) -> None:
         """Lets nothing be tried before `until`."""

@@ -20,7 +20,8 @@ from parley.ports import Conversations, Notice, Slack, SlackPost, SlackThread
 
 # A turn may have taken 45 s of the worker's 60. What Slack wants to have waited longer, the queue waits (120 s).
 PATIENCE_SECONDS = 5.0
-_NO_DRAFT = ("message_not_found", "cant_update_message", "edit_window_closed")
+# The last only where an author's own block is too long for an update: a new post has more room, and loses nothing.
+_NO_DRAFT = ("message_not_found", "cant_update_message", "edit_window_closed", "msg_too_long")
 _BAD_BLOCKS = ("invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long")
 
 Sleep = Callable[[float], None]

@@ -18,6 +18,7 @@ from parley.lines import Lines
 from parley.ports import Conversations, Slack, SlackThread
 
 FIRST_SECONDS = 1.0  # from the first text on: what is whole by then is posted whole
+LAST_TRIES = 3  # to note the draft, before the reply looks for it
 EVERY_SECONDS = 1.2  # docs.slack.dev/apis/web-api/rate-limits: 50 a minute are granted to chat.update
 
 logger = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ class SlackDraft:
             (where, lines.slack) if where and lines.slack and not where.person else None
         )
         self._name: str | None = None  # of the post
+        self._is_noted = False  # what is not would stay beside the reply
         self._text = self._shown = ""
         self._lock = threading.Lock()
         self._ended = threading.Event()
@@ -82,22 +84,33 @@ class SlackDraft:
 
     def _post_until_ended(self, where: SlackThread, client: Slack) -> None:
         try:
-            if self._delivery > 1:  # a worker before us may have begun
-                progress = self._conversations.progress(self._turn.conversation_id, self._turn.id)
-                self._name = progress.draft if progress else None
-            while not self._ended.wait(self._pause):
-                self._pause = self._every
-                try:
-                    self._show(where, client)
-                except Throttled as error:
-                    self._every *= 2
-                    self._pause = max(error.retry_after_seconds, self._every)
-                except Unavailable:
-                    if self._name is None:
-                        raise  # it may be there all the same, and a second one would stay
+            self._show_until_ended(where, client)
         except ParleyError as error:
-            about = {"turn_id": self._turn.id, "conversation_id": self._turn.conversation_id}
-            logger.warning("draft given up", extra={**about, "reason": str(error)})
+            self._warn("draft given up", error)
+        for _ in range(LAST_TRIES):
+            try:
+                self._note()
+            except Unavailable as error:
+                self._warn("draft not noted", error)
+            else:
+                break
+
+    def _show_until_ended(self, where: SlackThread, client: Slack) -> None:
+        if self._delivery > 1:  # a worker before us may have begun
+            progress = self._conversations.progress(self._turn.conversation_id, self._turn.id)
+            self._name = progress.draft if progress else None
+            self._is_noted = self._name is not None
+        while not self._ended.wait(self._pause):
+            self._pause = self._every
+            try:
+                self._note()
+                self._show(where, client)
+            except Throttled as error:
+                self._every *= 2
+                self._pause = max(error.retry_after_seconds, self._every)
+            except Unavailable:
+                if self._name is None:
+                    raise  # it may be there all the same, and a second one would stay
 
     def _show(self, where: SlackThread, client: Slack) -> None:
         with self._lock:
@@ -107,7 +120,17 @@ class SlackDraft:
         post = slack_posts.render_draft(text)
         if self._name is None:
             self._name = client.post(where, post)
-            self._conversations.mark_drafted(self._turn.conversation_id, self._turn.id, self._name)
+            self._shown = text
+            self._note()
         else:
             client.update(where, self._name, post)
-        self._shown = text
+            self._shown = text
+
+    def _note(self) -> None:
+        if self._name is not None and not self._is_noted:
+            self._conversations.mark_drafted(self._turn.conversation_id, self._turn.id, self._name)
+            self._is_noted = True
+
+    def _warn(self, message: str, error: ParleyError) -> None:
+        about = {"turn_id": self._turn.id, "conversation_id": self._turn.conversation_id}
+        logger.warning(message, extra={**about, "reason": str(error)})

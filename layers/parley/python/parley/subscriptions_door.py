@@ -24,7 +24,7 @@ from parley.channels.subscriptions import (
     render_subscription,
 )
 from parley.delivering import is_taken
-from parley.errors import NotFound, Unavailable
+from parley.errors import MalformedRequest, NotFound, Unavailable
 from parley.http_app import json_response
 from parley.ports import Clock, Deliveries, DeliveryQueue, Posts, SealedSecret, Sealing, Subscription, Subscriptions
 
@@ -144,9 +144,11 @@ class SubscriptionsDoor:
     def replay(self, subscription_id: str, request: Replay, authorization: str | None) -> Response[Any]:
         """Sends again what was given up, the oldest first, each as if for the first time."""
         self._known(subscription_id, authorization)
+        if self.deliveries.health(subscription_id).disabled_at is not None:  # each would be given up again at once
+            raise MalformedRequest("this subscription is disabled; enable it first")
         now, found = self.clock(), self.deliveries.dead(subscription_id, limit=MOST_SHOWN, since=request.since)
         for each in found:  # sent, then forgotten: rather twice than not at all
-            self.queue.send([replace(each.delivery, begun_at=now, due_at=0.0, tries=0)])
+            self.queue.send([replace(each.delivery, begun_at=now, due_at=0.0, tries=0, refusals=0)])
             self.deliveries.unbury(each)
         left = len(self.deliveries.dead(subscription_id, limit=MOST_SHOWN, since=request.since))
         logger.info("dead deliveries sent again", extra={"subscription": subscription_id, "count": len(found)})

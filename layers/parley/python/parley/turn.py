@@ -105,6 +105,8 @@ def answer(
             events, tokens = outcome.events, actor.tokens
             if tokens is not None:
                 services.metering.spend(session, sum(tokens))
+        if turn.origin is not None:  # a late answer and a person who takes over will want what came last
+            after = replace(after, origin=turn.origin)
         watch.lap("converse")
         recorded = RecordedTurn(
             turn.id,

@@ -59,9 +59,10 @@ class WebhookDoor:
             said.text,
             self.services.clock(),
             waits=webhook.callback is not None,
+            origin=said.origin,
         )
         if webhook.callback is not None:
-            return self._accept(turn, session, webhook, name, is_new=opened.is_new)
+            return self._accept(turn, session, webhook, name, said.origin, is_new=opened.is_new)
         answered = answer(turn, self.services, opened=opened)
         log_turn(turn, answered, webhook=name)
         return json_response(200, channel.render_reply(webhook, turn.conversation_id, answered.turn, said.origin))
@@ -77,11 +78,15 @@ class WebhookDoor:
         session = Session(said.conversation_id, bot, "", now, user_id=said.user_id, origin=said.origin)
         return session, Opened(session, is_new=True)
 
-    def _accept(self, turn: Turn, session: Session, webhook: Webhook, name: str, *, is_new: bool) -> Response[Any]:
+    def _accept(
+        self, turn: Turn, session: Session, webhook: Webhook, name: str, origin: Mapping[str, Any], *, is_new: bool
+    ) -> Response[Any]:
         """Hands the turn to the worker, also one that is only noted as queued: see `slack_door`."""
         conversations = self.services.conversations
-        # What makes no URL must be told now, while somebody hears it.
-        channel.call_back(webhook, turn.bot, name, turn.id, turn.conversation_id, {}, session.origin or {}, now=0.0)
+        # What makes no URL, or leaves no room for a reply, must be told now, while somebody hears it.
+        least = channel.render_failure(webhook, turn.conversation_id, turn.id, "", origin)
+        about = turn.id, turn.conversation_id
+        channel.call_back(webhook, turn.bot, name, *about, least, origin, source=channel.FAILED, now=0.0)
         if is_new:
             conversations.start(session)
         known = conversations.accept(turn)

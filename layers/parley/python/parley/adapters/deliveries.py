@@ -10,12 +10,13 @@ from typing import Any
 import msgspec
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import DoesNotExist
+from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 from pynamodb.models import Model
 
 from parley.adapters.tables import bind, translated
 from parley.errors import SessionConflict
-from parley.ports import PLACES, Clock, DeadDelivery, Health
+from parley.ports import Clock, DeadDelivery, Health
 
 DEAD_SECONDS = 14 * 86_400
 _HEALTH, _DEAD = "health", "dead#"
@@ -58,55 +59,45 @@ class DynamoDeliveries:
             except DoesNotExist:
                 return Health()
 
-    def take_place(self, to: str, *, now: float, until: float) -> int | None:
-        """See `ports.Deliveries.take_place`."""
-        for place in random.sample(range(PLACES), PLACES):  # so that those who come together rarely meet
+    def take_place(self, to: str, seen: Health, *, now: float, until: float) -> int | None:
+        """See `ports.Deliveries.take_place`. A place that is taken costs no write, for an item takes few."""
+        free = seen.free_places(now=now)
+        for place in random.sample(free, len(free)):  # so that those who come together rarely meet
             taken = self._places[place]
-            try:
-                with translated():
-                    self._at(to).update([taken.set(until)], condition=taken.does_not_exist() | (taken < now))
-            except SessionConflict:
-                continue
-            return place
+            if self._change(self._at(to), [taken.set(until)], taken.does_not_exist() | (taken < now)):
+                return place
         return None
 
     def succeeded(self, to: str, place: int, *, now: float) -> None:
         """See `ports.Deliveries.succeeded`."""
         item = self._item
         over = [item.failures.remove(), item.failing_since.remove(), item.rests_until.remove()]
-        with translated():
-            self._at(to).update([item.succeeded_at.set(now), *over, self._places[place].remove()])
+        self._note(to, item.succeeded_at.set(now), *over, self._places[place].remove())
 
-    def failed(self, to: str, place: int, *, now: float, because: str) -> Health:
+    def failed(self, to: str, place: int, *, now: float, because: str, row_since: float) -> Health:
         """See `ports.Deliveries.failed`."""
         item, at = self._item, self._at(to)
-        noted: list[Action] = [
-            item.failed_at.set(now),
-            item.failure.set(because),
-            item.failures.add(1),
-            item.failing_since.set(item.failing_since | now),
-            self._places[place].remove(),
-        ]
-        with translated():
-            at.update(noted)
-        return _health(at)
+        noted: list[Action] = [item.failed_at.set(now), item.failure.set(because), self._places[place].remove()]
+        next_one = [*noted, item.failures.add(1), item.failing_since.set(item.failing_since | now)]
+        first_one = [*noted, item.failures.set(1), item.failing_since.set(now)]
+        is_known = item.pk.exists()
+        if self._change(at, next_one, is_known & (item.failed_at.does_not_exist() | (item.failed_at >= row_since))):
+            return _health(at)
+        return _health(at) if self._change(at, first_one, is_known) else Health()
 
     def rest(self, to: str, *, until: float) -> None:
         """See `ports.Deliveries.rest`."""
-        with translated():
-            self._at(to).update([self._item.rests_until.set(until)])
+        self._note(to, self._item.rests_until.set(until))
 
     def disable(self, to: str, *, now: float, because: str) -> None:
         """See `ports.Deliveries.disable`."""
-        with translated():
-            self._at(to).update([self._item.disabled_at.set(now), self._item.disabled_because.set(because)])
+        self._note(to, self._item.disabled_at.set(now), self._item.disabled_because.set(because))
 
     def enable(self, to: str) -> None:
         """See `ports.Deliveries.enable`."""
         item = self._item
         counted = (item.failures, item.failing_since, item.rests_until, item.disabled_at, item.disabled_because)
-        with translated():
-            self._at(to).update([each.remove() for each in counted])
+        self._note(to, *(each.remove() for each in counted))
 
     def bury(self, dead: DeadDelivery) -> None:
         """See `ports.Deliveries.bury`."""
@@ -139,6 +130,19 @@ class DynamoDeliveries:
                 for item in keys:
                     batch.delete(item)
 
+    def _note(self, to: str, *changes: Action) -> None:
+        """Nothing, where the address was forgotten: a post that was under way must not bring it back."""
+        self._change(self._at(to), [*changes], self._item.pk.exists())
+
+    def _change(self, item: _Item, changes: list[Action], condition: Condition) -> bool:
+        """Whether the condition held."""
+        try:
+            with translated():
+                item.update(changes, condition=condition)
+        except SessionConflict:
+            return False
+        return True
+
     def _at(self, to: str) -> _Item:
         return self._item(_pk(to), _HEALTH)
 
@@ -157,6 +161,7 @@ def _health(item: _Item) -> Health:
         item.rests_until,
         item.disabled_at,
         item.disabled_because,
+        tuple(float(until or 0.0) for until in (item.place_0, item.place_1, item.place_2, item.place_3)),
     )
 
 

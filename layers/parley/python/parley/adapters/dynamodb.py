@@ -18,7 +18,7 @@ from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
 
-from parley.adapters.tables import LOST, PATIENCE, SINGLE_RACES, bind, translated
+from parley.adapters.tables import LOST, PATIENCE, SINGLE_RACES, Held, again_where_held, bind, translated
 from parley.conversation import Feedback, RecordedTurn, Session, Turn, TurnProgress
 from parley.conversation.session import GIVEN_UP_SECONDS
 from parley.errors import NotFound, SessionConflict, Unavailable
@@ -100,22 +100,8 @@ class DynamoConversations:
             transaction.save(self._new(pk, f"{_LEFT}{left}"))
 
     def record(self, session: Session, turn: RecordedTurn, *, begins: bool = False) -> None:
-        """See `ports.Conversations.record`."""
-        follows = self._item.pk.does_not_exist() if begins else self._item.version == session.version - 1
-        pk, now = _pk(session.conversation_id), self._clock()
-        with translated(), TransactWrite(connection=self._connection) as transaction:
-            transaction.save(self._state(session), condition=follows)
-            transaction.save(self._turn(session, turn))
-            done = (
-                self._item.status.set("done"),
-                self._item.number.set(turn.number),
-                self._item.updated_at.set(now),
-                self._item.expires_at.set(int(now) + self._retention_seconds),
-                self._item.reason.remove(),
-                self._item.delivered.remove(),
-            )
-            unanswered = self._item.pk.does_not_exist() | (self._item.status != "done") | (self._item.expires_at < now)
-            transaction.update(self._item(pk, _request(turn.turn_id)), [*done], condition=unanswered)
+        """See `ports.Conversations.record`. A note on the turn that comes between must not have it run again."""
+        again_where_held(lambda: self._record(session, turn, begins=begins))
 
     def history(self, conversation_id: str, *, limit: int, before: int | None = None) -> tuple[RecordedTurn, ...]:
         """See `ports.Conversations.history`."""
@@ -230,13 +216,26 @@ class DynamoConversations:
         """See `ports.Conversations.mark_drafted`."""
         self._note(conversation_id, turn_id, self._item.draft.set(draft))
 
+    def _record(self, session: Session, turn: RecordedTurn, *, begins: bool) -> None:
+        follows = self._item.pk.does_not_exist() if begins else self._item.version == session.version - 1
+        pk, now = _pk(session.conversation_id), self._clock()
+        with translated(), TransactWrite(connection=self._connection) as transaction:
+            transaction.save(self._state(session), condition=follows)
+            transaction.save(self._turn(session, turn))
+            done = (
+                self._item.status.set("done"),
+                self._item.number.set(turn.number),
+                self._item.updated_at.set(now),
+                self._item.expires_at.set(int(now) + self._retention_seconds),
+                self._item.reason.remove(),
+                self._item.delivered.remove(),
+            )
+            unanswered = self._item.pk.does_not_exist() | (self._item.status != "done") | (self._item.expires_at < now)
+            transaction.update(self._item(pk, _request(turn.turn_id)), [*done], condition=unanswered)
+
     def _note(self, conversation_id: str, turn_id: str, change: Any) -> None:
         item = self._item(_pk(conversation_id), _request(turn_id))
-        try:
-            with translated():
-                item.update([change], condition=self._item.pk.exists())
-        except SessionConflict:
-            return  # erased
+        self._update(item, [change], self._item.pk.exists())  # else it was erased
 
     def _mark_erasing(self, pk: str) -> bool:
         """Keeps turns under way from being saved; False if there is no conversation."""
@@ -255,11 +254,22 @@ class DynamoConversations:
     def _mark(self, turn: Turn, status: str, *more: Any) -> None:
         item = self._item(_pk(turn.conversation_id), _request(turn.id))
         changes = [self._item.status.set(status), self._item.updated_at.set(self._clock()), *more]
-        try:
+        # Else it is done, or erased: both stay as they are.
+        self._update(item, changes, self._item.pk.exists() & (self._item.status != "done"))
+
+    def _update(self, item: _Item, changes: list[Any], condition: Any) -> None:
+        """Changes an item where the condition holds, and nothing where it does not."""
+
+        def write() -> None:
             with translated():
-                item.update(changes, condition=self._item.pk.exists() & (self._item.status != "done"))
+                item.update(changes, condition=condition)
+
+        try:
+            again_where_held(write)
+        except Held as error:
+            raise Unavailable("the conversation is being written to; try again") from error
         except SessionConflict:
-            return  # done, or erased: both stay as they are
+            return
 
     def _state(self, session: Session) -> _Item:
         return self._new(

@@ -33,7 +33,6 @@ from parley.metering import Metering
 from parley.ports import (
     LIFETIME_SECONDS,
     MOST_NEAREST,
-    PLACES,
     ActionAnswer,
     ActionRequest,
     ApiKey,
@@ -547,48 +546,47 @@ class MemoryDeliveries:
 
     def __init__(self) -> None:
         self._health: dict[str, Health] = {}
-        self._places: dict[str, dict[int, float]] = defaultdict(dict)
         self._dead: dict[str, list[DeadDelivery]] = defaultdict(list)
 
     def health(self, to: str) -> Health:
         """See `ports.Deliveries.health`."""
         return self._health.get(to, Health())
 
-    def take_place(self, to: str, *, now: float, until: float) -> int | None:
+    def take_place(self, to: str, seen: Health, *, now: float, until: float) -> int | None:
         """See `ports.Deliveries.take_place`."""
-        places = self._places[to]
-        place = next((each for each in range(PLACES) if places.get(each, now - 1) < now), None)
+        known = self._health.setdefault(to, Health())
+        free = known.free_places(now=now)
+        place = next((each for each in seen.free_places(now=now) if each in free), None)
         if place is not None:
-            places[place] = until
+            self._change(to, taken_until=_with(known.taken_until, place, until))
         return place
 
     def succeeded(self, to: str, place: int, *, now: float) -> None:
         """See `ports.Deliveries.succeeded`."""
-        self._places[to].pop(place, None)
-        self._health[to] = replace(self.health(to), succeeded_at=now, failures=0, failing_since=None, rests_until=None)
+        taken = _with(self.health(to).taken_until, place, 0.0)
+        self._change(to, succeeded_at=now, failures=0, failing_since=None, rests_until=None, taken_until=taken)
 
-    def failed(self, to: str, place: int, *, now: float, because: str) -> Health:
+    def failed(self, to: str, place: int, *, now: float, because: str, row_since: float) -> Health:
         """See `ports.Deliveries.failed`."""
-        self._places[to].pop(place, None)
         known = self.health(to)
-        since = known.failing_since if known.failing_since is not None else now
-        self._health[to] = replace(
-            known, failed_at=now, failure=because, failures=known.failures + 1, failing_since=since
-        )
-        return self._health[to]
+        taken = _with(known.taken_until, place, 0.0)
+        goes_on = known.failing_since is not None and known.failed_at is not None and known.failed_at >= row_since
+        failures, since = (known.failures + 1, known.failing_since) if goes_on else (1, now)
+        noted = {"failed_at": now, "failure": because, "failures": failures, "failing_since": since}
+        self._change(to, **noted, taken_until=taken)
+        return self.health(to)
 
     def rest(self, to: str, *, until: float) -> None:
         """See `ports.Deliveries.rest`."""
-        self._health[to] = replace(self.health(to), rests_until=until)
+        self._change(to, rests_until=until)
 
     def disable(self, to: str, *, now: float, because: str) -> None:
         """See `ports.Deliveries.disable`."""
-        self._health[to] = replace(self.health(to), disabled_at=now, disabled_because=because)
+        self._change(to, disabled_at=now, disabled_because=because)
 
     def enable(self, to: str) -> None:
         """See `ports.Deliveries.enable`."""
-        known = self.health(to)
-        self._health[to] = Health(known.succeeded_at, known.failed_at, known.failure)
+        self._change(to, failures=0, failing_since=None, rests_until=None, disabled_at=None, disabled_because=None)
 
     def bury(self, dead: DeadDelivery) -> None:
         """See `ports.Deliveries.bury`."""
@@ -609,8 +607,16 @@ class MemoryDeliveries:
 
     def forget(self, to: str) -> None:
         """See `ports.Deliveries.forget`."""
-        for kept in (self._health, self._places, self._dead):
-            kept.pop(to, None)
+        self._health.pop(to, None)
+        self._dead.pop(to, None)
+
+    def _change(self, to: str, **changes: Any) -> None:
+        if to in self._health:
+            self._health[to] = replace(self._health[to], **changes)
+
+
+def _with(taken_until: tuple[float, ...], place: int, until: float) -> tuple[float, ...]:
+    return (*taken_until[:place], until, *taken_until[place + 1 :])
 
 
 @dataclass(slots=True)

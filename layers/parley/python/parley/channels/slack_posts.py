@@ -18,7 +18,8 @@ MOST_BUTTONS = 25  # of one block
 MOST_TITLE = 75
 MOST_PAYLOAD = 2_000
 MOST_ECHO = 1_000
-MOST_POST_CHARACTERS = 12_000  # all sections of one post: well below what is refused as msg_blocks_too_long
+# All sections of one post, which stand in its `text` too: chat.update refuses more than 4,000 there as msg_too_long.
+MOST_POST_CHARACTERS = 3_900
 
 RATED = frozenset({"generated", "cached", "knowledge"})  # what nobody wrote for just this
 

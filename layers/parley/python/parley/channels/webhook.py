@@ -19,8 +19,9 @@ from parley.bots.webhook import REPLY, Verify, Webhook
 from parley.channels import signing
 from parley.channels.limits import ID_PATTERN, MAX_MESSAGE_CHARACTERS, says_something
 from parley.channels.rendering import render_message
+from parley.channels.webhooks import fits
 from parley.conversation import RecordedTurn
-from parley.errors import ActionFailed, MalformedRequest, NotKnown, Unavailable
+from parley.errors import ActionFailed, MalformedRequest, NotKnown, TooLarge, Unavailable
 from parley.ports import Callback, Delivery
 
 CHANNEL: Final = "webhook"
@@ -123,12 +124,16 @@ def call_back(
     body: Any,
     origin: Mapping[str, Any],
     *,
+    source: str,
     now: float,
 ) -> Delivery | None:
     """The way of a reply to the caller's server; None if he has none.
 
+    `source` is the reply's, or FAILED: a caller who was told of a failure must not take the later reply for the same.
+
     Raises:
         MalformedRequest: what the caller sent makes no URL.
+        TooLarge: the queue would not take it.
     """
     if webhook.callback is None:
         return None
@@ -136,9 +141,12 @@ def call_back(
         url = render(HttpCall("POST", webhook.callback.url), origin, _no_secret).url
     except ActionFailed as error:
         raise MalformedRequest(f"`callback.url`: {error}") from error
-    message_id = f"msg_{_digest(conversation_id, turn_id, str(body.get('source') if isinstance(body, dict) else ''))}"
+    message_id = f"msg_{_digest(conversation_id, turn_id, source)}"
     where = Callback(url, webhook.callback.secret, webhook.callback.headers)
-    return Delivery(f"callback.{bot}.{name}", message_id, REPLY, json.dumps(body), now, callback=where)
+    delivery = Delivery(f"callback.{bot}.{name}", message_id, REPLY, json.dumps(body), now, callback=where)
+    if not fits(delivery):
+        raise TooLarge("what would be posted to the callback is too large")
+    return delivery
 
 
 def _is_known(verify: Verify, body: str, headers: Mapping[str, str], secret: str) -> bool:

@@ -7,9 +7,11 @@ twice is known as the same.
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args
+
+import msgspec
 
 from parley.channels.rendering import render_feedback, render_message
 from parley.conversation import RecordedTurn
@@ -18,7 +20,7 @@ from parley.ports import Delivery, Subscription
 Kind = Literal["turn.answered", "conversation.started", "conversation.handed_off", "feedback.given", "form.completed"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 PING = "ping"  # what a test sends
-MOST_BYTES = 200_000  # of a body; a message of SQS holds 256 KB
+MOST_BYTES = 200_000  # of a delivery as it is queued and buried; a message of SQS holds 256 KB, an item of DynamoDB 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +47,12 @@ class Notice:
     words: Mapping[str, Any] = field(default_factory=dict)  # of people and bots; not for every subscriber
 
     def body(self, *, content: bool) -> str:
-        """What is posted, as JSON. Of what is too large for the queue the words are left out."""
-        said = self._written({**self.about, **self.words} if content else self.about)
-        return said if len(said.encode()) <= MOST_BYTES else self._written({**self.about, "content_left_out": True})
+        """What is posted, as JSON."""
+        return self._written({**self.about, **self.words} if content else self.about)
+
+    def body_left_out(self) -> str:
+        """What is posted where the words would be too large for the queue."""
+        return self._written({**self.about, "content_left_out": True})
 
     def _written(self, data: Mapping[str, Any]) -> str:
         at = datetime.fromtimestamp(self.at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -80,8 +85,14 @@ def ping(message_id: str, *, now: float) -> Notice:
 
 
 def delivery_to(subscription: Subscription, notice: Notice, *, now: float) -> Delivery:
-    """The notice on its way to a subscriber."""
-    return Delivery(subscription.id, notice.id, notice.kind, notice.body(content=subscription.content), now)
+    """The notice on its way to a subscriber, without its words if they are too large for the queue."""
+    whole = Delivery(subscription.id, notice.id, notice.kind, notice.body(content=subscription.content), now)
+    return whole if fits(whole) else replace(whole, body=notice.body_left_out())
+
+
+def fits(delivery: Delivery) -> bool:
+    """Whether the queue takes it: there its body is a JSON text within JSON, which doubles every quotation mark."""
+    return len(msgspec.json.encode(delivery)) <= MOST_BYTES
 
 
 def wants(subscription: Subscription, notice: Notice) -> bool:

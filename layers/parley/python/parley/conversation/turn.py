@@ -1,6 +1,8 @@
 """The turn: one thing a person said."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,3 +19,4 @@ class Turn:
     waits: bool = False  # if the generator is away now, its answer may come later
     reply_to: str = ""  # the address that its channel gave for the reply alone; whoever has it may write there
     uploads: tuple[str, ...] = ()  # the ids of files that were sent with it; with them the text may be empty
+    origin: Mapping[str, Any] | None = None  # what a reply will want of the message through a webhook, by path
