@@ -360,6 +360,21 @@ def test_who_agrees_beforehand_need_not_agree_again(waiting: Client) -> None:
     assert [each.turn.id for each in late(waiting)] == ["t1.late"]
 
 
+def test_who_agreed_beforehand_gets_the_reply_also_where_nothing_later_can_be_promised(
+    waiting: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def is_away(*_: Any, **__: Any) -> None:
+        raise Unavailable("the queue did not take it")
+
+    with monkeypatch.context() as while_away:
+        while_away.setattr(MemoryLateQueue, "send", is_away)
+        answered = waiting.chat("how are you today?", turn_id="t1", wait=True)
+    agreed = waiting.own("POST", f"/v1/conversations/{waiting.conversation_id}/turns/t1/wait")
+
+    assert (answered.status, answered.body["source"], answered.body["may_wait"]) == (200, "fallback", True)
+    assert (agreed.status, [each.turn.id for each in late(waiting)]) == (202, ["t1.late"])
+
+
 def test_nobody_can_wait_for_what_was_answered(client: Client) -> None:
     client.chat("hello", turn_id="t1", wait=True)
 

@@ -153,10 +153,9 @@ class DeliverDoor:
         subscription = self.subscriptions.get(delivery.to)
         if subscription is None:
             return None
-        valid = [each for each in subscription.secrets if each.ends_at is None or each.ends_at > now]
-        return _Target(
-            subscription.url, tuple(self.sealing.unseal(each.sealed, of=subscription.id) for each in valid), {}
-        )
+        valid = subscription.valid_secrets(now)
+        shared = tuple(self.sealing.unseal(each.sealed, of=subscription.id) for each in valid)
+        return _Target(subscription.url, shared, {})
 
     def _header(self, name: str, template: str) -> str:
         filled = "".join(

@@ -15,7 +15,7 @@ from parley import __version__, desk
 from parley.callers import Caller, Callers, begun
 from parley.channels import files, http, origins, rendering, slack, socket, webhook
 from parley.conversation import Feedback, RecordedTurn, Session, Turn
-from parley.errors import MalformedRequest, NotFound, NotYours, Unavailable
+from parley.errors import Busy, MalformedRequest, NotFound, NotYours, Unavailable
 from parley.http_app import file_response, json_response
 from parley.lines import Lines
 from parley.live import tell
@@ -63,7 +63,7 @@ class HttpDoor:
         log_turn(turn, answered)
         body = {**given, **rendering.render_reply(answered.turn), "timings_ms": answered.timings_ms}
         if request.wait and answered.turn.reply.may_wait:
-            agree_to_wait(answered.after, turn.id, self.services.conversations, self.lines.late, now=turn.sent_at)
+            self._agree_to_wait(answered.after, turn)
         if answered.is_handed_off:
             body["handed_off"] = True
         if request.explain:
@@ -304,6 +304,17 @@ class HttpDoor:
             logger.info("turn queued", extra={"turn_id": turn.id, "conversation_id": turn.conversation_id})
         body = {**given, "turn_id": turn.id, "status": known.status if known else "queued"}
         return self._accepted(turn, body)
+
+    def _agree_to_wait(self, session: Session, turn: Turn) -> None:
+        """Agrees to wait, as the client did beforehand.
+
+        The turn is recorded: where this fails, they get its reply all the same, and can still agree by its `may_wait`.
+        """
+        try:
+            agree_to_wait(session, turn.id, self.services.conversations, self.lines.late, now=turn.sent_at)
+        except Busy as error:
+            about = {"turn_id": turn.id, "conversation_id": turn.conversation_id, "reason": str(error)}
+            logger.warning("no later answer could be promised", extra=about)
 
     def _accepted(self, turn: Turn, body: dict[str, Any]) -> Response[Any]:
         location = f"/v1/conversations/{turn.conversation_id}/turns/{turn.id}"

@@ -582,6 +582,11 @@ class ApiKey:
     version: int = 1  # of this record; it grows by one with each change
     tenant: str = OWN_TENANT  # whose it is
 
+    def valid_secrets(self, now: float) -> tuple[KeySecret, ...]:
+        """Those that open it now, the newest first."""
+        is_over = self.expires_at is not None and self.expires_at <= now
+        return () if is_over else tuple(each for each in self.secrets if each.ends_at is None or each.ends_at > now)
+
 
 class Keys(Protocol):
     """API keys. Every method raises Unavailable when the store does not answer."""
@@ -886,6 +891,10 @@ class Subscription:
     secrets: tuple[SealedSecret, ...]  # the newest first, and the one before it while that is valid
     created_at: float  # seconds since the Unix epoch, UTC
     version: int = 1  # of this record; it grows by one with each change
+
+    def valid_secrets(self, now: float) -> tuple[SealedSecret, ...]:
+        """Those that sign now, the newest first."""
+        return tuple(each for each in self.secrets if each.ends_at is None or each.ends_at > now)
 
 
 class Subscriptions(Protocol):

@@ -123,8 +123,7 @@ class SubscriptionsDoor:
         subscription, now = self._known(subscription_id, authorization), self.clock()
         ping = webhooks.ping(f"msg_{secrets.token_hex(16)}", now=now)
         body = ping.body(content=False)
-        valid = [each.sealed for each in subscription.secrets if each.ends_at is None or each.ends_at > now]
-        shared = [self.sealing.unseal(each, of=subscription.id) for each in valid]
+        shared = [self.sealing.unseal(each.sealed, of=subscription.id) for each in subscription.valid_secrets(now)]
         begun, told = time.perf_counter(), dict[str, Any]()
         try:
             answer = self.posts.post(subscription.url, signing.signed(ping.id, body, shared, now=now), body.encode())

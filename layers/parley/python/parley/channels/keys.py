@@ -72,8 +72,7 @@ class KeysBody(BaseModel):
 
 def render_key(key: ApiKey, *, now: float) -> dict[str, Any]:
     """A key without its secrets."""
-    is_over = key.expires_at is not None and key.expires_at <= now
-    valid = [] if is_over else [each for each in key.secrets if each.ends_at is None or each.ends_at > now]
+    valid = key.valid_secrets(now)
     body = {
         "id": key.id,
         "name": key.name,

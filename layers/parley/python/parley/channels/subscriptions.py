@@ -162,7 +162,7 @@ def render_subscription(subscription: Subscription, *, now: float) -> dict[str, 
         "bots": list(subscription.bots),
         "content": subscription.content,
         "created_at": subscription.created_at,
-        "secrets": sum(1 for each in subscription.secrets if each.ends_at is None or each.ends_at > now),
+        "secrets": len(subscription.valid_secrets(now)),
     }
 
 
