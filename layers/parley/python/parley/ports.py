@@ -72,6 +72,8 @@ class Opened:
     session: Session | None
     recorded: RecordedTurn | None = None
     is_new: bool = False  # nothing of it is kept yet
+    is_accepted: bool = False  # the turn is noted as queued or running: it may come again by itself
+    is_admitted: bool = False  # and it was counted against the quotas when it came before
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,9 @@ class Conversations(Protocol):
 
     def mark_running(self, turn: Turn) -> None:
         """Notes that an accepted turn is being worked on. A turn that is done stays done."""
+
+    def mark_admitted(self, turn: Turn) -> None:
+        """Notes that an accepted turn is counted against the quotas; of one that nobody accepted, nothing."""
 
     def mark_failed(self, turn: Turn, reason: str) -> None:
         """Notes that an accepted turn will get no reply. A turn that is done stays done."""

@@ -90,7 +90,11 @@ class MemoryConversations:
         """See `ports.Conversations.open`."""
         stored = self._stored.get(conversation_id, _Stored())
         progress = stored.progress.get(turn_id) if turn_id is not None else None
-        return Opened(stored.session, progress.recorded if progress else None)
+        if progress is None:
+            return Opened(stored.session)
+        is_accepted = progress.status in ("queued", "running")
+        is_admitted = is_accepted and progress.is_admitted
+        return Opened(stored.session, progress.recorded, is_accepted=is_accepted, is_admitted=is_admitted)
 
     def start(self, session: Session) -> None:
         """See `ports.Conversations.start`."""
@@ -152,6 +156,12 @@ class MemoryConversations:
         """See `ports.Conversations.mark_running`."""
         self._mark(turn, TurnProgress(turn.id, "running", self._clock()))
 
+    def mark_admitted(self, turn: Turn) -> None:
+        """See `ports.Conversations.mark_admitted`."""
+        stored = self._stored.get(turn.conversation_id, _Stored())
+        if turn.id in stored.progress:
+            stored.progress[turn.id] = replace(stored.progress[turn.id], is_admitted=True)
+
     def mark_failed(self, turn: Turn, reason: str) -> None:
         """See `ports.Conversations.mark_failed`."""
         self._mark(turn, TurnProgress(turn.id, "failed", self._clock(), reason))
@@ -182,7 +192,9 @@ class MemoryConversations:
         stored = self._stored.get(turn.conversation_id, _Stored())
         known = stored.progress.get(turn.id)
         if known is not None and known.status != "done":
-            stored.progress[turn.id] = replace(progress, delivered=known.delivered, draft=known.draft)
+            stored.progress[turn.id] = replace(
+                progress, delivered=known.delivered, draft=known.draft, is_admitted=known.is_admitted
+            )
 
 
 class MemoryUsage:
