@@ -487,7 +487,7 @@ class Generator(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class Remark:
     """Something to tell people in Slack of the bot itself, outside of any turn."""
 
     id: str  # told again with the same within five minutes, it is told once
@@ -500,7 +500,7 @@ class Notice:
 class TurnQueue(Protocol):
     """The way from a door that acknowledges at once to the worker; keeps the order within a conversation."""
 
-    def tell(self, notice: Notice) -> None:
+    def tell(self, remark: Remark) -> None:
         """Has something told.
 
         Raises:

@@ -50,11 +50,11 @@ from parley.ports import (
     Listener,
     Listeners,
     Meter,
-    Notice,
     Opened,
     Page,
     Patience,
     Prompt,
+    Remark,
     SharedReply,
     SlackPost,
     SlackThread,
@@ -406,16 +406,16 @@ class MemoryQueue:
 
     def __init__(self) -> None:
         self.sent: list[Turn] = []
-        self.notices: list[Notice] = []
+        self.remarks: list[Remark] = []
 
     def send(self, turn: Turn) -> None:
         """See `ports.TurnQueue.send`."""
         self.sent.append(replace(turn))
 
-    def tell(self, notice: Notice) -> None:
+    def tell(self, remark: Remark) -> None:
         """See `ports.TurnQueue.tell`."""
-        if notice not in self.notices:
-            self.notices.append(notice)
+        if remark not in self.remarks:
+            self.remarks.append(remark)
 
 
 class MemoryLateQueue:
