@@ -25,8 +25,9 @@ _WINDOW_SECONDS = 300
 # Of a larger body WAF sees no more than this, and only that it is larger. No message needs it: 4,000 characters are
 # 48 KB of JSON at the very most.
 _SEEN_BYTES, _SEEN = 64 * 1024, "KB_64"
-# All of Slack comes from a few addresses, and what it sends is signed.
+# All of Slack comes from a few addresses, so it has a limit of its own, where anybody hears it.
 _SLACK = ("/slack/events", "/slack/interactions", "/slack/commands")
+_SIGNATURE = "x-slack-signature"  # which `slack` checks: here only that there is one
 
 # What other servers send, and messages that Slack sends along with a click: as channels/http.py reads.
 _MORE_BYTES = 128 * 1024
@@ -36,20 +37,36 @@ _FILE_BYTES = 4_500_000  # with what base64 adds it is as much as Lambda takes
 _DOCUMENTS, _COMPLETIONS = "/v1/knowledge/", "/v1/chat/completions"
 _CONVERSATIONS, _UPLOADS = "/v1/conversations/", "/uploads"
 
-# Rules of AWS's that only count, for they would refuse what people say and documents hold: of a body that is nobody's
-# form, and that no shell, template or Java of ours ever reads. A client that names no User-Agent is no attack.
+# Where it is posted what begins a conversation, adds to one or may ask the language model.
+_SAID = ("/v1/chat", "/v1/conversations", _WEBHOOKS, "/webhooks/")
+
+# Rules of AWS's that only count, for they would refuse what people say and documents hold, and what a file is called
+# that somebody sends (`?name=server.log`): nobody's form, which no shell, template or Java of ours ever reads. A client
+# that names no User-Agent is no attack.
 _ONLY_COUNTED = {
-    "AWSManagedRulesKnownBadInputsRuleSet": ("JavaDeserializationRCE_BODY", "Log4JRCE_BODY", "ReactJSRCE_BODY"),
+    "AWSManagedRulesKnownBadInputsRuleSet": (
+        "JavaDeserializationRCE_BODY",
+        "Log4JRCE_BODY",
+        "ReactJSRCE_BODY",
+        "JavaDeserializationRCE_QUERYSTRING",
+        "Log4JRCE_QUERYSTRING",
+    ),
     "AWSManagedRulesCommonRuleSet": (
         "SizeRestrictions_BODY",
         "EC2MetaDataSSRF_BODY",
         "GenericLFI_BODY",
         "GenericRFI_BODY",
         "CrossSiteScripting_BODY",
+        "SizeRestrictions_QUERYSTRING",
+        "EC2MetaDataSSRF_QUERYARGUMENTS",
+        "GenericLFI_QUERYARGUMENTS",
+        "GenericRFI_QUERYARGUMENTS",
+        "CrossSiteScripting_QUERYARGUMENTS",
+        "RestrictedExtensions_QUERYARGUMENTS",
         "NoUserAgent_HEADER",
     ),
 }
-_HIDDEN_HEADERS = ("authorization", "cookie", "x-slack-signature")
+_HIDDEN_HEADERS = ("authorization", "cookie", _SIGNATURE)
 
 _ACL = waf.CfnWebACL
 _AS_SENT = [_ACL.TextTransformationProperty(priority=0, type="NONE")]
@@ -78,8 +95,7 @@ class EdgeStack(Stack):
 
     def _acl(self, size: EdgeSize) -> waf.CfnWebACL:
         rules = (
-            self._limit("Often", size.requests_per_five_minutes, _neither(_paths(_SLACK))),
-            self._limit("Talks", size.talks_per_five_minutes, _talks()),
+            *self._limits(size),
             self._managed("AWSManagedRulesAmazonIpReputationList"),
             self._rule("TooLarge", _too_large(), action=_refused(413, "TooLarge")),
             *(self._managed(name, counted) for name, counted in _ONLY_COUNTED.items()),
@@ -113,7 +129,19 @@ class EdgeStack(Stack):
             data_protection_config=_ACL.DataProtectionConfigProperty(data_protections=_hidden()),
         )
 
-    def _limit(self, name: str, requests: int, of: waf.CfnWebACL.StatementProperty) -> dict[str, Any]:
+    def _limits(self, size: EdgeSize) -> list[dict[str, Any]]:
+        """How often an address may ask at all, and how often talk; Slack has a limit of its own, if it is heard."""
+        talks = self._limit("Talks", size.talks_per_five_minutes, _talks())
+        if not self._stage.has_slack:
+            return [self._limit("Often", size.requests_per_five_minutes), talks]
+        slack = _from_slack()
+        return [
+            self._limit("Often", size.requests_per_five_minutes, _neither(slack)),
+            self._limit("Slack", size.slack_per_five_minutes, slack),
+            talks,
+        ]
+
+    def _limit(self, name: str, requests: int, of: waf.CfnWebACL.StatementProperty | None = None) -> dict[str, Any]:
         """Refuse an address from so many requests in five minutes on, until it asks less."""
         statement = _ACL.StatementProperty(
             rate_based_statement=_ACL.RateBasedStatementProperty(
@@ -124,8 +152,7 @@ class EdgeStack(Stack):
             )
         )
         # What is refused is counted too: only who stays away for the whole window is sure to be let in.
-        later = _ACL.CustomHTTPHeaderProperty(name="Retry-After", value=str(_WINDOW_SECONDS))
-        return self._rule(name, statement, action=_refused(429, "TooOften", [later]))
+        return self._rule(name, statement, action=_refused(429, "TooOften", retry_after=_WINDOW_SECONDS))
 
     def _managed(self, group: str, counted: Sequence[str] = ()) -> dict[str, Any]:
         count = _ACL.RuleActionProperty(count={})
@@ -227,8 +254,26 @@ def _says_at_most(size: int) -> waf.CfnWebACL.StatementProperty:
 
 
 def _talks() -> waf.CfnWebACL.StatementProperty:
-    """What begins a conversation or may ask the language model; a handshake opens a WebSocket, which may do either."""
-    post = _ACL.StatementProperty(
+    """What begins a conversation, adds to one or may ask the language model; a WebSocket may do any of these."""
+    said = _any(*(_path(path, "STARTS_WITH", _DECODED) for path in _SAID))
+    return _any(_all(_post(), said), _path("/live", "STARTS_WITH", _DECODED))
+
+
+def _from_slack() -> waf.CfnWebACL.StatementProperty:
+    """What may be from Slack: it is posted where Slack posts to, and signed, by whomever."""
+    signature = _ACL.StatementProperty(
+        size_constraint_statement=_ACL.SizeConstraintStatementProperty(
+            comparison_operator="GT",
+            size=0,
+            field_to_match=_ACL.FieldToMatchProperty(single_header={"Name": _SIGNATURE}),
+            text_transformations=_AS_SENT,
+        )
+    )
+    return _all(_post(), _paths(_SLACK), signature)
+
+
+def _post() -> waf.CfnWebACL.StatementProperty:
+    return _ACL.StatementProperty(
         byte_match_statement=_ACL.ByteMatchStatementProperty(
             field_to_match=_ACL.FieldToMatchProperty(method={}),
             positional_constraint="EXACTLY",
@@ -236,8 +281,6 @@ def _talks() -> waf.CfnWebACL.StatementProperty:
             text_transformations=_AS_SENT,
         )
     )
-    said = _any(*(_path(path, "STARTS_WITH", _DECODED) for path in ("/v1/chat", _WEBHOOKS, "/webhooks/")))
-    return _any(_all(post, said), _path("/live", "STARTS_WITH", _DECODED))
 
 
 def _paths(paths: Iterable[str]) -> waf.CfnWebACL.StatementProperty:
@@ -264,11 +307,15 @@ def _neither(statement: waf.CfnWebACL.StatementProperty) -> waf.CfnWebACL.Statem
     return _ACL.StatementProperty(not_statement=_ACL.NotStatementProperty(statement=statement))
 
 
-def _refused(
-    status: int, body: str, headers: Sequence[waf.CfnWebACL.CustomHTTPHeaderProperty] = ()
-) -> waf.CfnWebACL.RuleActionProperty:
+def _refused(status: int, body: str, *, retry_after: int | None = None) -> waf.CfnWebACL.RuleActionProperty:
+    """A refusal that scripts of any page may read, as they may what the API says."""
+    said = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "Retry-After"}
+    if retry_after is not None:
+        said["Retry-After"] = str(retry_after)
     response = _ACL.CustomResponseProperty(
-        response_code=status, custom_response_body_key=body, response_headers=list(headers) or None
+        response_code=status,
+        custom_response_body_key=body,
+        response_headers=[_ACL.CustomHTTPHeaderProperty(name=name, value=value) for name, value in said.items()],
     )
     return _ACL.RuleActionProperty(block=_ACL.BlockActionProperty(custom_response=response))
 

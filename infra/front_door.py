@@ -1,7 +1,8 @@
 """The one address that people have: CloudFront in front of both doors, and what keeps the doors shut to anybody else.
 
-people ─▶ CloudFront, guarded by the web ACL ─┬ /assets/* ─▶ kept at the edge, else the HTTP API
+people ─▶ CloudFront, guarded by the web ACL ─┬ /assets/*, /widget.js ─▶ kept at the edge, else the HTTP API
                                               ├ /live ─────▶ the WebSocket API
+                                              ├ /, /widget ▶ the HTTP API, each time; from plain HTTP led to HTTPS
                                               └ the rest ──▶ the HTTP API, each time
 Both APIs ask `edge` whether a request bears the header that only CloudFront knows. Knows addresses and what may be
 kept; the limits are the web ACL's (infra/edge_stack.py).
@@ -25,8 +26,19 @@ _HEADER = "x-parley-edge"  # functions/edge/handler.py reads it
 _EDGE = FunctionSize(memory_mb=512, timeout_seconds=10)
 _REMEMBERED = Duration.hours(1)  # the most that API Gateway takes
 _GIVEN_UP_AFTER = Duration.seconds(35)  # API Gateway gives up after 30, and says so itself
+_HTTPS_FOR = Duration.days(365)  # a browser that was here asks for nothing in plain HTTP any more
+_KEPT = ("/assets/*", "/widget.js")  # what is the same for everybody, and says how long it may be kept
 # Every status that CloudFront would keep for 10 s, whoever asks next: what one person may not read another may.
 _KEPT_ERRORS = (400, 403, 404, 405, 414, 500, 501, 502, 503, 504)
+# API Gateway drops what `web` says of it, and says it itself only to who names an origin, which CloudFront does not
+# hand on for what it keeps for everybody.
+_ANY_PAGE = cloudfront.ResponseHeadersCorsBehavior(
+    access_control_allow_credentials=False,
+    access_control_allow_headers=["*"],
+    access_control_allow_methods=["GET", "HEAD"],
+    access_control_allow_origins=["*"],
+    origin_override=True,
+)
 
 
 class Gate(Construct):
@@ -78,19 +90,18 @@ class FrontDoor(Construct):
         known_by = {_HEADER: SecretValue.secrets_manager(key_arn).unsafe_unwrap()}  # a reference, which stays one
         http_api, socket_api = (self._origin(api, known_by) for api in (http.api.api_id, live.api.api_id))
         named = size.domain
+        in_https = self._headers("InHttps")
+        page = _each_time(http_api, cloudfront.AllowedMethods.ALLOW_ALL, in_https, leads_to_https=True)
         distribution = cloudfront.Distribution(
             self,
             "Distribution",
             comment="Parley",
-            default_behavior=_each_time(http_api, cloudfront.AllowedMethods.ALLOW_ALL),
+            default_behavior=page,  # which is `/` alone: CloudFront has no other pattern for it
             additional_behaviors={
-                "/assets/*": cloudfront.BehaviorOptions(
-                    origin=http_api,
-                    viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.HTTPS_ONLY,
-                    cache_policy=cloudfront.CachePolicy.CACHING_OPTIMIZED,  # as long as their own headers say
-                    compress=True,
-                ),
+                **dict.fromkeys(_KEPT, _kept(http_api, self._headers("ForAnyPage", cors=_ANY_PAGE))),
                 live.path: _each_time(socket_api, cloudfront.AllowedMethods.ALLOW_GET_HEAD),
+                "/widget": page,
+                "/?*": _each_time(http_api, cloudfront.AllowedMethods.ALLOW_ALL, in_https),
             },
             error_responses=[
                 cloudfront.ErrorResponse(http_status=status, ttl=Duration.seconds(0)) for status in _KEPT_ERRORS
@@ -109,6 +120,21 @@ class FrontDoor(Construct):
         self.address = f"https://{host}"
         self.socket_address = f"wss://{host}{live.path}"
         self._accept(distribution, is_named=named is not None)
+
+    def _headers(
+        self, id: str, *, cors: cloudfront.ResponseHeadersCorsBehavior | None = None
+    ) -> cloudfront.ResponseHeadersPolicy:
+        """What CloudFront adds to the headers of a response."""
+        return cloudfront.ResponseHeadersPolicy(
+            self,
+            id,
+            cors_behavior=cors,
+            security_headers_behavior=cloudfront.ResponseSecurityHeadersBehavior(
+                strict_transport_security=cloudfront.ResponseHeadersStrictTransportSecurity(
+                    access_control_max_age=_HTTPS_FOR, override=True
+                )
+            ),
+        )
 
     def _origin(self, api_id: str, known_by: dict[str, str]) -> origins.HttpOrigin:
         stack = Stack.of(self)
@@ -136,12 +162,34 @@ class FrontDoor(Construct):
             )
 
 
-def _each_time(origin: origins.HttpOrigin, methods: cloudfront.AllowedMethods) -> cloudfront.BehaviorOptions:
-    """Keep nothing, and hand on all that the client says but for the host, by which API Gateway knows an API."""
+def _kept(origin: origins.HttpOrigin, headers: cloudfront.ResponseHeadersPolicy) -> cloudfront.BehaviorOptions:
+    """Keep a file for everybody, as long as its own headers say."""
+    return cloudfront.BehaviorOptions(
+        origin=origin,
+        viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.HTTPS_ONLY,
+        cache_policy=cloudfront.CachePolicy.CACHING_OPTIMIZED,
+        response_headers_policy=headers,
+        compress=True,
+    )
+
+
+def _each_time(
+    origin: origins.HttpOrigin,
+    methods: cloudfront.AllowedMethods,
+    headers: cloudfront.ResponseHeadersPolicy | None = None,
+    *,
+    leads_to_https: bool = False,
+) -> cloudfront.BehaviorOptions:
+    """Keep nothing, and hand on all that the client says but for the host, by which API Gateway knows an API.
+
+    Only a page leads to HTTPS: a client that shows its token in plain HTTP is better refused than led on each time.
+    """
+    https = cloudfront.ViewerProtocolPolicy
     return cloudfront.BehaviorOptions(
         origin=origin,
         allowed_methods=methods,
-        viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.HTTPS_ONLY,
+        viewer_protocol_policy=https.REDIRECT_TO_HTTPS if leads_to_https else https.HTTPS_ONLY,
         cache_policy=cloudfront.CachePolicy.CACHING_DISABLED,
         origin_request_policy=cloudfront.OriginRequestPolicy.ALL_VIEWER_EXCEPT_HOST_HEADER,
+        response_headers_policy=headers,
     )

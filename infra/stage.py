@@ -49,7 +49,8 @@ class EdgeSize:
     """How much one address may ask of CloudFront, in front of both APIs; WAF counts no less than 10."""
 
     requests_per_five_minutes: int
-    talks_per_five_minutes: int  # of those: what begins a conversation or may ask the language model
+    talks_per_five_minutes: int  # of those: what begins a conversation, adds to one or may ask the language model
+    slack_per_five_minutes: int  # beside those, where Slack is heard, all of which comes from a few addresses
     domain: Domain | None = None  # None: the name that CloudFront gives
 
 
@@ -228,8 +229,9 @@ STAGES = {
             log_retention_days=7,
             retention_days=30,
             cache_ttl_seconds=1 * _HOUR,
-            # A few people behind one address, each of whom says something every ten seconds and loads the page.
-            edge=EdgeSize(requests_per_five_minutes=1500, talks_per_five_minutes=300),
+            # A few people behind one address, each of whom says something every ten seconds and loads the page. Two
+            # workspaces of Slack, of each of which Slack tells 30,000 events an hour at most.
+            edge=EdgeSize(requests_per_five_minutes=1500, talks_per_five_minutes=300, slack_per_five_minutes=5000),
             stream=_STREAM,
         ),
         Stage(
@@ -262,8 +264,9 @@ STAGES = {
             retention_days=90,
             cache_ttl_seconds=24 * _HOUR,
             # An office or a mobile network of some hundred people behind one address, or a server that talks for
-            # others five times a second. One address alone gets no more than a hundredth of the rate above.
-            edge=EdgeSize(requests_per_five_minutes=6000, talks_per_five_minutes=1500),
+            # others five times a second. One address alone gets no more than a hundredth of the rate above, Slack a
+            # tenth: two dozen workspaces, of each of which it tells 30,000 events an hour at most.
+            edge=EdgeSize(requests_per_five_minutes=6000, talks_per_five_minutes=1500, slack_per_five_minutes=60_000),
             stream=_STREAM,
         ),
     )

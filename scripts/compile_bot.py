@@ -10,6 +10,7 @@ changed since is not compiled again.
 """
 
 import argparse
+import fcntl
 import hashlib
 import os
 import sys
@@ -33,11 +34,14 @@ def bundle_of(bot: Path, *, out: Path = BUNDLES, encoder: Path = ENCODER) -> Pat
         parley.errors.ParleyError: the files do not make a bot.
     """
     stamp = out / f"{bot.resolve().name}-{_fingerprint(bot, encoder)}.made"
-    if stamp.is_file() and (made := out / stamp.read_text()).is_file():
-        return made
-    path = _compile(bot, out, encoder)
-    stamp.write_text(path.name)
-    return path
+    out.mkdir(parents=True, exist_ok=True)
+    with (out / f"{bot.resolve().name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # who comes second finds it made
+        if stamp.is_file() and (made := out / stamp.read_text()).is_file():
+            return made
+        path = _compile(bot, out, encoder)
+        stamp.write_text(path.name)
+        return path
 
 
 def _fingerprint(bot: Path, encoder: Path) -> str:
@@ -58,7 +62,6 @@ def _compile(bot: Path, out: Path, encoder: Path) -> Path:
 
     begun = time.perf_counter()
     compiled = compile_bot(bot, OnnxEncoder(encoder), _progress())
-    out.mkdir(parents=True, exist_ok=True)
     path = out / f"{compiled.bot.name}-{compiled.bot.version}.zip"
     path.write_bytes(compiled.content)
     fit = compiled.fit.intents

@@ -15,9 +15,9 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -86,9 +86,10 @@ class LocalStack:
         outputs: what each deployed stack tells, by stack and name
     """
 
-    def __init__(self, name: str, ports: Ports) -> None:
+    def __init__(self, name: str, ports: Ports, *, more_bots: Sequence[Path] = ()) -> None:
         self._name = name
         self._ports = ports
+        self._more_bots = tuple(more_bots)  # bundles, beside the example bots
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._scratch = _SCRATCH / f"{name}-{os.getpid()}"
         self.aws_endpoint = _url(ports.http)
@@ -155,6 +156,7 @@ class LocalStack:
         self._start_aws()  # both load while the build runs
         self._start_generator()
         built = build("local")
+        built = replace(built, bundles=(*built.bundles, *self._more_bots))
         with Step("local AWS") as step:
             self._until_answered("local AWS", f"{self.aws_endpoint}/_ministack/health")
             step.say(self.aws_endpoint)

@@ -4,6 +4,7 @@ A test that cannot run says why, and where CI=true it fails: nothing is skipped 
 """
 
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from collections.abc import Generator as Yields
@@ -31,9 +32,11 @@ from parley.loaded import LoadedBot, load
 from parley.nlu.encoder import OnnxEncoder
 from parley.ports import Actions, Announcements, Conversations, Generator, Patience, Window
 from parley.services import Services
+from tests.contracts.subscriber import SubscriberServer
 
 IN_CI = os.environ.get("CI") == "true"
 ROOT = Path(__file__).resolve().parents[1]
+DEPLOYED = ("tests/stack/", "tests/browser/", "tests/infra/test_layers.py", "tests/scripts/test_local_stack.py")
 
 
 @pytest.fixture(scope="session")
@@ -99,10 +102,32 @@ def make_services(encoder: OnnxEncoder, support: LoadedBot) -> Callable[..., Ser
 
 
 @pytest.fixture(scope="session")
-def deployed_stack() -> Iterator[LocalStack]:
-    """What `make run` runs, on ports of its own: the local AWS, the generator, and the stack that CDK deployed."""
-    with LocalStack("test", free_ports()) as stack:
+def desk_server() -> Iterator[SubscriberServer]:
+    """Where the replies of the bot `desk` are posted to."""
+    with SubscriberServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def deployed_stack(desk_server: SubscriberServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+    """What `make run` runs, on ports of its own: the local AWS, the generator, and the stack that CDK deployed.
+
+    Beside the example bots it has the bot `desk`, whose callback is at a port that nobody knows before.
+    """
+    folder = tmp_path_factory.mktemp("bots")
+    desk = Path(shutil.copytree(ROOT / "tests/stack/desk", folder / "desk"))
+    said = (desk / "bot.yml").read_text()
+    (desk / "bot.yml").write_text(said.replace("http://127.0.0.1:0", desk_server.url))
+    with LocalStack("test", free_ports(), more_bots=[bundle_of(desk, out=folder)]) as stack:
         yield stack
+
+
+@pytest.hookimpl(tryfirst=True)  # before the groups are read
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep in one process what belongs together: all that builds, deploys or opens a browser, and each file."""
+    for item in items:
+        path = item.path.relative_to(ROOT).as_posix()
+        item.add_marker(pytest.mark.xdist_group("deployed" if path.startswith(DEPLOYED) else path))
 
 
 @pytest.hookimpl(wrapper=True)

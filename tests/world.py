@@ -100,6 +100,10 @@ class StrictConversations(MemoryConversations):
         _check_key(session.conversation_id, LONGEST_DYNAMODB_KEY)
         super().start(_as_stored(session, Session))
 
+    def leave(self, conversation_id: str, state: Session) -> None:
+        """See `ports.Conversations.leave`."""
+        super().leave(conversation_id, _as_stored(state, Session))
+
     def record(self, session: Session, turn: RecordedTurn, *, begins: bool = False) -> None:
         """See `ports.Conversations.record`."""
         _as_stored(turn, RecordedTurn)
@@ -154,7 +158,8 @@ class World:
             services, bots=_only(loaded), conversations=self.conversations, cache=cache, uploads=self.uploads
         )
         self.web = _web_function(page)
-        callers = Callers({BOT: Access()}, time.time, OPERATOR_KEY.encode, self.keys, MemoryIdentities())
+        access = {BOT: Access(origins=("https://shop.example",))}
+        callers = Callers(access, time.time, OPERATOR_KEY.encode, self.keys, MemoryIdentities())
         workspaces, spoken = MemoryWorkspaces(), MemorySlack()
         install = SlackInstall(
             workspaces,

@@ -529,6 +529,59 @@ def test_a_conversation_that_is_erased_meanwhile_goes_on_as_a_new_one(chat, door
     assert turns(doors, chat) == ["thank you"]
 
 
+def test_a_conversation_whose_token_opens_nothing_starts_afresh(chat, doors):
+    chat.open()
+    chat.say("hello")
+    first = chat.remembered["id"]
+    chat.page.evaluate(
+        """name => sessionStorage.setItem(name, JSON.stringify({...JSON.parse(sessionStorage[name]), token: "x"}))""",
+        chat.page.evaluate("`parley ${new URL(document.baseURI).pathname}`"),
+    )
+
+    chat.page.reload()
+
+    expect(chat.page.get_by_role("heading", name="How can I help?")).to_be_visible()
+    chat.say("hello")
+    assert chat.remembered["id"] != first
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_what_stands_before_the_api_and_refuses_takes_no_conversation_away(chat, doors, status):
+    chat.open()
+    chat.say("hello")
+    begun = chat.remembered
+    chat.page.route(
+        "**/v1/conversations/*",
+        lambda route: route.fulfill(status=status, content_type="text/html", body="<h1>Forbidden</h1>"),
+    )
+
+    chat.page.reload()
+    expect(chat.page.get_by_role("alert")).to_have_text("The bot cannot answer at the moment.")
+
+    assert chat.remembered == begun
+    chat.page.unroute("**/v1/conversations/*")
+    chat.page.reload()
+    expect(chat.messages).to_have_count(2)
+    chat.say("thank you")
+    assert turns(doors, chat) == ["hello", "thank you"]
+
+
+def test_the_enter_that_ends_a_composition_sends_nothing(chat, doors):
+    chat.open()
+    chat.composer.fill("hello")
+
+    chat.composer.evaluate(
+        """field => field.dispatchEvent(new KeyboardEvent("keydown",
+            {key: "Enter", keyCode: 229, bubbles: true, cancelable: true}))"""
+    )
+
+    chat.page.wait_for_timeout(200)
+    expect(chat.composer).to_have_value("hello")
+    assert "message" not in doors.actions()
+    chat.composer.press("Enter")
+    expect(chat.messages).to_have_count(2)
+
+
 def test_whoever_only_looks_opens_no_connection(chat, doors):
     chat.open()
     expect(chat.page.get_by_role("list", name="First questions").get_by_role("button").first).to_be_visible()

@@ -16,6 +16,7 @@ from playwright.sync_api import Browser, FilePayload, Locator, Page, expect
 from parley.access import Access
 from parley.bots.bot import UploadSettings
 from parley.conversation import RecordedTurn
+from parley.errors import GenerationAsleep, Unavailable
 from parley.loaded import LoadedBot
 from parley.services import Services
 from tests.browser.conftest import WITHOUT_WEBSOCKETS, Operator, opened_tab
@@ -57,6 +58,11 @@ SCREEN = """
     screen.shrinks = to => Object.assign(screen, to).dispatchEvent(new Event("resize"));
     Object.defineProperty(window, "visualViewport", {value: screen});
 """
+# As the firewall in front of the API says it: JSON, and no problem by its media type.
+TOO_OFTEN: dict[str, Any] = {
+    "json": {"title": "Too Many Requests", "detail": "This address asks too often; wait, then try again."},
+    "headers": {"Retry-After": "300"},
+}
 # A browser that hears and speaks, in the hands of a test.
 EARS_AND_VOICE = """
     window.heard = null;
@@ -64,8 +70,8 @@ EARS_AND_VOICE = """
     class Recogniser {
         start() { window.heard = this; }
         stop() { this.onend(); }
-        abort() {}
-        hears(...words) { this.onresult({results: words.map(transcript => [{transcript}])}); }
+        abort() { this.isOver = true; this.onerror?.({error: "aborted"}); this.onend(); }
+        hears(...words) { this.onresult?.({results: words.map(transcript => [{transcript}])}); }
         fails(error) { this.onerror({error}); this.onend(); }
     }
     window.SpeechRecognition = Recogniser;
@@ -73,6 +79,22 @@ EARS_AND_VOICE = """
     const voice = {speak: ({text, lang}) => text && said.push([text, lang]), cancel: () => said.push("silence")};
     Object.defineProperty(window, "speechSynthesis", {value: voice});
 """
+
+
+# What another page of the site has for a body, put into the place of this one's.
+SWAPS = {
+    "another body": """() => {
+        const body = document.createElement("body");
+        body.innerHTML = "<h1>The other page</h1>";
+        document.body.replaceWith(body);
+    }""",
+    "other contents": "() => { document.body.innerHTML = '<h1>The other page</h1>'; }",
+}
+# The Enter that takes what an input method proposes, as Safari tells it: the composition is over already.
+SAFARIS_ENTER = """field => {
+    const about = {key: "Enter", keyCode: 229, bubbles: true, composed: true, cancelable: true};
+    field.dispatchEvent(new KeyboardEvent("keydown", about));
+}"""
 
 
 @dataclass(frozen=True)
@@ -113,6 +135,11 @@ class Widget:
         """Drag, drop or paste pictures, and perhaps texts with them; whether the widget took them."""
         files = [{"name": name, "type": "image/png"} for name in names]
         return bool(to.evaluate(HANDS_OVER, {"kind": kind, "files": files, "texts": texts}))
+
+    @property
+    def has_focus(self) -> bool:
+        """Whether the focus is somewhere in it."""
+        return bool(self.page.evaluate("document.activeElement.localName === 'parley-widget'"))
 
     @property
     def picked(self) -> Locator:
@@ -625,6 +652,55 @@ def test_what_is_heard_is_written_and_sent_by_the_person(widget, doors):
     expect(widget.messages).to_have_count(2)
 
 
+def test_what_was_heard_and_sent_does_not_come_back(widget, doors):
+    widget.page.add_init_script(EARS_AND_VOICE)
+    widget.visit()
+    widget.open()
+    dictate = widget.panel.get_by_role("button", name="Dictate")
+    dictate.click()
+    widget.page.evaluate("heard.hears('hello')")
+
+    widget.input.press("Enter")
+    expect(widget.messages).to_have_count(2)
+    widget.page.evaluate("heard.hears('hello there')")
+
+    expect(widget.input).to_have_value("")
+    expect(dictate).to_have_attribute("aria-pressed", "false")
+    assert doors.actions() == ["message"]
+
+
+def test_what_is_typed_while_the_microphone_listens_stays(widget):
+    widget.page.add_init_script(EARS_AND_VOICE)
+    widget.visit()
+    widget.open()
+    dictate = widget.panel.get_by_role("button", name="Dictate")
+    dictate.click()
+    widget.page.evaluate("heard.hears('where is my odor')")
+
+    widget.input.fill("where is my order")
+    widget.page.evaluate("heard.hears('where is my odor please')")
+
+    expect(widget.input).to_have_value("where is my order")
+    expect(dictate).to_have_attribute("aria-pressed", "false")
+    dictate.click()
+    widget.page.evaluate("heard.hears('please')")
+    expect(widget.input).to_have_value("where is my order please")
+
+
+def test_nobody_listens_where_the_panel_is_closed(widget):
+    widget.page.add_init_script(EARS_AND_VOICE)
+    widget.visit()
+    widget.open()
+    widget.panel.get_by_role("button", name="Dictate").click()
+
+    widget.page.keyboard.press("Escape")
+
+    expect(widget.panel).to_be_hidden()
+    wait_until(lambda: widget.page.evaluate("heard.isOver === true"))
+    widget.open()
+    expect(widget.panel.get_by_role("button", name="Dictate")).to_have_attribute("aria-pressed", "false")
+
+
 @pytest.mark.parametrize(
     ("error", "sentence"),
     [
@@ -814,6 +890,56 @@ def test_a_file_that_did_not_arrive_can_be_sent_again(widget, doors):
     assert [len(turn.uploads) for turn in turns_of(doors, widget)] == [1]
 
 
+def test_a_limit_that_takes_minutes_is_told_and_not_tried(widget):
+    asked: list[str] = []
+    refuses(widget, "**/v1/chat", asked, status=429, **TOO_OFTEN)
+    widget.page.add_init_script(WITHOUT_WEBSOCKETS)
+    widget.visit()
+    widget.open()
+
+    widget.begin("hello")
+
+    alert = widget.panel.get_by_role("alert")
+    expect(alert).to_contain_text("This address asks too often; wait, then try again. This takes 5 minutes.")
+    widget.page.wait_for_timeout(1_000)  # longer than before the second try
+    assert len(asked) == 1
+    widget.page.unroute("**/v1/chat")
+    alert.get_by_role("button", name="Try again").click()
+    expect(widget.last_source).to_contain_text("scripted")
+
+
+@pytest.mark.parametrize("says", [{"content_type": "text/html", "body": "<h1>403 Forbidden</h1>"}, {"json": {}}])
+def test_a_file_that_something_else_refuses_does_not_end_the_conversation(widget, says):
+    asked: list[str] = []
+    widget.visit()
+    widget.open()
+    widget.say("hello")
+    begun = conversation_of(widget)
+    refuses(widget, "**/uploads?name=*", asked, status=403, **says)
+
+    widget.pick(photo())
+
+    expect(widget.picked).to_contain_text("The bot cannot answer at the moment.")
+    assert conversation_of(widget) == begun
+    assert len(asked) == 1
+
+
+def test_a_file_that_is_gone_is_sent_again_into_the_same_conversation(widget, doors):
+    widget.visit()
+    widget.open()
+    widget.say("hello")
+    begun = conversation_of(widget)
+    widget.pick_and_wait(photo())
+    doors.services.uploads.erase("support", begun)
+
+    widget.say("look at this")
+
+    assert conversation_of(widget) == begun
+    turns = turns_of(doors, widget)
+    assert [(turn.message, len(turn.uploads)) for turn in turns] == [("hello", 0), ("look at this", 1)]
+    assert widget.panel.get_by_role("alert").count() == 0
+
+
 def test_five_files_go_with_a_message(widget):
     widget.visit()
     widget.open()
@@ -960,14 +1086,206 @@ def test_the_page_opens_it_closes_it_and_takes_it_away(widget, doors):
     widget.say("thank you")
 
 
-def test_a_panel_that_cannot_be_loaded_can_be_asked_for_again(widget):
-    widget.page.route("**/assets/panel-*", lambda route: route.abort())
+# What came of the panel: nothing, or a piece of it, which is kept as a broken module by today's browsers too.
+@pytest.mark.parametrize("comes", [None, "export const style = '"], ids=["nothing", "a piece"])
+def test_a_panel_that_cannot_be_loaded_can_be_asked_for_again(widget, comes):
+    asked: list[str] = []
+    told = {"content_type": "text/javascript", "headers": {"Access-Control-Allow-Origin": "*"}}
+
+    def serve(route: Any) -> None:
+        asked.append(route.request.url)
+        if comes is None:
+            route.abort()
+        else:
+            route.fulfill(body=comes, **told)
+
+    widget.page.route("**/assets/panel-*", serve)
     widget.visit()
     widget.bubble.click()
     expect(widget.bubble).to_have_attribute("aria-label", "Open chat (It could not be loaded; try again)")
-
-    assert widget.page.evaluate("typeof Parley.open") == "function"
     expect(widget.bubble).to_have_attribute("aria-expanded", "false")
+
+    widget.page.unroute("**/assets/panel-*")
+    widget.page.on("request", lambda request: asked.append(request.url) if "/panel-" in request.url else None)
+    widget.open()
+
+    widget.say("hello")
+    assert len(set(asked)) == len(asked), "a browser keeps that an address failed, and does not ask for it again"
+
+
+@pytest.mark.parametrize("swap", SWAPS.values(), ids=SWAPS)
+def test_it_stays_where_a_page_swaps_its_body(widget, swap):
+    widget.visit()
+    widget.open()
+    widget.say("hello")
+
+    widget.page.evaluate(swap)
+
+    expect(widget.page.get_by_role("heading", name="The other page")).to_be_visible()
+    expect(widget.messages).to_have_count(2)
+    widget.say("thank you")
+    widget.input.press("Escape")
+    expect(widget.panel).to_be_hidden()
+    widget.page.evaluate(swap)
+    expect(widget.bubble).to_be_visible()
+    expect(widget.panel).to_be_hidden()
+
+
+def test_on_a_phone_too_it_stays_where_a_page_swaps_its_body(browser, host):
+    with a_visit(browser, host, viewport=PHONE, has_touch=True, is_mobile=True) as widget:
+        widget.visit()
+        widget.open()
+        widget.say("hello")
+
+        widget.page.evaluate(SWAPS["another body"])
+
+        expect(widget.messages).to_have_count(2)
+        assert is_modal(widget), "nothing else can be reached"
+
+
+def test_it_does_not_come_back_where_the_page_took_it_away(widget):
+    widget.visit()
+    widget.open()
+
+    widget.page.evaluate("Parley.destroy()")
+    widget.page.evaluate(SWAPS["another body"])
+
+    widget.page.wait_for_timeout(200)
+    assert widget.page.locator("parley-widget").count() == 0
+
+
+def test_what_opens_by_itself_leaves_the_focus_and_stays_closed_once_it_was_closed(widget):
+    widget.host.shows("data-open", body="<h1>Shop</h1><input aria-label='Search' autofocus>")
+    widget.visit()
+    expect(widget.input).to_be_visible()
+    expect(widget.page.get_by_label("Search")).to_be_focused()
+
+    widget.input.press("Escape")
+    expect(widget.panel).to_be_hidden()
+    widget.visit()
+    widget.page.wait_for_timeout(500)
+    expect(widget.panel).to_be_hidden()
+
+    widget.open()
+    expect(widget.input).to_be_focused()
+    widget.visit()
+    expect(widget.input).to_be_visible()
+    expect(widget.page.get_by_label("Search")).to_be_focused()
+
+
+def test_the_focus_stays_in_the_panel_where_a_button_goes(widget, doors):
+    widget.visit()
+    widget.open()
+    expect(widget.panel.get_by_role("list", name="First questions").get_by_role("button").first).to_be_visible()
+
+    widget.panel.get_by_role("list", name="First questions").get_by_role("button").first.press("Enter")
+    expect(widget.messages).to_have_count(2)
+    expect(widget.input).to_be_focused()
+
+    widget.panel.get_by_role("button", name="New conversation").press("Enter")
+    expect(widget.messages).to_have_count(0)
+    expect(widget.input).to_be_focused()
+
+    doors.generator.away = GenerationAsleep("no instance is up")
+    widget.say(SMALL_TALK)
+    widget.panel.get_by_role("button", name="Wait for an answer").press("Enter")
+    expect(widget.panel.get_by_text("The answer will come here")).to_be_visible()
+    expect(widget.input).to_be_focused()
+
+    widget.page.keyboard.press("Escape")
+    expect(widget.panel).to_be_hidden()
+
+
+def test_the_focus_stays_in_the_panel_where_something_is_tried_again(widget, doors, monkeypatch):
+    def away(*_: object, **__: object) -> None:
+        raise Unavailable("the database did not answer")
+
+    widget.visit()
+    widget.open()
+    widget.say("hello")
+    with monkeypatch.context() as broken:
+        broken.setattr(doors.services.conversations, "record", away)
+        widget.begin("thank you")
+        expect(widget.panel.get_by_role("alert")).to_contain_text("The database did not answer.")
+
+    widget.panel.get_by_role("button", name="Try again").press("Enter")
+
+    expect(widget.messages).to_have_count(4)
+    expect(widget.input).to_be_focused()
+
+
+def test_the_focus_stays_in_the_thread_where_no_earlier_messages_are_left(widget):
+    turns = [
+        {"turn_id": f"t{number}", "number": number, "message": f"the {number}.", "replies": [], "source": "scripted"}
+        for number in (1, 2)
+    ]
+
+    def serve(route: Any) -> None:
+        if route.request.method == "OPTIONS":
+            route.continue_()
+            return
+        page = {"turns": turns[:1]} if "before=2" in route.request.url else {"turns": turns[1:], "next": 2}
+        route.fulfill(json=page, headers={"Access-Control-Allow-Origin": "*"})
+
+    widget.visit()
+    widget.open()
+    widget.say("hello")
+    widget.page.route("**/v1/conversations/*", serve)
+    widget.visit()
+    widget.open()
+
+    widget.panel.get_by_role("button", name="Show earlier messages").press("Enter")
+
+    expect(widget.panel.locator(".of-person")).to_have_count(2)
+    expect(widget.panel.get_by_role("region", name="Conversation")).to_be_focused()
+
+
+def test_the_enter_that_ends_a_composition_sends_nothing(widget, doors):
+    widget.visit()
+    widget.open()
+    widget.input.fill("hello")
+
+    widget.input.evaluate(SAFARIS_ENTER)
+
+    widget.page.wait_for_timeout(200)
+    expect(widget.input).to_have_value("hello")
+    assert "message" not in doors.actions()
+    widget.input.press("Enter")
+    expect(widget.messages).to_have_count(2)
+
+
+def test_a_tab_goes_on_with_what_another_has_begun(widget, doors):
+    another = Widget(widget.page.context.new_page(), widget.host)
+    for each in (widget, another):
+        each.visit()
+        each.open()
+
+    widget.say("hello")
+    begun = conversation_of(widget)
+    another.begin("thank you")
+
+    expect(another.messages).to_have_count(4)
+    expect(another.panel.locator(".of-person .bubble")).to_have_text(["hello", "thank you"])
+    assert conversation_of(another) == begun
+    assert [turn.message for turn in turns_of(doors, widget)] == ["hello", "thank you"]
+
+
+def test_a_keyboard_that_leaves_a_small_screen_does_not_take_the_focus(browser, host):
+    with a_visit(browser, host, viewport={"width": 800, "height": 700}, reduced_motion="reduce") as widget:
+        widget.visit()
+        widget.open()
+        expect(widget.input).to_be_focused()
+
+        widget.page.set_viewport_size({"width": 800, "height": 400})
+
+        widget.page.wait_for_timeout(200)
+        expect(widget.input).to_be_focused()
+        assert not is_modal(widget)
+        widget.panel.get_by_role("region", name="Conversation").focus()
+        wait_until(lambda: is_modal(widget) or widget.page.wait_for_timeout(50))
+        widget.panel.get_by_role("region", name="Conversation").focus()
+        widget.page.set_viewport_size({"width": 800, "height": 700})
+        wait_until(lambda: not is_modal(widget) or widget.page.wait_for_timeout(50))
 
 
 def test_whoever_wants_less_motion_gets_none(browser, host):
@@ -1037,6 +1355,25 @@ def answers_with(widget: Widget, reply: dict[str, Any]) -> list[dict[str, Any]]:
 
     widget.page.route("**/v1/chat", serve)
     return sent
+
+
+def is_modal(widget: Widget) -> bool:
+    return bool(widget.panel.evaluate("it => it.matches(':modal')"))
+
+
+def refuses(widget: Widget, address: str, asked: list[str], **answer: Any) -> None:
+    """From now on something in front of the API answers what is asked of an address, and knows no conversations."""
+    headers = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "Retry-After"}
+    headers |= answer.pop("headers", {})
+
+    def serve(route: Any) -> None:
+        if route.request.method == "OPTIONS":
+            route.continue_()
+            return
+        asked.append(route.request.url)
+        route.fulfill(headers=headers, **answer)
+
+    widget.page.route(address, serve)
 
 
 def photo(name: str = "photo.png") -> FilePayload:

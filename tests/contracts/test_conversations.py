@@ -495,6 +495,49 @@ def test_the_conversations_of_a_user_are_listed_the_latest_first(conversations: 
     assert conversations.of_user("nobody", limit=2) == ()
 
 
+def test_a_state_that_was_left_to_others_is_listed_as_nobodys_and_goes_with_its_conversation(
+    conversations: Conversations,
+) -> None:
+    user, left = uuid.uuid4().hex, uuid.uuid4().hex
+    session = a_session(conversation_id=uuid.uuid4().hex, version=1, user_id=user)
+    conversations.record(session, a_recorded_turn(), begins=True)
+    state = replace(session, conversation_id=left, dialogue=Dialogue(now=Situation({"size": "xl"})))
+
+    conversations.leave(session.conversation_id, state)
+    found, listed = conversations.open(left).session, conversations.of_user(user, limit=9)
+    conversations.erase(session.conversation_id)
+
+    assert found == state
+    assert [each.conversation_id for each in listed] == [session.conversation_id]
+    assert conversations.open(left).session is None
+    assert conversations.of_user(user, limit=9) == ()
+
+
+def test_a_state_is_left_once_and_never_changed(conversations: Conversations) -> None:
+    first, second, left = (uuid.uuid4().hex for _ in range(3))
+    for conversation_id in (first, second):
+        conversations.start(a_session(conversation_id=conversation_id))
+    state = a_session(conversation_id=left, dialogue=Dialogue(now=Situation({"size": "xl"})))
+    conversations.leave(first, state)
+
+    with pytest.raises(SessionConflict):
+        conversations.leave(second, replace(state, dialogue=None))
+    conversations.erase(second)
+
+    assert conversations.open(left).session == state
+
+
+def test_an_erased_conversation_leaves_nothing(conversations: Conversations) -> None:
+    session, left = a_session(conversation_id=uuid.uuid4().hex), uuid.uuid4().hex
+    conversations.start(session)
+    conversations.erase(session.conversation_id)
+
+    with pytest.raises(SessionConflict):
+        conversations.leave(session.conversation_id, replace(session, conversation_id=left))
+
+    assert conversations.open(left).session is None
+
+
 def test_a_conversation_that_went_on_comes_first_and_an_erased_one_is_gone(
     conversations: Conversations, clock: Clock
 ) -> None:

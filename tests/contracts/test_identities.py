@@ -12,7 +12,7 @@ import jwt
 import pytest
 
 from parley.access import Issuer as Trusted
-from parley.adapters.oidc import LOOK_AGAIN_SECONDS, OidcIdentities
+from parley.adapters.oidc import LONGEST_SECONDS, LOOK_AGAIN_SECONDS, PAUSE_SECONDS, OidcIdentities
 from parley.errors import NotKnown, Unavailable
 from tests.contracts.issuer import Issuer
 
@@ -153,13 +153,14 @@ def test_forged_names_of_keys_do_not_make_us_ask_each_time(issuer: Issuer, ident
 
 
 def test_an_issuer_that_is_down_is_told_from_a_bad_token_and_asked_again(
-    issuer: Issuer, identities: OidcIdentities
+    issuer: Issuer, identities: OidcIdentities, clock: Clock
 ) -> None:
     issuer.is_down = True
     with pytest.raises(Unavailable):
         identities.identify(issuer.token())
 
     issuer.is_down = False
+    clock.now += PAUSE_SECONDS
 
     assert identities.identify(issuer.token()).tenant == "main"
 
@@ -170,6 +171,35 @@ def test_known_keys_are_good_while_an_issuer_is_down(issuer: Issuer, identities:
     clock.now += 7200
 
     assert identities.identify(issuer.token()).tenant == "main"
+
+
+def test_an_issuer_that_is_down_is_not_asked_for_every_token(
+    issuer: Issuer, identities: OidcIdentities, clock: Clock
+) -> None:
+    issuer.is_down = True
+    for number in range(20):
+        clock.now += PAUSE_SECONDS / 20
+        with pytest.raises(Unavailable):
+            identities.identify(issuer.token(headers={"kid": f"forged {number}"}))
+
+    assert len(issuer.asked) == 1
+
+
+def test_keys_that_could_not_be_renewed_for_long_open_nothing(
+    issuer: Issuer, identities: OidcIdentities, clock: Clock
+) -> None:
+    token = issuer.token()
+    identities.identify(token)
+    issuer.is_down = True
+
+    for later_seconds in (LONGEST_SECONDS + 1, 1.0):
+        clock.now += later_seconds
+        with pytest.raises(Unavailable):
+            identities.identify(token)
+
+    issuer.is_down = False
+    clock.now += PAUSE_SECONDS
+    assert identities.identify(token).tenant == "main"
 
 
 @pytest.fixture(scope="module")

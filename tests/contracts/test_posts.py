@@ -177,3 +177,11 @@ def test_a_host_that_nobody_knows_is_no_place_to_post_to() -> None:
 
     with pytest.raises(MalformedRequest, match="nobody knows the host"):
         HttpPosts(resolve=resolve).check("https://nowhere.example/")
+
+
+@pytest.mark.parametrize("host", ["a..b", f"{'a' * 64}.example"])
+def test_a_name_that_cannot_be_one_of_a_host_is_no_place_to_post_to(host: str) -> None:
+    with pytest.raises(MalformedRequest, match="nobody knows the host"):
+        HttpPosts().check(f"https://{host}/hook")
+    with pytest.raises(Unavailable):
+        HttpPosts().post(f"https://{host}/hook", HEADERS, b"{}")

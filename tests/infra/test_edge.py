@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any
 from urllib.parse import unquote
 
@@ -17,6 +18,7 @@ from tests.infra.template import Resource, Template
 
 IN_AN_ACCOUNT = ("dev", "prod")
 CACHING_DISABLED = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"  # AWS's own policies, which have the same ids everywhere
+AS_LONG_AS_IT_SAYS = "658327ea-f89d-4fab-a63d-7e88639e58f6"  # CachingOptimized: a second to a year, as headers say
 ALL_BUT_THE_HOST = "b689b0a8-53d0-40ab-baf2-68738e2966ac"
 KB = 1024
 
@@ -48,6 +50,10 @@ def matches(statement: Resource, asked: Asked, seen: int) -> bool:
             return any(matches(each, asked, seen) for each in of["Statements"])
         case "NotStatement":
             return not matches(of["Statement"], asked, seen)
+        case "SizeConstraintStatement" if "SingleHeader" in of["FieldToMatch"]:
+            value = asked.headers.get(of["FieldToMatch"]["SingleHeader"]["Name"])
+            assert of["ComparisonOperator"] == "GT"
+            return value is not None and len(value) > of["Size"]
         case "SizeConstraintStatement":
             assert (of["FieldToMatch"], of["ComparisonOperator"]) == ({"Body": {"OversizeHandling": "MATCH"}}, "GT")
             return asked.body > min(seen, of["Size"])
@@ -92,6 +98,13 @@ def limits_of(template: Template) -> list[Resource]:
     return sorted(found, key=lambda limit: int(limit["Limit"]), reverse=True)
 
 
+def counted_by(template: Template, asked: Asked) -> set[int]:
+    """The limits that count a request, by how many they let in."""
+    everything: Resource = {"AndStatement": {"Statements": []}}
+    limits = limits_of(template)
+    return {each["Limit"] for each in limits if matches(each.get("ScopeDownStatement", everything), asked, 64 * KB)}
+
+
 def is_limit(rule: Resource) -> bool:
     return "RateBasedStatement" in rule["Statement"]
 
@@ -112,10 +125,21 @@ def distribution_of(template: Template) -> Resource:
 
 
 def behaviors_of(template: Template) -> dict[str, Resource]:
-    """How each path is treated; `*` is every other."""
+    """How each path is treated, in the order in which they are looked at; `*` is every other."""
     distribution = distribution_of(template)
     paths = {each["PathPattern"]: each for each in distribution["CacheBehaviors"]}
     return {**paths, "*": distribution["DefaultCacheBehavior"]}
+
+
+def behavior_for(template: Template, path: str) -> Resource:
+    """How a path is treated: as the first says whose pattern it fits."""
+    return next(it for pattern, it in behaviors_of(template).items() if fnmatchcase(path, pattern))
+
+
+def said_of(template: Template, behavior: Resource) -> Resource:
+    """What CloudFront adds to the headers of a behaviour's responses."""
+    policy = template.of_type("AWS::CloudFront::ResponseHeadersPolicy")[behavior["ResponseHeadersPolicyId"]["Ref"]]
+    return dict(policy["ResponseHeadersPolicyConfig"])
 
 
 def part_with(template: Template, kind: str) -> dict[str, Any]:
@@ -159,42 +183,66 @@ def test_the_web_acl_is_in_us_east_1_wherever_the_stage_is_and_deployed_first(st
 
 @pytest.mark.parametrize("stage", IN_AN_ACCOUNT)
 def test_an_address_may_ask_as_often_as_the_stage_says(stack_of: StackOf, stage: str) -> None:
-    limits, size = limits_of(stack_of(stage)), STAGES[stage].edge
-
+    size = STAGES[stage].edge
     assert size is not None
-    assert [limit["Limit"] for limit in limits] == [size.requests_per_five_minutes, size.talks_per_five_minutes]
-    assert {limit["EvaluationWindowSec"] for limit in limits} == {300}
-    assert {limit["AggregateKeyType"] for limit in limits} == {"IP"}
+    usual = [size.requests_per_five_minutes, size.talks_per_five_minutes]
+
+    for slack, expected in (("false", usual), ("true", [size.slack_per_five_minutes, *usual])):
+        limits = limits_of(stack_of(stage, slack=slack))
+        assert [limit["Limit"] for limit in limits] == expected
+        assert {limit["EvaluationWindowSec"] for limit in limits} == {300}
+        assert {limit["AggregateKeyType"] for limit in limits} == {"IP"}
 
 
 @pytest.mark.parametrize(
-    ("asked", "counts"),
+    ("asked", "is_talk"),
     [
-        (Asked("POST", "/v1/chat"), (True, True)),
-        (Asked("POST", "/v1/chat/completions"), (True, True)),
-        (Asked("POST", "/v1/%63hat"), (True, True)),
-        (Asked("POST", "//v1/./chat"), (True, True)),
-        (Asked("POST", "/webhooks/rest/webhook"), (True, True)),
-        (Asked("GET", "/live"), (True, True)),
-        (Asked("GET", "/v1/health"), (True, False)),
-        (Asked("GET", "/assets/main.js"), (True, False)),
-        (Asked("GET", "/v1/conversations/1/turns/2"), (True, False)),
-        (Asked("POST", "/slack/events"), (False, False)),
-        (Asked("POST", "/slack/interactions"), (False, False)),
-        (Asked("POST", "/slack/events/../../v1/chat"), (True, False)),  # which is no route
+        (Asked("POST", "/v1/chat"), True),
+        (Asked("POST", "/v1/chat/completions"), True),
+        (Asked("POST", "/v1/%63hat"), True),
+        (Asked("POST", "//v1/./chat"), True),
+        (Asked("POST", "/webhooks/rest/webhook"), True),
+        (Asked("POST", "/v1/conversations"), True),
+        (Asked("POST", "/v1/conversations/1/uploads"), True),
+        (Asked("POST", "/v1/conversations/1/turns/2/wait"), True),
+        (Asked("POST", "/v1/%63onversations//1/uploads"), True),
+        (Asked("GET", "/live"), True),
+        (Asked("GET", "/v1/health"), False),
+        (Asked("GET", "/assets/main.js"), False),
+        (Asked("GET", "/v1/conversations/1/turns/2"), False),
+        (Asked("DELETE", "/v1/conversations/1"), False),
+        (Asked("POST", "/slack/events/../../v1/chat"), False),  # which is no route
     ],
     ids=lambda it: f"{it.method} {it.path}" if isinstance(it, Asked) else "",
 )
-def test_what_begins_a_conversation_or_asks_the_model_has_a_tighter_limit_and_slack_none(
-    stack_of: StackOf, asked: Asked, counts: tuple[bool, bool]
+def test_what_begins_a_conversation_or_adds_to_one_or_asks_the_model_has_a_tighter_limit(
+    stack_of: StackOf, asked: Asked, is_talk: bool
 ) -> None:
-    limits = limits_of(stack_of("prod"))
+    size = STAGES["prod"].edge
+    assert size is not None
+    expected = {size.requests_per_five_minutes, *([size.talks_per_five_minutes] if is_talk else [])}
 
-    assert tuple(matches(limit["ScopeDownStatement"], asked, 64 * KB) for limit in limits) == counts
+    assert counted_by(stack_of("prod"), asked) == expected
+    assert counted_by(stack_of("prod", slack="true"), asked) == expected
+
+
+@pytest.mark.parametrize("path", ["/slack/events", "/slack/interactions", "/slack/commands"])
+def test_what_slack_signs_has_a_wider_limit_where_it_is_heard_and_nothing_goes_uncounted(
+    stack_of: StackOf, path: str
+) -> None:
+    size, signed = STAGES["prod"].edge, {"x-slack-signature": "v0=00"}
+    assert size is not None
+    heard, deaf = stack_of("prod", slack="true"), stack_of("prod")
+
+    assert counted_by(heard, Asked("POST", path, headers=signed)) == {size.slack_per_five_minutes}
+    assert counted_by(heard, Asked("GET", path, headers=signed)) == {size.requests_per_five_minutes}
+    assert counted_by(heard, Asked("POST", path)) == {size.requests_per_five_minutes}
+    assert counted_by(heard, Asked("POST", path, headers={"x-slack-signature": ""})) == {size.requests_per_five_minutes}
+    assert counted_by(deaf, Asked("POST", path, headers=signed)) == {size.requests_per_five_minutes}
 
 
 @pytest.mark.parametrize("stage", IN_AN_ACCOUNT)
-def test_who_is_refused_hears_a_problem_and_when_to_come_again(stack_of: StackOf, stage: str) -> None:
+def test_who_is_refused_hears_a_problem_and_when_to_come_again_on_any_page(stack_of: StackOf, stage: str) -> None:
     template = stack_of(stage)
     bodies = acl_of(template)["CustomResponseBodies"]
     answers = [(is_limit(rule), answer_of(rule)) for rule in rules_of(template).values() if answer_of(rule)]
@@ -204,7 +252,10 @@ def test_who_is_refused_hears_a_problem_and_when_to_come_again(stack_of: StackOf
         body = bodies[answer["CustomResponseBodyKey"]]
         assert json.loads(body["Content"])["status"] == answer["ResponseCode"]
         assert body["ContentType"] == "APPLICATION_JSON"
-        assert answer.get("ResponseHeaders", []) == ([{"Name": "Retry-After", "Value": "300"}] if limits else [])
+        headers = {each["Name"]: each["Value"] for each in answer["ResponseHeaders"]}
+        assert headers.pop("Access-Control-Allow-Origin") == "*"
+        assert headers.pop("Access-Control-Expose-Headers") == "Retry-After"
+        assert headers == ({"Retry-After": "300"} if limits else {})
 
 
 @pytest.mark.parametrize("path", ["/v1/chat", "/v1/understand", "/v1/conversations/1/person", "/v1/keys"])
@@ -284,8 +335,17 @@ def test_what_is_known_to_attack_is_refused_but_nobody_for_what_people_say(stack
         "EC2MetaDataSSRF_BODY",
         "Log4JRCE_BODY",
         "JavaDeserializationRCE_BODY",
+        "SizeRestrictions_QUERYSTRING",  # what a file is called that somebody sends
+        "Log4JRCE_QUERYSTRING",
+        "JavaDeserializationRCE_QUERYSTRING",
+        "EC2MetaDataSSRF_QUERYARGUMENTS",
+        "GenericLFI_QUERYARGUMENTS",
+        "GenericRFI_QUERYARGUMENTS",
+        "CrossSiteScripting_QUERYARGUMENTS",
+        "RestrictedExtensions_QUERYARGUMENTS",
     }
-    assert {name for name in counted if not name.endswith("_BODY")} == {"NoUserAgent_HEADER"}
+    about_words = ("_BODY", "_QUERYARGUMENTS", "_QUERYSTRING")
+    assert {name for name in counted if not name.endswith(about_words)} == {"NoUserAgent_HEADER"}
 
 
 @pytest.mark.parametrize("stage", IN_AN_ACCOUNT)
@@ -326,7 +386,10 @@ def test_only_https_is_spoken_and_to_the_apis_nothing_older_than_tls_1_2(stack_o
     template = stack_of(stage)
     distribution = distribution_of(template)
 
-    assert {each["ViewerProtocolPolicy"] for each in behaviors_of(template).values()} == {"https-only"}
+    assert {each["ViewerProtocolPolicy"] for each in behaviors_of(template).values()} == {
+        "https-only",
+        "redirect-to-https",
+    }
     assert distribution["HttpVersion"] == "http2and3"
     for origin in distribution["Origins"]:
         assert origin["CustomOriginConfig"]["OriginProtocolPolicy"] == "https-only"
@@ -334,18 +397,68 @@ def test_only_https_is_spoken_and_to_the_apis_nothing_older_than_tls_1_2(stack_o
 
 
 @pytest.mark.parametrize("stage", IN_AN_ACCOUNT)
-def test_assets_are_kept_and_everything_else_is_asked_for_each_time_as_the_client_said_it(
+@pytest.mark.parametrize(
+    ("path", "leads"),
+    [
+        ("/", True),
+        ("/widget", True),
+        ("/widget.js", False),
+        ("/assets/main.js", False),
+        ("/v1/chat", False),
+        ("/v1/conversations/1", False),
+        ("/webhooks/rest/webhook", False),
+        ("/live", False),
+    ],
+)
+def test_pages_lead_from_plain_http_to_https_and_nothing_that_bears_a_token_does(
+    stack_of: StackOf, stage: str, path: str, leads: bool
+) -> None:
+    treated = behavior_for(stack_of(stage), path)
+
+    assert treated["ViewerProtocolPolicy"] == ("redirect-to-https" if leads else "https-only")
+
+
+@pytest.mark.parametrize("stage", IN_AN_ACCOUNT)
+def test_who_was_here_asks_for_nothing_in_plain_http_any_more(stack_of: StackOf, stage: str) -> None:
+    template = stack_of(stage)
+    answers = {path: it for path, it in behaviors_of(template).items() if path != "/live"}  # a handshake is no page
+
+    for each in answers.values():
+        said = said_of(template, each)["SecurityHeadersConfig"]["StrictTransportSecurity"]
+        assert said["AccessControlMaxAgeSec"] == 365 * 24 * 60 * 60
+        assert not said.get("IncludeSubdomains")  # the domain above is not ours
+        assert not said.get("Preload")
+
+
+@pytest.mark.parametrize("stage", IN_AN_ACCOUNT)
+def test_the_widget_and_assets_are_kept_and_everything_else_is_asked_for_each_time_as_the_client_said_it(
     stack_of: StackOf, stage: str
 ) -> None:
     behaviors = behaviors_of(stack_of(stage))
-    assets = behaviors.pop("/assets/*")
 
-    assert assets["CachePolicyId"] != CACHING_DISABLED
-    assert assets["Compress"] is True
-    assert behaviors.keys() == {"*", "/live"}
+    for path in ("/assets/*", "/widget.js"):
+        kept = behaviors.pop(path)
+        assert kept["CachePolicyId"] == AS_LONG_AS_IT_SAYS
+        assert kept["Compress"] is True
+    assert behaviors.keys() == {"*", "/?*", "/widget", "/live"}
     for each in behaviors.values():
         assert (each["CachePolicyId"], each["OriginRequestPolicyId"]) == (CACHING_DISABLED, ALL_BUT_THE_HOST)
-    assert {"OPTIONS", "POST", "PUT", "DELETE"} <= set(behaviors["*"]["AllowedMethods"])
+    for path in ("*", "/?*"):
+        assert {"OPTIONS", "POST", "PUT", "DELETE"} <= set(behaviors[path]["AllowedMethods"])
+
+
+@pytest.mark.parametrize("stage", IN_AN_ACCOUNT)
+def test_what_is_kept_says_itself_that_any_page_may_load_it(stack_of: StackOf, stage: str) -> None:
+    template = stack_of(stage)
+    kept = {path: it for path, it in behaviors_of(template).items() if it["CachePolicyId"] != CACHING_DISABLED}
+
+    assert kept.keys() == {"/assets/*", "/widget.js"}
+    for each in kept.values():
+        allowed = said_of(template, each)["CorsConfig"]
+        assert "OriginRequestPolicyId" not in each  # no origin reaches the API, which then says nothing of it
+        assert allowed["AccessControlAllowOrigins"]["Items"] == ["*"]
+        assert "GET" in allowed["AccessControlAllowMethods"]["Items"]
+        assert allowed["AccessControlAllowCredentials"] is False
 
 
 @pytest.mark.parametrize("stage", IN_AN_ACCOUNT)

@@ -287,6 +287,7 @@ OPTIONAL = (
     ("pathParameters",),
     ("requestContext", "requestId"),
 )
+ORIGINS = ("null", "https://elsewhere.example", "a\r\nb", "http://[", "https://[::1", "https://a:b")
 METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE", "CONNECT", "get", "", "\0")
 
 # What no response may hold, whoever asks. Names of one word are left out: people use them too.
@@ -330,6 +331,9 @@ class Spoiler:
     def hostile(self) -> str:
         return self._chance.choice(HOSTILE_TEXTS)
 
+    def origin(self) -> str:
+        return self._chance.choice((*ORIGINS, self.hostile()))
+
     def _path(self, event: Event) -> None:
         segments = event["rawPath"].split("/")
         at = self._chance.randrange(len(segments))
@@ -372,7 +376,7 @@ class Spoiler:
                 ("accept", ("text/html", "*/*;q=0", "\0")),
                 ("accept-encoding", ("gzip", "br", "identity;q=0")),
                 ("content-encoding", ("gzip", "deflate")),
-                ("origin", ("null", "https://elsewhere.example", "a\r\nb")),
+                ("origin", ORIGINS),
                 ("x-forwarded-for", ("127.0.0.1", "\0")),
                 ("x-slack-retry-num", ("1", "\ud800")),
                 ("x" * 5_000, ("y" * 5_000,)),
@@ -623,15 +627,20 @@ def _frame(kind: str, good: Any, spoiler: Spoiler, world: World) -> Event:
     if kind == "CONNECT":
         query = {"conversation_id": MINE if spoiler.chance() < 0.3 else spoiler.hostile()}
         shown = world.token if spoiler.chance() < 0.5 else spoiler.hostile()
+        headers = {"Authorization": f"Bearer {shown}", **_from_a_page(spoiler)}
         return {
             "requestContext": about,
             "queryStringParameters": query if spoiler.chance() < 0.9 else None,
-            "headers": {"Authorization": f"Bearer {shown}"} if spoiler.chance() < 0.9 else None,
+            "headers": headers if spoiler.chance() < 0.9 else None,
         }
     known = {"conversation_id": MINE, "conversation_token": world.token} if spoiler.chance() < 0.8 else {}
     body = spoiler.text(json.dumps(good | known))
     text = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
     return {"requestContext": about, "body": text if spoiler.chance() < 0.97 else None}
+
+
+def _from_a_page(spoiler: Spoiler) -> dict[str, str]:
+    return {"Origin": spoiler.origin()} if spoiler.chance() < 0.2 else {}
 
 
 def _sign(event: Event) -> None:

@@ -336,6 +336,24 @@ def test_who_agrees_to_wait_for_the_generator_is_told_where_to_look(waiting: Cli
     assert waits.turn.text == "how are you today?"
 
 
+def test_the_answer_to_a_turn_of_the_longest_id_is_found(waiting: Client) -> None:
+    longest = "t" * 128
+    waiting.chat("how are you today?", turn_id=longest, wait=True)
+    accepted = waiting.own("POST", f"/v1/conversations/{waiting.conversation_id}/turns/{longest}/wait")
+
+    progress = waiting.own("GET", accepted.headers["Location"])
+    rated = waiting.call(
+        "POST",
+        f"{accepted.headers['Location']}/feedback",
+        {"rating": "up"},
+        authorization=f"Bearer {waiting.token}",
+    )
+
+    assert (progress.status, progress.body["status"]) == (200, "queued")
+    assert (rated.status, rated.body["detail"]) == (404, f"no turn '{longest}.late' was answered in this conversation")
+    assert waiting.own("GET", f"{accepted.headers['Location']}r").status == 422
+
+
 def test_who_agrees_beforehand_need_not_agree_again(waiting: Client) -> None:
     waiting.chat("how are you today?", turn_id="t1", wait=True)
 
@@ -502,6 +520,11 @@ def test_a_bot_talks_on_the_pages_of_its_origins_and_on_the_apis_own(of_the_shop
     assert response.headers["Access-Control-Allow-Origin"] == "*"
 
 
+@pytest.mark.parametrize("origin", ["http://[", "https://[::1"])
+def test_a_page_that_somebody_made_up_is_refused(of_the_shop: Client, origin: str) -> None:
+    assert of_the_shop.call("POST", "/v1/chat", {"message": "hello"}, origin=origin).status == 403
+
+
 def test_a_page_of_another_origin_neither_begins_a_conversation_nor_goes_on_with_one(of_the_shop: Client) -> None:
     begun = of_the_shop.chat("hello").body
     token = f"Bearer {begun['conversation_token']}"
@@ -515,3 +538,23 @@ def test_a_page_of_another_origin_neither_begins_a_conversation_nor_goes_on_with
     assert "does not talk on pages of https://elsewhere.example" in refused[0].body["detail"]
     assert refused[0].headers["Access-Control-Allow-Origin"] == "*", "the page can say why"
     assert len(of_the_shop.services.conversations.history(begun["conversation_id"], limit=9)) == 1
+
+
+def test_a_page_of_another_origin_begins_no_conversation_for_files_and_sends_none_into_one(of_the_shop: Client) -> None:
+    def send(origin: str) -> tuple[Response, Response]:
+        begun = of_the_shop.call("POST", "/v1/conversations", {}, origin=origin)
+        return begun, of_the_shop.call(
+            "POST", path, raw="a note", origin=origin, authorization=token, content_type=note
+        )
+
+    conversation = of_the_shop.chat("hello").body
+    path = f"/v1/conversations/{conversation['conversation_id']}/uploads?name=a.txt"
+    token, note = f"Bearer {conversation['conversation_token']}", "text/plain"
+
+    refused, allowed = send("https://elsewhere.example"), send("https://shop.example")
+
+    for response in refused:
+        assert response.status == 403
+        assert "does not talk on pages of https://elsewhere.example" in response.body["detail"]
+    assert allowed[0].status == 201
+    assert allowed[1].status != 403

@@ -75,6 +75,19 @@ def test_users_keys_and_tenants_are_counted_apart() -> None:
     assert meters.lets(9, bot="clinic", user_id="@eve") == 2  # of another tenant
 
 
+def test_a_conversation_that_begins_counts_for_the_tenant_and_for_who_is_known() -> None:
+    meters = Meters(user=Limits(turns_per_minute=1), tenant=Limits(turns_per_minute=3))
+    anna, visitor = a_session(bot="shop", user_id="@anna"), a_session(bot="shop", conversation_id="one")
+
+    meters.metering.admit(visitor, begins=True)
+    meters.metering.admit(anna, begins=True)
+
+    assert meters.lets(9, user_id="@anna") == 0
+    assert meters.lets(9, conversation_id="one") == 1, "the visitor's first, and the tenant's third"
+    with pytest.raises(OverQuota, match="this tenant"):
+        meters.metering.admit(a_session(bot="shop", conversation_id="two"), begins=True)
+
+
 def test_visitors_are_counted_by_conversation() -> None:
     meters = Meters(user=Limits(turns_per_minute=2))
 

@@ -131,6 +131,16 @@ def test_only_what_is_no_image_counts_as_text_of_a_body() -> None:
     assert openai.size_without_images(json.dumps(hidden).encode()) > 50_000
 
 
+@pytest.mark.timeout(20)  # a pattern that tries again what it has read would take centuries
+@pytest.mark.parametrize("end", [r"\n", "", r"\n\/", r"\\"])
+def test_a_body_is_measured_in_one_pass(end: str) -> None:
+    body = f'{{"url": "data:{"a" * 1_000_000}{end}"}}'.encode()
+    broken_off = body[: -len('"}')]
+
+    assert openai.size_without_images(body) == (len(body) if end else len("{}"))
+    assert openai.size_without_images(broken_off) == len(broken_off)
+
+
 def test_only_users_and_the_assistant_have_a_conversation() -> None:
     request = a_request(
         {"role": "system", "content": "Be brief."},

@@ -294,6 +294,17 @@ def test_who_agrees_to_wait_is_put_into_the_queue_once() -> None:
     assert waiting.turn.id != turn.id
 
 
+def test_whoever_is_back_resumes_the_answer_to_a_turn_of_the_longest_id() -> None:
+    client = Client()
+    begun = client.send(action="message", message="hello", turn_id="t" * 128) or {}
+    client.answered(begun["conversation_id"], "t" * 128, source="fallback", may_wait=True)
+
+    accepted = client.send(action="wait", turn_id="t" * 128) or {}
+
+    assert client.send(action="resume", turn_id=accepted["turn_id"], after=0) is None
+    assert (client.send(action="resume", turn_id=f"{accepted['turn_id']}r", after=0) or {})["type"] == "failed"
+
+
 def test_there_is_nothing_to_wait_for_where_there_was_a_reply() -> None:
     client = Client()
     begun = client.begin()
@@ -410,7 +421,7 @@ def test_a_bot_talks_on_the_pages_of_its_origins_and_on_the_apis_own(origin: str
     assert (client.send(action="message", message="hello") or {})["type"] == "accepted"
 
 
-@pytest.mark.parametrize("origin", ["https://elsewhere.example", "http://shop.example", "null"])
+@pytest.mark.parametrize("origin", ["https://elsewhere.example", "http://shop.example", "null", "https://[::1"])
 def test_a_page_of_another_origin_is_refused_and_begins_nothing(origin: str) -> None:
     client = Client(access=OF_THE_SHOP)
     assert client.visit(origin) == 200, "there is another bot, which talks everywhere"

@@ -13,6 +13,7 @@ import pytest
 from parley.access import Limits, Quotas
 from parley.adapters.memory import (
     MemoryAnnouncements,
+    MemoryConversations,
     MemoryDocuments,
     MemoryLibraries,
     MemoryQueue,
@@ -92,6 +93,11 @@ class Person:
     def kept(self) -> int:
         assert isinstance(self.services.uploads, MemoryUploads)
         return len(self.services.uploads.stored)
+
+    @property
+    def conversations(self) -> Any:
+        assert isinstance(self.services.conversations, MemoryConversations)
+        return self.services.conversations._stored
 
 
 @pytest.fixture
@@ -297,6 +303,16 @@ def test_a_file_is_counted_as_a_turn_is(services: Services) -> None:
 
     assert (refused.status, person.kept) == (429, 1)
     assert int(refused.headers["Retry-After"]) >= 1
+
+
+def test_a_conversation_that_begins_is_counted_as_a_turn_is(services: Services) -> None:
+    metering = Metering(MemoryUsage(), Quotas(tenant=Limits(turns_per_minute=1)), {}, services.clock)
+    person = Person(replace(services, metering=metering))
+
+    refused = person.call("POST", "/v1/conversations", {}, token="")
+
+    assert refused.status == 429
+    assert len(person.conversations) == 1
 
 
 def test_a_conversation_without_a_turn_is_no_trouble(person: Person) -> None:

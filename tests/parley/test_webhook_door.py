@@ -219,6 +219,22 @@ def test_a_token_in_a_header_is_believed_and_no_other(call: Callable[..., Caller
     assert [caller.post(body, headers)[0] for headers in ({"x-token": "t0ke"}, {"x-token": ""}, {})] == [401] * 3
 
 
+@pytest.mark.parametrize("verify", [UNSIGNED, Verify("hmac", "a-token", "X-Token"), Verify("standard", "a-token")])
+@pytest.mark.parametrize("secret", ["", " ", "\n", "whsec_"])
+def test_a_webhook_whose_secret_is_empty_opens_to_nobody(
+    call: Callable[..., Caller], monkeypatch: pytest.MonkeyPatch, verify: Verify, secret: str
+) -> None:
+    monkeypatch.setitem(SECRETS, "a-token", secret)
+    caller = call(tickets=replace(TICKETS, verify=verify))
+    body = json.dumps(an_event())
+    by_nothing = hmac.new(secret.strip().encode(), body.encode(), hashlib.sha256).hexdigest()
+
+    answers = [caller.post(body, headers)[0] for headers in ({}, {"x-token": secret}, {"x-token": by_nothing})]
+
+    assert answers == [503] * 3
+    assert not caller.conversations._stored
+
+
 @pytest.mark.parametrize(
     ("payload", "said"),
     [

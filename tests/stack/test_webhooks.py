@@ -192,13 +192,19 @@ def told_quickly(server: SubscriberServer, person: Person) -> list[Any]:
     ]
 
 
-class MessageBoard:
-    """The server of the assistant's webhook `intranet`, which signs by Standard Webhooks."""
+def made_secret(stack: Any, name: str) -> str:
+    """A secret of Standard Webhooks, put where the functions look for it."""
+    secret = f"whsec_{base64.b64encode(secrets.token_bytes(24)).decode()}"
+    stack.client("secretsmanager").create_secret(Name=f"parley/local/{name}", SecretString=secret)
+    return secret
 
-    def __init__(self, stack: Any) -> None:
-        self._url = f"{stack.http}/v1/webhooks/intranet?bot=assistant"
-        self._secret = f"whsec_{base64.b64encode(secrets.token_bytes(24)).decode()}"
-        stack.client("secretsmanager").create_secret(Name="parley/local/intranet-webhook", SecretString=self._secret)
+
+class Sender:
+    """The server of a bot's webhook, which signs by Standard Webhooks."""
+
+    def __init__(self, stack: Any, bot: str, name: str) -> None:
+        self._url = f"{stack.http}/v1/webhooks/{name}?bot={bot}"
+        self._secret = made_secret(stack, f"{name}-webhook")
 
     def post(self, body: Any, *, secret: str | None = None, age: float = 0) -> Answer:
         content, at = json.dumps(body), datetime.fromtimestamp(int(time.time() - age), UTC)
@@ -208,15 +214,16 @@ class MessageBoard:
 
 
 @pytest.fixture(scope="module")
-def board(deployed_stack: Any) -> MessageBoard:
-    return MessageBoard(deployed_stack)
+def board(deployed_stack: Any) -> Sender:
+    """The company's message board."""
+    return Sender(deployed_stack, "assistant", "intranet")
 
 
 def a_message(text: str, room: str, **fields: Any) -> dict[str, Any]:
     return {"type": "message.created", "room": room, "message": {"id": f"{room}-1", "text": text}, **fields}
 
 
-def test_another_server_talks_to_a_bot_and_gets_the_reply_that_its_author_describes(board: MessageBoard) -> None:
+def test_another_server_talks_to_a_bot_and_gets_the_reply_that_its_author_describes(board: Sender) -> None:
     room = secrets.token_hex(4)
 
     asked = board.post(a_message("can I take my bicycle on the train?", room))
@@ -228,7 +235,7 @@ def test_another_server_talks_to_a_bot_and_gets_the_reply_that_its_author_descri
     assert again.body == asked.body
 
 
-def test_what_is_not_signed_or_not_of_interest_gets_no_reply(board: MessageBoard) -> None:
+def test_what_is_not_signed_or_not_of_interest_gets_no_reply(board: Sender) -> None:
     forged = f"whsec_{base64.b64encode(secrets.token_bytes(24)).decode()}"
     room = secrets.token_hex(4)
 

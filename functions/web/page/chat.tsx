@@ -15,13 +15,14 @@ import {
   useAuiState,
   useExternalStoreRuntime,
 } from "@assistant-ui/react";
-import { type KeyboardEvent, useEffect, useRef, useState } from "react";
+import { type KeyboardEvent, type RefObject, useEffect, useRef, useState } from "react";
 
 import { bot as fetchBot, type Bot } from "./conversation/api";
 import { Attach, paste, useDrop } from "./conversation/attach";
 import { type Conversation, useConversation } from "./conversation/conversation";
 import { buttonsOf, type Entry } from "./conversation/entries";
 import { Home } from "./conversation/home";
+import { isOfInputMethod } from "./conversation/keys";
 import { AtHome } from "./conversation/markdown";
 import { Message, useAnnouncement, useNews } from "./conversation/message";
 import { type Picking, usePicked } from "./conversation/picked";
@@ -136,6 +137,7 @@ interface InThread {
 
 function Thread({ bot, conversation, picking, reasons }: InThread) {
   const { entries, isWaiting, isRestoring, isHandedOff, showEarlier } = conversation;
+  const input = useRef<HTMLTextAreaElement>(null);
   const last = entries.at(-1);
   const buttons = last?.kind === "bot" && !isHandedOff ? buttonsOf(last.replies) : [];
   const announced = useAnnouncement(useNews(entries, isRestoring), last?.kind === "coming", bot.title);
@@ -155,7 +157,12 @@ function Thread({ bot, conversation, picking, reasons }: InThread) {
               const entry = message.metadata.custom.entry as Entry | undefined;
               if (!entry) return null;
               return (
-                <Message entry={entry} title={bot.title} conversation={conversation}>
+                <Message
+                  entry={entry}
+                  title={bot.title}
+                  conversation={conversation}
+                  goes={() => HAS_KEYBOARD && input.current?.focus()}
+                >
                   {reasons && entry.kind === "bot" && entry.explanation && <AskWhy id={entry.id} {...reasons} />}
                 </Message>
               );
@@ -176,7 +183,7 @@ function Thread({ bot, conversation, picking, reasons }: InThread) {
       <p className="notice" role="status">
         {isHandedOff && "A person has taken over"}
       </p>
-      <Composer title={bot.title} conversation={conversation} picking={picking} />
+      <Composer title={bot.title} conversation={conversation} picking={picking} input={input} />
     </ThreadPrimitive.Root>
   );
 }
@@ -217,11 +224,15 @@ function AskWhy({ id, shown, show }: { id: string } & Reasons) {
   );
 }
 
-function Composer({ title, conversation, picking }: { title: string } & Pick<InThread, "conversation" | "picking">) {
+interface Composed extends Pick<InThread, "conversation" | "picking"> {
+  title: string;
+  input: RefObject<HTMLTextAreaElement | null>;
+}
+
+function Composer({ title, conversation, picking, input }: Composed) {
   const { stop, prepare, isWaiting, isRestoring, say } = conversation;
   const length = useAuiState((state) => state.composer.text.length);
   const isEmpty = useAuiState((state) => state.composer.text.trim() === "");
-  const input = useRef<HTMLTextAreaElement>(null);
   const attach = useRef<HTMLButtonElement>(null);
   const { hasFiles = false, isSending = false, hasFailed = false } = picking ?? {};
   const hasFilesOnly = isEmpty && hasFiles; // which assistant-ui's composer would not send
@@ -237,9 +248,11 @@ function Composer({ title, conversation, picking }: { title: string } & Pick<InT
   }
 
   function key(event: KeyboardEvent) {
-    if (!hasFilesOnly || event.key !== "Enter" || event.shiftKey || event.nativeEvent.isComposing) return;
+    const { nativeEvent: pressed } = event;
+    if (event.key !== "Enter" || event.shiftKey || pressed.isComposing) return;
+    if (!hasFilesOnly && !isOfInputMethod(pressed)) return; // assistant-ui sends
     event.preventDefault();
-    sendFiles();
+    if (!isOfInputMethod(pressed)) sendFiles();
   }
 
   function focusIfTyped() {

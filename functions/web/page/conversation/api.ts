@@ -128,6 +128,7 @@ export class Problem extends Error {
     sentence: string,
     readonly status: number, // 0 where no answer came at all
     readonly retryAfterMs = 0,
+    readonly lost: "conversation" | "upload" | null = null, // what the request spoke of, and is not ours, or no more
   ) {
     super(sentence);
   }
@@ -137,9 +138,8 @@ export class Problem extends Error {
     return [0, 429, 502, 503, 504].includes(this.status);
   }
 
-  /** Whether the conversation that the request spoke of is not ours, or no more. */
   get lostConversation(): boolean {
-    return this.status === 403 || this.status === 404;
+    return this.lost === "conversation";
   }
 }
 
@@ -148,6 +148,11 @@ export const FILE_TIMEOUT_MS = 180_000; // 4 MB on a slow telephone line
 const LONGEST_NAME = 100; // of a file; the API refuses more
 const PAUSES_MS = [600, 2_000]; // before the second and the third try
 const LONGEST_PAUSE_MS = 10_000; // nobody waits longer for a reply in a chat
+const MINUTE_MS = 60_000;
+// What the API says of a conversation that is gone or that it does not open, and of a file that is gone: there are other
+// reasons for a 403 or a 404, and whoever stands before the API has more.
+const LOST_CONVERSATION = /^(there is no conversation |send the conversation's token |this conversation is somebody else's)/;
+const LOST_UPLOAD = /^there is no upload /;
 const LATEST_TURNS = 10;
 
 /** The bot's answer to a turn. Tried again with the same turn id, so that the bot acts once. */
@@ -293,9 +298,8 @@ async function patiently<T>(call: () => Promise<T>): Promise<T> {
     try {
       return await call();
     } catch (error) {
-      if (!(error instanceof Problem && error.passes)) throw error;
-      const wait = Math.min(Math.max(pause, error.retryAfterMs), LONGEST_PAUSE_MS);
-      await new Promise((resolve) => setTimeout(resolve, wait));
+      if (!(error instanceof Problem && error.passes && error.retryAfterMs <= LONGEST_PAUSE_MS)) throw error;
+      await new Promise((resolve) => setTimeout(resolve, Math.max(pause, error.retryAfterMs)));
     }
   }
   return await call();
@@ -324,17 +328,32 @@ async function request<T>(
   }
 }
 
-/** The problem that a response reports (RFC 9457), in words that a person can use. */
+/**
+ * The problem that a response reports (RFC 9457), in words that a person can use. What stands before the API tells of
+ * problems too, but cannot say that its JSON is one, nor when it will be over.
+ */
 async function problem(response: Response): Promise<Problem> {
-  const isTold = response.headers.get("Content-Type")?.startsWith("application/problem+json");
-  const told = isTold ? ((await response.json()) as ProblemDocument) : {};
-  const retryAfterMs = 1000 * Number(response.headers.get("Retry-After") ?? 0);
-  return problemOf(told, response.status, Number.isFinite(retryAfterMs) ? retryAfterMs : 0);
+  const [isJson, isProblem] = /^application\/(problem\+)?json\b/.exec(response.headers.get("Content-Type") ?? "") ?? [];
+  const told: ProblemDocument = (isJson && (await response.json().catch(() => null))) || {};
+  const retryAfterMs = 1000 * Number(response.headers.get("Retry-After") ?? 0) || 0;
+  if (!isProblem && told.detail && retryAfterMs > LONGEST_PAUSE_MS) told.detail += ` This takes ${minutes(retryAfterMs)}.`;
+  return problemOf(told, response.status, retryAfterMs);
 }
 
 /** A problem document in words that a person can use. */
 export function problemOf({ detail, title }: ProblemDocument, status: number, retryAfterMs = 0): Problem {
-  return new Problem(asSentence(detail ?? title ?? "The bot cannot answer at the moment."), status, retryAfterMs);
+  const sentence = asSentence(detail ?? title ?? "The bot cannot answer at the moment.");
+  return new Problem(sentence, status, retryAfterMs, [403, 404].includes(status) ? lostBy(detail ?? "") : null);
+}
+
+function lostBy(detail: string): Problem["lost"] {
+  if (LOST_CONVERSATION.test(detail)) return "conversation";
+  return LOST_UPLOAD.test(detail) ? "upload" : null;
+}
+
+function minutes(durationMs: number): string {
+  const count = Math.ceil(durationMs / MINUTE_MS);
+  return count === 1 ? "a minute" : `${count} minutes`;
 }
 
 function asSentence(text: string): string {

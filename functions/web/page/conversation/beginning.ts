@@ -4,9 +4,9 @@
 export class Beginning {
   private underway: Promise<void> | null = null;
 
-  /** Waits until nobody is about to begin one. */
-  async over(): Promise<void> {
-    while (this.underway) await this.underway;
+  /** What to wait for before one is begun, and then to ask again; null: nobody is about to. */
+  get awaited(): Promise<void> | null {
+    return this.underway;
   }
 
   /** Lets the others wait until the function that it gives is called. */

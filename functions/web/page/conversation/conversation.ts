@@ -53,6 +53,7 @@ export function useConversation(home: Home, isExplaining: boolean, address: stri
   const beginning = useRef(new Beginning());
   const underway = useRef<Underway | null>(null);
   const looks = useRef({ begun: 0, answered: 0 }); // at what was said meanwhile: their answers may overtake each other
+  const isJoined = useRef(false); // another tab has begun it, and its turns may not all be on the screen
   const onScreen = useRef(entries);
   onScreen.current = entries;
   const line = useMemo(() => (address ? lineTo(address) : null), [address]);
@@ -184,7 +185,7 @@ export function useConversation(home: Home, isExplaining: boolean, address: stri
       let uttered = utterance;
       home.keep("underway", utterance);
       setComing(awaited(utterance.turnId));
-      await beginning.current.over();
+      while (beginning.current.awaited) await beginning.current.awaited;
       if (begun !== current.current) return;
       const hasBegun = home.remembered ? () => {} : beginning.current.hold();
       const delivery = {
@@ -214,7 +215,8 @@ export function useConversation(home: Home, isExplaining: boolean, address: stri
         const turn = { ...answer, turn_id: utterance.turnId, message: utterance.payload, uploads: uttered.uploads };
         setEntries((there) => merged(there, [turn]));
         if (!isRetold) setHandedOff(answer.handed_off ?? false);
-        if (isRetold || (isHandedOff && !answer.handed_off)) await catchUp(); // who has it now; what was said meanwhile
+        const isBehind = isRetold || isJoined.current || (isHandedOff && !answer.handed_off);
+        if (isBehind) await catchUp(); // who has it now; what was said meanwhile
       } catch (error) {
         if (!(error instanceof Problem)) throw error;
         if (begun !== current.current) return;
@@ -246,7 +248,15 @@ export function useConversation(home: Home, isExplaining: boolean, address: stri
 
     const pass = home.remembered;
     if (pass) void goOn(pass);
+    const stopListening = home.onBegun((begun) => {
+      if (beginning.current.awaited) return; // here too: it is another conversation
+      isJoined.current = true;
+      home.remember(begun);
+      setRestoring(true);
+      void restore(begun);
+    });
     return () => {
+      stopListening();
       current.current = {};
       underway.current?.leave();
     };
@@ -272,7 +282,7 @@ export function useConversation(home: Home, isExplaining: boolean, address: stri
   /** The conversation, begun where there is none. */
   const enter = useCallback(async (): Promise<Pass> => {
     const begun = current.current;
-    await beginning.current.over();
+    while (beginning.current.awaited) await beginning.current.awaited; // many files wait for the first of them
     if (home.remembered) return home.remembered;
     const hasBegun = beginning.current.hold();
     try {
@@ -324,6 +334,7 @@ export function useConversation(home: Home, isExplaining: boolean, address: stri
     setEarlierEnd(undefined);
     setRestoring(false);
     setHandedOff(false);
+    isJoined.current = false;
   }, [home, line, forget]);
 
   const shown = useMemo(

@@ -22,25 +22,26 @@ export interface Delivery {
   follows: (underway: Underway | null) => void; // while it goes over the line
 }
 
-/** The answer in the conversation, or in a new one where that is gone. */
+/** The answer in the conversation, or in a new one where that is gone; where files are gone, they are sent again. */
 export async function deliver(delivery: Delivery, pass: Pass | null): Promise<Told> {
   try {
     return await carried(delivery, pass);
   } catch (error) {
-    if (!(pass && error instanceof Problem && error.lostConversation)) throw error;
-    return delivery.utterance.uploads?.length ? await carriedAnew(delivery) : await carried(delivery, null);
+    if (!(pass && error instanceof Problem && error.lost)) throw error;
+    const still = error.lostConversation ? null : pass;
+    return delivery.utterance.uploads?.length ? await carriedAnew(delivery, still) : await carried(delivery, still);
   }
 }
 
-/** Files went with their conversation: they are sent again, into a new one. */
-async function carriedAnew(delivery: Delivery): Promise<Told> {
+/** Files are gone, perhaps with their conversation: they are sent again, into it or, where there is none, into a new one. */
+async function carriedAnew(delivery: Delivery, still: Pass | null): Promise<Told> {
   const { home, utterance, begins, renews } = delivery;
   const files = utterance.uploads!.map(fileOf);
   if (!files.every((file) => file !== undefined)) {
-    throw new Problem("The conversation is gone, and the files with it. Please send them again.", 410);
+    throw new Problem("The files are gone. Please send them again.", 410);
   }
-  const pass = await begin(home);
-  begins(pass);
+  const pass = still ?? (await begin(home));
+  if (!still) begins(pass);
   const uploads = await Promise.all(files.map((file) => sendFile(home, pass, file)));
   const renewed = { ...utterance, uploads };
   renews(renewed);

@@ -15,7 +15,8 @@ type Kept =
   | "explain" // whether replies are to be explained
   | "underway" // what was said and has no reply yet
   | "waiting" // the turns whose answers the person agreed to wait for
-  | "aloud"; // whether replies are read out
+  | "aloud" // whether replies are read out
+  | "closed"; // whether the person has closed what opens by itself
 
 export class Home {
   private pass: Pass | null;
@@ -38,6 +39,20 @@ export class Home {
   remember(pass: Pass | null): void {
     this.pass = pass;
     this.keep("conversation", pass);
+  }
+
+  /** Tells what another tab has begun, where nothing goes on here. Gives what ends that. */
+  onBegun(tell: (pass: Pass) => void): () => void {
+    const look = () => {
+      const begun = this.pass ? null : this.kept<Pass>("conversation");
+      if (begun) tell(begun);
+    };
+    window.addEventListener("storage", look);
+    window.addEventListener("pageshow", look); // a page that was left, and told of nothing meanwhile
+    return () => {
+      window.removeEventListener("storage", look);
+      window.removeEventListener("pageshow", look);
+    };
   }
 
   keep(what: Kept, value: unknown): void {

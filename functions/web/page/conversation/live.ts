@@ -141,7 +141,7 @@ export function sayOver(line: Line, said: Said): Underway {
       if (status === "done") end(() => answered({ ...(told as Answer), isRetold: true }));
       if (status === "failed") end(() => failed(problemOf({ detail: reason }, 503)));
     } catch (error) {
-      if (error instanceof Problem && error.lostConversation) end(() => failed(error));
+      if (error instanceof Problem && (error.lostConversation || error.status === 404)) end(() => failed(error));
     }
   }
 

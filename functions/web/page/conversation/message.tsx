@@ -10,10 +10,11 @@ interface Shown {
   entry: Entry;
   title: string; // the bot's
   conversation: Conversation;
+  goes: () => void; // a button that was pressed
   children?: ReactNode; // beside where a reply is from
 }
 
-export function Message({ entry, title, conversation, children }: Shown) {
+export function Message({ entry, title, conversation, goes, children }: Shown) {
   switch (entry.kind) {
     case "coming":
       if (conversation.isHandedOff) return null; // a person may take their time, and the bot is silent
@@ -38,7 +39,7 @@ export function Message({ entry, title, conversation, children }: Shown) {
           <span className="unseen">{title} said: </span>
           <Answer replies={entry.replies} source={entry.source}>
             {children}
-            {entry.mayWait && <WaitForAnswer turnId={entry.id} conversation={conversation} />}
+            {entry.mayWait && <WaitForAnswer turnId={entry.id} conversation={conversation} goes={goes} />}
           </Answer>
         </div>
       );
@@ -57,7 +58,14 @@ export function Message({ entry, title, conversation, children }: Shown) {
         <div className="message of-bot trouble" role="alert">
           <p>{entry.sentence}</p>
           {again && (
-            <button type="button" onClick={() => void conversation.sayAgain(again)} disabled={conversation.isWaiting}>
+            <button
+              type="button"
+              disabled={conversation.isWaiting}
+              onClick={() => {
+                void conversation.sayAgain(again);
+                goes();
+              }}
+            >
               Try again
             </button>
           )}
@@ -68,7 +76,7 @@ export function Message({ entry, title, conversation, children }: Shown) {
 }
 
 /** The generator was away: its answer can come later, if the person wants that. */
-function WaitForAnswer({ turnId, conversation }: { turnId: string; conversation: Conversation }) {
+function WaitForAnswer({ turnId, conversation, goes }: { turnId: string } & Pick<Shown, "conversation" | "goes">) {
   if (conversation.entries.some(({ id }) => id === lateIdOf(turnId))) return null; // here it is
   const isWaitedFor = conversation.waitingFor.has(turnId);
   return (
@@ -77,7 +85,14 @@ function WaitForAnswer({ turnId, conversation }: { turnId: string; conversation:
         {isWaitedFor && "The answer will come here"}
       </p>
       {!isWaitedFor && (
-        <button type="button" className="ask" onClick={() => conversation.waitFor(turnId)}>
+        <button
+          type="button"
+          className="ask"
+          onClick={() => {
+            conversation.waitFor(turnId);
+            goes();
+          }}
+        >
           Wait for an answer
         </button>
       )}
@@ -92,6 +107,7 @@ export function useNews(entries: readonly Entry[], isRestoring: boolean): Entry 
   const told = useRef<string>(undefined);
   const last = entries.findLast(({ kind }) => kind === "bot" || kind === "desk");
   useEffect(() => {
+    isOld.current ||= isRestoring;
     if (isRestoring) return;
     if (!isOld.current && told.current !== last?.id) setNews(last ?? null);
     isOld.current = false;

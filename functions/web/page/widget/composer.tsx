@@ -3,6 +3,7 @@ import { type FormEvent, type KeyboardEvent, type RefObject, useCallback, useEff
 
 import { Attach, paste } from "../conversation/attach";
 import type { Conversation } from "../conversation/conversation";
+import { isOfInputMethod } from "../conversation/keys";
 import type { Picking } from "../conversation/picked";
 import { PickedFiles } from "../conversation/sent";
 import { useDictation } from "./voice";
@@ -17,14 +18,15 @@ interface Composed {
   conversation: Conversation;
   picking: Picking | null; // null: the bot takes no files
   input: RefObject<HTMLTextAreaElement | null>;
+  isShown: boolean;
 }
 
-export function Composer({ title, language, conversation, picking, input }: Composed) {
+export function Composer({ title, language, conversation, picking, input, isShown }: Composed) {
   const { isWaiting, isRestoring, stop, prepare, say } = conversation;
   const [text, setText] = useState("");
   const typed = useRef(""); // before what is heard
   const hears = useCallback((words: string) => setText(`${typed.current}${words}`.slice(0, LONGEST_MESSAGE)), []);
-  const dictation = useDictation(language, hears);
+  const dictation = useDictation(language, isShown, hears);
   const isWriting = text.length > 0;
   const { hasFiles = false, isSending = false, hasFailed = false } = picking ?? {};
   const isSendable = (text.trim() !== "" || hasFiles) && !hasFailed && !isWaiting && !isRestoring;
@@ -51,7 +53,7 @@ export function Composer({ title, language, conversation, picking, input }: Comp
   function send(event?: FormEvent) {
     event?.preventDefault();
     if (!isSendable) return;
-    dictation?.stop();
+    dictation?.drop();
     if (isSending) setWanted(true);
     else sendNow();
     input.current?.focus();
@@ -62,8 +64,13 @@ export function Composer({ title, language, conversation, picking, input }: Comp
     void say(text.trim(), undefined, picking?.take());
   }
 
+  function write(written: string) {
+    dictation?.drop(); // what is heard next would be put in its place
+    setText(written);
+  }
+
   function key(event: KeyboardEvent) {
-    if (event.key !== "Enter" || event.shiftKey || event.nativeEvent.isComposing) return;
+    if (event.key !== "Enter" || event.shiftKey || isOfInputMethod(event.nativeEvent)) return;
     event.preventDefault();
     send();
   }
@@ -101,7 +108,7 @@ export function Composer({ title, language, conversation, picking, input }: Comp
           enterKeyHint="send"
           readOnly={isWanted}
           value={text}
-          onChange={({ target }) => setText(target.value)}
+          onChange={({ target }) => write(target.value)}
           onKeyDown={key}
           onPaste={(event) => paste(event, picking)}
         />

@@ -5,6 +5,8 @@
  * markup is made from strings, so a page may forbid inline style and demand trusted types. The only global is `Parley`.
  */
 import bubbleStyle from "./bubble.css";
+import { Home } from "../conversation/home";
+import { isOfInputMethod } from "../conversation/keys";
 import { inkOn, legibleOn, rgbOf } from "./colours";
 import { type Options, readOptions } from "./options";
 import type { Panel, Place } from "./panel";
@@ -46,7 +48,11 @@ function begin(options: Options): Parley {
   bubble.append(drawing("mark", MARK), drawing("down", DOWN));
   bubble.setAttribute("aria-haspopup", "dialog");
 
+  const home = new Home(options.api, options.bot, () => localStorage, `parley ${options.api}`);
+  // Not at once: a page that takes away whatever it does not know would hang.
+  const swaps = new MutationObserver(() => requestAnimationFrame(stay));
   let panel: Promise<Panel> | null = null;
+  let failures = 0; // of loading the panel
   let isOpen = false;
   let hasNews = false;
   let isOver = false;
@@ -66,11 +72,16 @@ function begin(options: Options): Parley {
 
   function load(): Promise<Panel> {
     if (!panel) {
-      panel = import(new URL(PANEL_ADDRESS, options.api).href).then(({ style, mount }) => {
+      const address = new URL(PANEL_ADDRESS, options.api);
+      if (failures > 0) address.searchParams.set("again", String(failures)); // browsers keep that an address failed
+      panel = import(address.href).then(({ style, mount }) => {
         shadow.adoptedStyleSheets = [...shadow.adoptedStyleSheets, sheetOf(style)];
         return mount(place) as Panel;
       });
-      panel.catch(() => (panel = null)); // the next click tries again
+      panel.catch(() => {
+        panel = null; // the next click tries again
+        failures += 1;
+      });
     }
     return panel;
   }
@@ -85,15 +96,17 @@ function begin(options: Options): Parley {
     widget.classList.toggle("open", isOpen);
   }
 
-  async function open() {
+  /** `isQuiet`: nobody asked for it, and the focus stays where it is. */
+  async function open(isQuiet = false) {
     if (isOpen || isOver) return;
     isOpen = true;
     hasNews = false;
+    if (!isQuiet) home.keep("closed", null);
     tell();
     bubble.setAttribute("aria-busy", "true");
     try {
       const loaded = await load();
-      if (isOpen) loaded.show();
+      if (isOpen) loaded.show(isQuiet);
     } catch {
       isOpen = false;
       tell("It could not be loaded; try again");
@@ -105,6 +118,7 @@ function begin(options: Options): Parley {
   function close() {
     if (!isOpen) return;
     isOpen = false;
+    if (options.isOpen) home.keep("closed", true);
     tell();
     panel?.then((loaded) => isOpen || loaded.hide(), nothing);
     if (shadow.activeElement) bubble.focus({ preventScroll: true });
@@ -124,7 +138,7 @@ function begin(options: Options): Parley {
   /** What is typed here is no shortcut of the page's. Escape closes from wherever the focus is in here. */
   function key(event: KeyboardEvent) {
     event.stopPropagation();
-    if (event.type === "keydown" && event.key === "Escape" && isOpen && !event.isComposing) {
+    if (event.type === "keydown" && event.key === "Escape" && isOpen && !isOfInputMethod(event)) {
       event.preventDefault();
       close();
     }
@@ -132,8 +146,18 @@ function begin(options: Options): Parley {
 
   function draw() {
     if (isOver) return;
+    stay();
+    if (options.isOpen && !small.matches && !home.kept("closed")) void open(true);
+  }
+
+  /** Where a page swaps its body instead of being loaded anew, the bubble and what is open go into the new one. */
+  function stay() {
+    if (isOver) return;
+    const nodes = [document, document.documentElement, document.body as Node | null]; // as they are now
+    for (const node of nodes) if (node) swaps.observe(node, { childList: true });
+    if (host.isConnected || !document.body) return;
     document.body.append(host);
-    if (options.isOpen && !small.matches) void open();
+    panel?.then((loaded) => isOpen && loaded.show(true), nothing);
   }
 
   function preload() {
@@ -146,6 +170,7 @@ function begin(options: Options): Parley {
     panel?.then((loaded) => loaded.destroy(), nothing);
     dark.removeEventListener("change", colour);
     document.removeEventListener("DOMContentLoaded", draw);
+    swaps.disconnect();
     host.remove();
     if (window.Parley === parley) delete window.Parley;
   }

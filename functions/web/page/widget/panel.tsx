@@ -4,7 +4,7 @@
  * A window beside the page where there is room, in which the focus comes and goes; the whole screen of a phone, from which
  * it cannot stray. The loader has the bubble, and says when to show what is here.
  */
-import { useCallback, useEffect, useLayoutEffect, useRef, useState, useSyncExternalStore } from "react";
+import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
 import { createRoot } from "react-dom/client";
 
 import { bot as fetchBot, type Bot } from "../conversation/api";
@@ -33,12 +33,18 @@ export interface Place {
 }
 
 export interface Panel {
-  show: () => void;
+  show: (isQuiet?: boolean) => void; // or again, where the page has taken it away; quietly: the focus stays where it is
   hide: () => void;
   destroy: () => void;
 }
 
 const AT_END_PX = 48; // so near to its end the thread stays there while it grows
+const KEYBOARD_GOES_MS = 500; // from the screen, once the field has lost the focus
+
+/** How the panel was last shown: another one each time. */
+interface Showing {
+  isQuiet: boolean;
+}
 
 export { style };
 
@@ -48,25 +54,19 @@ export function mount(place: Place): Panel {
   const home = new Home(api, bot, () => localStorage, `parley ${api}`);
   const element = place.widget.appendChild(document.createElement("div"));
   const root = createRoot(element);
-  let isShown = false;
 
-  function render() {
+  function render(showing: Showing | null) {
     root.render(
       <AtHome.Provider value={home}>
-        <Chat home={home} place={place} isShown={isShown} />
+        <Chat home={home} place={place} showing={showing} />
       </AtHome.Provider>,
     );
   }
 
-  function turn(shown: boolean) {
-    isShown = shown;
-    render();
-  }
-
-  render();
+  render(null);
   return {
-    show: () => turn(true),
-    hide: () => turn(false),
+    show: (isQuiet = false) => render({ isQuiet }),
+    hide: () => render(null),
     destroy: () => {
       root.unmount();
       element.remove();
@@ -75,8 +75,9 @@ export function mount(place: Place): Panel {
   };
 }
 
-function Chat({ home, place, isShown }: { home: Home; place: Place; isShown: boolean }) {
+function Chat({ home, place, showing }: { home: Home; place: Place; showing: Showing | null }) {
   const { options } = place;
+  const isShown = showing !== null;
   const bot = useBot(home, isShown);
   const title = options.title ?? bot?.title ?? "Chat";
   const conversation = useConversation(home, false, bot?.socket ?? null);
@@ -88,7 +89,9 @@ function Chat({ home, place, isShown }: { home: Home; place: Place; isShown: boo
   const announced = useAnnouncement(news, last?.kind === "coming", title);
   const reading = useReading(home, options.language, news, isShown);
   const input = useRef<HTMLTextAreaElement>(null);
-  const dialog = useDialog(place, isShown, input);
+  const dialog = useRef<HTMLDialogElement>(null);
+  const focus = useCallback(() => (HAS_KEYBOARD ? input : dialog).current?.focus(), []);
+  useDialog(dialog, input, place, showing, focus);
   const buttons = last?.kind === "bot" && !isHandedOff ? buttonsOf(last.replies) : [];
 
   const isEmpty = entries.length === 0 && !picking?.hasFiles;
@@ -100,6 +103,7 @@ function Chat({ home, place, isShown }: { home: Home; place: Place; isShown: boo
   function startOver() {
     picking?.clear();
     conversation.startOver();
+    focus();
   }
 
   return (
@@ -137,14 +141,21 @@ function Chat({ home, place, isShown }: { home: Home; place: Place; isShown: boo
           <path d="M6 6l12 12M18 6 6 18" />
         </HeaderButton>
       </header>
-      <Thread bot={bot} title={title} greeting={options.greeting} conversation={conversation} isShown={isShown}>
+      <Thread
+        bot={bot}
+        title={title}
+        greeting={options.greeting}
+        conversation={conversation}
+        showing={showing}
+        goes={focus}
+      >
         {buttons.length > 0 && (
           <Choices
             buttons={buttons}
             disabled={conversation.isWaiting}
             choose={({ payload, title }) => {
               void conversation.say(payload, title);
-              if (HAS_KEYBOARD) input.current?.focus(); // the button goes
+              focus(); // the button goes
             }}
           />
         )}
@@ -161,6 +172,7 @@ function Chat({ home, place, isShown }: { home: Home; place: Place; isShown: boo
         conversation={conversation}
         picking={picking}
         input={input}
+        isShown={isShown}
       />
     </dialog>
   );
@@ -171,23 +183,20 @@ interface InThread {
   title: string;
   greeting: string | null;
   conversation: Conversation;
-  isShown: boolean;
+  showing: Showing | null;
+  goes: () => void; // a button that was pressed
   children: React.ReactNode; // behind what was said
 }
 
-function Thread({ bot, title, greeting, conversation, isShown, children }: InThread) {
+function Thread({ bot, title, greeting, conversation, showing, goes, children }: InThread) {
   const { entries, isRestoring, isWaiting, showEarlier, say } = conversation;
   const lastSaid = entries.findLast(({ kind }) => kind === "person")?.id;
-  const scroll = useThreadsEnd(lastSaid, [entries, children, isShown]);
+  const scroll = useThreadsEnd(lastSaid, [entries, children, showing]);
 
   return (
     <div className="scroll" ref={scroll} tabIndex={0} role="region" aria-label="Conversation">
       <div className="column" role="log" aria-live="off" aria-label="Messages" aria-busy={isRestoring}>
-        {showEarlier && (
-          <button type="button" className="earlier" onClick={() => void showEarlier()}>
-            Show earlier messages
-          </button>
-        )}
+        {showEarlier && <Earlier show={showEarlier} goes={() => scroll.current?.focus({ preventScroll: true })} />}
         {entries.length === 0 && !isRestoring && (
           <section className="welcome">
             <h3>{greeting ?? "How can I help?"}</h3>
@@ -195,7 +204,14 @@ function Thread({ bot, title, greeting, conversation, isShown, children }: InThr
             <ul className="choices" aria-label="First questions">
               {bot?.suggestions.map((suggestion) => (
                 <li key={suggestion}>
-                  <button type="button" disabled={isWaiting} onClick={() => void say(suggestion)}>
+                  <button
+                    type="button"
+                    disabled={isWaiting}
+                    onClick={() => {
+                      void say(suggestion);
+                      goes();
+                    }}
+                  >
                     {suggestion}
                   </button>
                 </li>
@@ -205,7 +221,7 @@ function Thread({ bot, title, greeting, conversation, isShown, children }: InThr
         )}
         <BotName.Provider value={bot?.name ?? ""}>
           {entries.map((entry) => (
-            <Message key={entry.id} entry={entry} title={title} conversation={conversation}>
+            <Message key={entry.id} entry={entry} title={title} conversation={conversation} goes={goes}>
               {entry.kind === "bot" && <Feedback turnId={entry.id} given={entry.rating} />}
             </Message>
           ))}
@@ -213,6 +229,24 @@ function Thread({ bot, title, greeting, conversation, isShown, children }: InThr
         {children}
       </div>
     </div>
+  );
+}
+
+/** It goes where nothing is left to show, and stays, with the focus, as long as there is. */
+function Earlier({ show, goes }: { show: () => Promise<void>; goes: () => void }) {
+  const button = useRef<HTMLButtonElement>(null);
+  const leave = useRef(goes);
+  leave.current = goes;
+  useLayoutEffect(() => {
+    const shown = button.current!;
+    return () => {
+      if (shown.matches(":focus")) leave.current();
+    };
+  }, []);
+  return (
+    <button ref={button} type="button" className="earlier" onClick={() => void show()}>
+      Show earlier messages
+    </button>
   );
 }
 
@@ -234,36 +268,59 @@ function HeaderButton({ name, isPressed, isDisabled, press, children }: Pressed)
   );
 }
 
-/** The dialog as it is to be shown: beside the page, or over all of a small screen, where nothing else can be reached. */
-function useDialog({ isSmall, widget }: Place, isShown: boolean, input: React.RefObject<HTMLTextAreaElement | null>) {
-  const dialog = useRef<HTMLDialogElement>(null);
-  const isModal = useSyncExternalStore(
-    useCallback(
-      (changed) => {
-        isSmall.addEventListener("change", changed);
-        return () => isSmall.removeEventListener("change", changed);
-      },
-      [isSmall],
-    ),
-    () => isSmall.matches,
-  );
+/** Shows the dialog: beside the page, or over all of a small screen, where nothing else can be reached. */
+function useDialog(
+  dialog: React.RefObject<HTMLDialogElement | null>,
+  input: React.RefObject<HTMLTextAreaElement | null>,
+  { isSmall, widget }: Place,
+  showing: Showing | null,
+  focus: () => void,
+): void {
+  const isModal = useSmall(isSmall, input);
 
   useLayoutEffect(() => {
     const shown = dialog.current!;
-    if (!isShown) return;
+    if (!showing) return;
     widget.classList.toggle("small", isModal);
     if (isModal) shown.showModal();
+    else if (showing.isQuiet) shown.open = true; // `show` would move the focus
     else shown.show();
-    if (HAS_KEYBOARD) input.current?.focus();
-    else shown.focus();
+    if (isModal || !showing.isQuiet) focus();
     return () => shown.close();
-  }, [isShown, isModal, widget, input]);
+  }, [dialog, showing, isModal, widget, focus]);
 
+  const isShown = showing !== null;
   useEffect(() => {
     if (isShown && isModal) return followScreen(dialog.current!);
-  }, [isShown, isModal]);
+  }, [dialog, isShown, isModal]);
+}
 
-  return dialog;
+/**
+ * Whether the screen is small. Not told while somebody writes: a keyboard on the screen may take so much of it that what is
+ * left is small, and a dialog that is shown anew takes the focus, and with it the keyboard.
+ */
+function useSmall(screen: MediaQueryList, input: React.RefObject<HTMLTextAreaElement | null>): boolean {
+  const [isSmall, setSmall] = useState(screen.matches);
+  useEffect(() => {
+    const field = input.current!;
+    let timer: number | undefined;
+    function look() {
+      if ((field.getRootNode() as ShadowRoot).activeElement !== field) setSmall(screen.matches);
+    }
+    function lookLater() {
+      clearTimeout(timer);
+      timer = window.setTimeout(look, KEYBOARD_GOES_MS);
+    }
+    look();
+    screen.addEventListener("change", look);
+    field.addEventListener("blur", lookLater);
+    return () => {
+      clearTimeout(timer);
+      screen.removeEventListener("change", look);
+      field.removeEventListener("blur", lookLater);
+    };
+  }, [screen, input]);
+  return isSmall;
 }
 
 /** Keeps to what is left of the screen: on phones the keyboard covers the rest. */

@@ -40,11 +40,14 @@ export interface Dictation {
   isListening: boolean;
   trouble: string; // a sentence; "": none
   toggle: () => void;
-  stop: () => void;
+  drop: () => void; // listens no more, and nothing of it is told any more
 }
 
-/** Listening, where the browser can. `hears` is told all that was heard since it began, again with every word. */
-export function useDictation(language: string, hears: (words: string) => void): Dictation | null {
+/**
+ * Listening, where the browser can and while the panel is shown. `hears` is told all that was heard since it began, again
+ * with every word.
+ */
+export function useDictation(language: string, isShown: boolean, hears: (words: string) => void): Dictation | null {
   const [isListening, setListening] = useState(false);
   const [trouble, setTrouble] = useState("");
   const recogniser = useRef<Recogniser | null>(null);
@@ -60,6 +63,7 @@ export function useDictation(language: string, hears: (words: string) => void): 
     started.onresult = ({ results }) => tell.current(Array.from(results, (result) => result[0]!.transcript).join(""));
     started.onerror = ({ error }) => setTrouble(TROUBLES[error] ?? "Speech cannot be recognised here.");
     started.onend = () => {
+      if (recogniser.current !== started) return;
       recogniser.current = null;
       setListening(false);
     };
@@ -74,12 +78,21 @@ export function useDictation(language: string, hears: (words: string) => void): 
     setListening(true);
   }, [language]);
 
-  const stop = useCallback(() => recogniser.current?.stop(), []);
-  const toggle = useCallback(() => (recogniser.current ? stop() : start()), [start, stop]);
+  const drop = useCallback(() => {
+    const dropped = recogniser.current;
+    if (!dropped) return;
+    recogniser.current = null;
+    dropped.onresult = dropped.onerror = null; // the last words come after the end
+    dropped.abort();
+    setListening(false);
+  }, []);
+  const toggle = useCallback(() => (recogniser.current ? recogniser.current.stop() : start()), [start]);
 
-  useEffect(() => () => recogniser.current?.abort(), []);
+  useEffect(() => {
+    if (isShown) return drop;
+  }, [isShown, drop]);
 
-  return recogniserKind() ? { isListening, trouble, toggle, stop } : null;
+  return recogniserKind() ? { isListening, trouble, toggle, drop } : null;
 }
 
 function recogniserKind() {

@@ -16,7 +16,7 @@ from parley.channels import http, origins, rasa
 from parley.channels.openai import LONGEST_NAME, LONGEST_USER
 from parley.errors import NotFound
 from parley.files import ENDINGS
-from parley.http_app import NOT_TAKEN, REFUSALS, Authorization, PathId, answers, new_app, resolve
+from parley.http_app import NOT_TAKEN, REFUSALS, Authorization, PathId, PathTurnId, answers, new_app, resolve
 from parley.http_door import HttpDoor
 from parley.keys_door import KeysDoor
 from parley.knowledge_door import KnowledgeDoor
@@ -91,7 +91,7 @@ def _add_routes(app: APIGatewayHttpResolver, door: HttpDoor) -> None:
 
     @app.post("/v1/conversations", summary="Begin one without a message", responses=answers(http.BegunBody, status=201))
     def begin(request: http.BeginRequest, authorization: Authorization = None) -> Response[Any]:
-        return door.begin(request, authorization)
+        return door.begin(request, authorization, origins.page_of(app.current_event.headers))
 
     @app.delete("/v1/conversations", summary="Erase a user's conversations", responses=answers(http.ErasedBody))
     def erase_all(
@@ -120,7 +120,7 @@ def _add_routes(app: APIGatewayHttpResolver, door: HttpDoor) -> None:
     )
     def progress(
         conversation_id: PathId,
-        turn_id: PathId,
+        turn_id: PathTurnId,
         authorization: Authorization = None,
     ) -> Response[Any]:
         return door.progress(conversation_id, turn_id, authorization)
@@ -130,7 +130,7 @@ def _add_routes(app: APIGatewayHttpResolver, door: HttpDoor) -> None:
         summary="Wait for an answer that could not be generated",
         responses=answers(http.Accepted, status=202),
     )
-    def wait(conversation_id: PathId, turn_id: PathId, authorization: Authorization = None) -> Response[Any]:
+    def wait(conversation_id: PathId, turn_id: PathTurnId, authorization: Authorization = None) -> Response[Any]:
         return door.wait(conversation_id, turn_id, authorization)
 
     @app.post(
@@ -140,7 +140,7 @@ def _add_routes(app: APIGatewayHttpResolver, door: HttpDoor) -> None:
     )
     def rate(
         conversation_id: PathId,
-        turn_id: PathId,
+        turn_id: PathTurnId,
         request: http.FeedbackRequest,
         authorization: Authorization = None,
     ) -> Response[Any]:
@@ -160,7 +160,8 @@ def _add_routes(app: APIGatewayHttpResolver, door: HttpDoor) -> None:
         content_type: ContentType = "",
     ) -> Response[Any]:
         content = http.read_file(app.current_event.raw_event)
-        return door.upload(conversation_id, name, content_type, content, authorization)
+        page = origins.page_of(app.current_event.headers)
+        return door.upload(conversation_id, name, content_type, content, authorization, page)
 
     @app.get(
         "/v1/conversations/<conversation_id>/uploads/<upload_id>",

@@ -41,6 +41,7 @@ NOT_TAKEN = {415: {**REFUSALS[400], "description": "The bot does not take such a
 Authorization = Annotated[str | None, Header(alias="Authorization", include_in_schema=False)]
 _BEARER = HTTPBearer(description="A conversation's token, who is signed in, an API key or the operator key.")
 PathId = Annotated[http.Id, Path()]
+PathTurnId = Annotated[http.TurnId, Path()]
 
 logger = logging.getLogger(__name__)
 

@@ -72,22 +72,33 @@ class HttpDoor:
             )
         return json_response(200, rendering.without_nothing(body))
 
-    def begin(self, request: http.BeginRequest, authorization: str | None) -> Response[Any]:
+    def begin(
+        self, request: http.BeginRequest, authorization: str | None, page: origins.Page | None = None
+    ) -> Response[Any]:
         """A conversation in which nobody has said anything yet, so that files can be sent into it."""
         caller = self.callers.who(authorization)
         bot = request.bot or self.default_bot
         self.callers.check_talks(caller, bot)
+        self.callers.check_page(page, bot)
         secret, session = begun(bot, caller, caller.user_of(request.user_id), now=self.services.clock())
+        self.services.metering.admit(session, begins=True)
         self.services.conversations.start(session)
         given = {"conversation_id": session.conversation_id, "conversation_token": secret}
         return json_response(201, rendering.without_nothing(given))
 
     def upload(
-        self, conversation_id: str, name: str, claimed: str, content: bytes, authorization: str | None
+        self,
+        conversation_id: str,
+        name: str,
+        claimed: str,
+        content: bytes,
+        authorization: str | None,
+        page: origins.Page | None = None,
     ) -> Response[Any]:
         """Takes a file into a conversation."""
         caller = self.callers.who(authorization)
         session, _ = self._own(conversation_id, caller)
+        self.callers.check_page(page, session.bot)
         kept = keep(session, name, claimed, content, self.services)
         try:
             self._own(conversation_id, caller)

@@ -49,8 +49,11 @@ class Metering:
     access: Mapping[str, Access]  # by bot
     clock: Clock
 
-    def admit(self, session: Session) -> bool:
-        """Counts a turn of this conversation, or a file that is sent into it; False if it has no limits.
+    def admit(self, session: Session, *, begins: bool = False) -> bool:
+        """Counts a turn of this conversation, or a file that is sent into it, or that it `begins` without either.
+
+        False if nothing of it has limits. A visitor is counted by conversation, so one that begins counts for the
+        tenant alone.
 
         Raises:
             OverQuota: a limit is reached; whoever is narrower than the one who reached it has been charged.
@@ -58,6 +61,8 @@ class Metering:
         """
         is_counted = False
         for subject, window in self._windows(session):
+            if begins and subject.id == session.conversation_id:
+                continue
             meter = _meter(subject, window)
             is_counted = True
             if not self.usage.take(meter, most_turns=window.most_turns, most_tokens=window.most_tokens):

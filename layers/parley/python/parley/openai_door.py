@@ -166,7 +166,9 @@ class OpenAiDoor:
     def _keep_state(self, request: openai.CompletionRequest, key: ApiKey, answered: Answered) -> None:
         """Keeps the state that this exchange has left, for who sends it along next time. It never changes.
 
-        Nobody is refused a reply because it cannot be kept: then the next turn has the messages only.
+        It goes with the conversation that left it first. Where others had the same exchange, it is gone for them too:
+        who sends it along then has the messages only, until somebody leaves it again. Nobody is refused a reply
+        because it cannot be kept.
         """
         reply = openai.text_of(answered.turn.reply.messages)
         exchange = (*openai.exchanged(request.messages), *([("assistant", reply)] if reply else []))
@@ -183,9 +185,9 @@ class OpenAiDoor:
             handed_off_at=None,
         )
         try:
-            self.services.conversations.start(state)
+            self.services.conversations.leave(answered.after.conversation_id, state)
         except SessionConflict:
-            return  # the same was said before, and left the same
+            return  # the same was said before, and left the same; or the conversation is being erased
         except Busy as error:
             about = {"turn_id": answered.turn.turn_id, "reason": str(error)}
             logger.warning("the state of an exchange is not kept", extra=about)

@@ -91,10 +91,19 @@ class Conversations(Protocol):
         """The latest session, and what was recorded under `turn_id`, read consistently."""
 
     def start(self, session: Session) -> None:
-        """Keeps a session by itself: its first turn may wait in the queue, or others go on from what it holds.
+        """Keeps a session by itself, whose first turn may wait in the queue.
 
         Raises:
             SessionConflict: the conversation exists.
+        """
+
+    def leave(self, conversation_id: str, state: Session) -> None:
+        """Keeps the state that a conversation leaves to others, who go on from it, under the id in it.
+
+        It is listed as nobody's, and goes with the conversation that left it.
+
+        Raises:
+            SessionConflict: something is kept under that id, or the conversation is not there, or is being erased.
         """
 
     def record(self, session: Session, turn: RecordedTurn, *, begins: bool = False) -> None:

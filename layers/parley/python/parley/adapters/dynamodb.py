@@ -1,7 +1,8 @@
 """Conversations in DynamoDB.
 
 `conversations` holds, for each conversation, one `state` item, one item per turn and
-one small `request#` item per turn id. No item grows, so a conversation of thousands of
+one small `request#` item per turn id, and a `left#` item for a state that it has left to
+others, which is kept as a `state` item of its own. No item grows, so a conversation of thousands of
 turns works like its first. What an item means stands in its `body` as JSON; the other
 attributes are what DynamoDB itself must compare, index or expire.
 """
@@ -26,6 +27,7 @@ from parley.ports import Clock, Listed, Opened
 SECONDS_PER_DAY = 86_400
 _ERASURE_TRIES = 5  # turns under way may hold the state item for a moment
 _STATE = "state"
+_LEFT = "left#"
 
 
 class _ByUser(GlobalSecondaryIndex["_Item"]):  # type: ignore[no-untyped-call]
@@ -95,6 +97,15 @@ class DynamoConversations:
         with translated():
             self._state(session).save(condition=self._item.pk.does_not_exist())
 
+    def leave(self, conversation_id: str, state: Session) -> None:
+        """See `ports.Conversations.leave`. Without its user, since the index by user has what is listed."""
+        pk, left = _pk(conversation_id), state.conversation_id
+        kept = self._new(_pk(left), _STATE, body=_json(state), version=state.version)
+        with translated(), TransactWrite(connection=self._connection) as transaction:
+            transaction.condition_check(self._item, pk, _STATE, condition=self._item.version >= 0)
+            transaction.save(kept, condition=self._item.pk.does_not_exist())
+            transaction.save(self._new(pk, f"{_LEFT}{left}"))
+
     def record(self, session: Session, turn: RecordedTurn, *, begins: bool = False) -> None:
         """See `ports.Conversations.record`. A note on the turn that comes between must not have it run again."""
         again_where_held(lambda: self._record(session, turn, begins=begins))
@@ -122,7 +133,10 @@ class DynamoConversations:
             return tuple(Listed(item.pk.removeprefix(_pk("")), float(item.updated_at)) for item in found)
 
     def erase(self, conversation_id: str) -> None:
-        """See `ports.Conversations.erase`. The state goes last, so that what broke off can be done again."""
+        """See `ports.Conversations.erase`. The state goes last, so that what broke off can be done again.
+
+        What was left goes before the item that tells of it, for the same reason.
+        """
         pk = _pk(conversation_id)
         if not self._mark_erasing(pk):
             return
@@ -130,6 +144,8 @@ class DynamoConversations:
             keys = self._item.query(pk, attributes_to_get=["pk", "sk"], consistent_read=True)
             with self._item.batch_write() as batch:
                 for item in keys:
+                    if item.sk.startswith(_LEFT):
+                        self._item(_pk(item.sk.removeprefix(_LEFT)), _STATE).delete()
                     if item.sk != _STATE:
                         batch.delete(item)
             self._item(pk, _STATE).delete()

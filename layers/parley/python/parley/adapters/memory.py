@@ -77,6 +77,7 @@ class _Stored:
     updated_at: float = 0.0
     turns: list[RecordedTurn] = field(default_factory=list)
     progress: dict[str, TurnProgress] = field(default_factory=dict)
+    left_by: str | None = None  # of what a conversation has left: which
 
 
 class MemoryConversations:
@@ -102,6 +103,13 @@ class MemoryConversations:
             raise SessionConflict(f"conversation {session.conversation_id!r} exists")
         self._stored[session.conversation_id] = _Stored(session, self._clock())
 
+    def leave(self, conversation_id: str, state: Session) -> None:
+        """See `ports.Conversations.leave`."""
+        if conversation_id not in self._stored:
+            raise SessionConflict(f"there is no conversation {conversation_id!r}")
+        self.start(state)
+        self._stored[state.conversation_id].left_by = conversation_id
+
     def record(self, session: Session, turn: RecordedTurn, *, begins: bool = False) -> None:
         """See `ports.Conversations.record`."""
         stored = self._stored.get(session.conversation_id)
@@ -124,7 +132,7 @@ class MemoryConversations:
 
     def of_user(self, user_id: str, *, limit: int, before: float | None = None) -> tuple[Listed, ...]:
         """See `ports.Conversations.of_user`."""
-        known = [(each.session, each) for each in self._stored.values()]
+        known = [(each.session, each) for each in self._stored.values() if each.left_by is None]
         listed = [
             Listed(session.conversation_id, each.updated_at)
             for session, each in known
@@ -134,7 +142,9 @@ class MemoryConversations:
 
     def erase(self, conversation_id: str) -> None:
         """See `ports.Conversations.erase`."""
-        self._stored.pop(conversation_id, None)
+        left = [key for key, each in self._stored.items() if each.left_by == conversation_id]
+        for each in (conversation_id, *left):
+            self._stored.pop(each, None)
 
     def accept(self, turn: Turn) -> TurnProgress | None:
         """See `ports.Conversations.accept`."""

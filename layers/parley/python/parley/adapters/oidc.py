@@ -1,7 +1,8 @@
 """Who people are, by OpenID Connect: JWTs that an issuer such as Cognito signed, checked with the keys it publishes.
 
 PyJWT checks signatures and times. Keys are fetched when first needed and each hour; a key that nobody knows makes us
-look again, once a minute at most, so that nobody makes us ask an issuer for every forged token.
+look again, once a minute at most and after a pause if the issuer was away, so that nobody makes us ask it for every
+forged token. Keys that cannot be renewed for a day are trusted no longer.
 Source: https://openid.net/specs/openid-connect-discovery-1_0.html
 """
 
@@ -22,6 +23,8 @@ from parley.ports import Clock, Identity
 SIGNED_WITH = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 FRESH_SECONDS = 3600.0
 LOOK_AGAIN_SECONDS = 60.0
+PAUSE_SECONDS = 10.0  # after a failure, which may have taken two times FETCH_SECONDS
+LONGEST_SECONDS = 86_400.0  # that a key is trusted while its issuer is away: it may have been withdrawn
 LEEWAY_SECONDS = 30
 FETCH_SECONDS = 3.0
 GROUPS = ("cognito:groups", "groups", "roles")
@@ -68,22 +71,27 @@ class _Keyring:
         self._issuer = issuer
         self._clock = clock
         self._keys: Mapping[str, jwt.PyJWK] = {}
-        self._fetched_at = self._looked_at = float("-inf")
+        self._fetched_at = self._rests_until = float("-inf")
+        self._is_away = False
 
     def key(self, kid: str) -> jwt.PyJWK:
         """The key of this name. Raises: KeyError: there is none; Unavailable: nobody can say."""
         now = self._clock()
         is_due = kid not in self._keys or now - self._fetched_at > FRESH_SECONDS
-        if is_due and now - self._looked_at > LOOK_AGAIN_SECONDS:
-            self._looked_at = now
-            try:
-                self._keys, self._fetched_at = self._fetched(), now
-            except Unavailable as error:
-                if kid not in self._keys:
-                    self._looked_at = float("-inf")
-                    raise
-                logger.warning("the keys of an issuer are old", extra={"issuer": self._issuer, "reason": str(error)})
+        if is_due and now >= self._rests_until:
+            self._look(now)
+        if self._is_away and (kid not in self._keys or now - self._fetched_at > LONGEST_SECONDS):
+            raise Unavailable("the keys of who signs people in could not be had")
         return self._keys[kid]
+
+    def _look(self, now: float) -> None:
+        self._rests_until, self._is_away = now + PAUSE_SECONDS, True
+        try:
+            self._keys, self._fetched_at = self._fetched(), now
+        except Unavailable as error:
+            logger.warning("the keys of an issuer are old", extra={"issuer": self._issuer, "reason": str(error)})
+        else:
+            self._rests_until, self._is_away = now + LOOK_AGAIN_SECONDS, False
 
     def _fetched(self) -> Mapping[str, jwt.PyJWK]:
         about = self._fetch(f"{self._issuer.rstrip('/')}/.well-known/openid-configuration")

@@ -46,7 +46,7 @@ class HttpPosts:
             self._reach.addresses(url)
         except Unreadable as error:
             raise MalformedRequest(f"the url is {error.problem}") from error
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # the latter for names that cannot be one of a host
             raise MalformedRequest("nobody knows the host of the url") from error
 
     def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Taken:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
 
-from parley.channels.limits import ID_PATTERN, MAX_MESSAGE_CHARACTERS, MOST_UPLOADS, says_something
+from parley.channels.limits import ID_PATTERN, MAX_MESSAGE_CHARACTERS, MOST_UPLOADS, TURN_PATTERN, says_something
 from parley.conversation import Rating, Source
 from parley.errors import MalformedRequest, TooLarge
 
@@ -27,6 +27,7 @@ DOCUMENT_AS_BODY: dict[str, Any] = {
 }
 
 Id = Annotated[str, Field(pattern=ID_PATTERN)]
+TurnId = Annotated[str, Field(pattern=TURN_PATTERN)]
 MessageText = Annotated[str, Field(max_length=MAX_MESSAGE_CHARACTERS), AfterValidator(says_something)]
 
 

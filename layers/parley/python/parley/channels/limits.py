@@ -8,6 +8,7 @@ import unicodedata
 MAX_MESSAGE_CHARACTERS = 4_000
 MOST_UPLOADS = 5  # files that one message names
 ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$"
+TURN_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,132}$"  # of a turn that there is: `waiting` puts `.late` behind an id
 
 _TEXT_CONTROLS = "\n\r\t"
 

@@ -6,7 +6,7 @@ browser says what he likes or nothing: this keeps a bot off other people's pages
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from parley.access import Access
 
@@ -35,15 +35,24 @@ def allows(access: Access, page: Page, own_address: str = "") -> bool:
     """
     if not access.origins:
         return True
+    asking = _read(page.origin)
+    if asking is None:
+        return False
     own_hosts = {page.host, urlsplit(own_address).netloc} - {None, ""}
-    return urlsplit(page.origin).netloc in own_hosts or _plain(page.origin) in map(_plain, access.origins)
+    named = filter(None, map(_read, access.origins))
+    return asking.netloc in own_hosts or _plain(asking) in map(_plain, named)
 
 
-def _plain(origin: str) -> tuple[str, str | None, int | None]:
-    """An origin as it is compared: without the port that its scheme means anyway."""
-    parts = urlsplit(origin)
+def _read(origin: str) -> SplitResult | None:
+    """An origin in its parts; None where somebody made it up."""
     try:
-        port = parts.port
-    except ValueError:  # somebody made it up
-        return origin, None, None
-    return parts.scheme, parts.hostname, port or _DEFAULT_PORTS.get(parts.scheme)
+        parts = urlsplit(origin)
+        _ = parts.port  # read when it is asked for
+    except ValueError:
+        return None
+    return parts
+
+
+def _plain(origin: SplitResult) -> tuple[str, str | None, int | None]:
+    """An origin as it is compared: without the port that its scheme means anyway."""
+    return origin.scheme, origin.hostname, origin.port or _DEFAULT_PORTS.get(origin.scheme)

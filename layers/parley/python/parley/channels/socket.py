@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from parley.channels.limits import ID_PATTERN, MAX_MESSAGE_CHARACTERS, MOST_UPLOADS, says_something
+from parley.channels.limits import ID_PATTERN, MAX_MESSAGE_CHARACTERS, MOST_UPLOADS, TURN_PATTERN, says_something
 from parley.channels.rendering import render_citation, render_reply, render_turn
 from parley.conversation import Citation, RecordedTurn
 from parley.errors import MalformedRequest
@@ -17,8 +17,9 @@ from parley.errors import MalformedRequest
 ACCEPTED = 0  # the number of the first frame of a turn; the worker's follow
 
 # Python's `$` lets a line end follow, which neither a queue nor a header takes.
-_WHOLE_ID = ID_PATTERN.removesuffix("$") + r"\Z"
+_WHOLE_ID, _WHOLE_TURN_ID = (pattern.removesuffix("$") + r"\Z" for pattern in (ID_PATTERN, TURN_PATTERN))
 Id = Annotated[str, msgspec.Meta(pattern=_WHOLE_ID)]
+TurnId = Annotated[str, msgspec.Meta(pattern=_WHOLE_TURN_ID)]
 
 
 class _Frame(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="action", kw_only=True):
@@ -42,20 +43,20 @@ class Say(_Frame, frozen=True, tag="message"):
 class Resume(_Frame, frozen=True, tag="resume"):
     """Somebody is back and wants the frames of a turn after a number."""
 
-    turn_id: Id
+    turn_id: TurnId
     after: Annotated[int, msgspec.Meta(ge=-1)]
 
 
 class Cancel(_Frame, frozen=True, tag="cancel"):
     """Somebody wants no more of a turn."""
 
-    turn_id: Id
+    turn_id: TurnId
 
 
 class Wait(_Frame, frozen=True, tag="wait"):
     """Somebody agrees to wait for what could not be generated."""
 
-    turn_id: Id
+    turn_id: TurnId
 
 
 class Ping(_Frame, frozen=True, tag="ping"):

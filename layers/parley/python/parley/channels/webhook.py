@@ -22,7 +22,7 @@ from parley.channels.limits import ID_PATTERN, MAX_MESSAGE_CHARACTERS, says_some
 from parley.channels.rendering import render_message
 from parley.channels.webhooks import fits
 from parley.conversation import RecordedTurn
-from parley.errors import ActionFailed, MalformedRequest, NotKnown, TooLarge
+from parley.errors import ActionFailed, MalformedRequest, NotKnown, TooLarge, Unavailable
 from parley.ports import Callback, Delivery
 
 CHANNEL: Final = "webhook"
@@ -49,7 +49,10 @@ def check_caller(verify: Verify, body: str, headers: Mapping[str, str], secret: 
 
     Raises:
         NotKnown: he is not, or he signed too long ago.
+        Unavailable: the secret is empty, with which everybody could sign.
     """
+    if secret.strip() in ("", signing.PREFIX):
+        raise Unavailable("the secret of this webhook is empty")
     if not _is_known(verify, body, headers, secret):
         raise NotKnown("this is not signed as it must be, or not lately")
 
