@@ -325,6 +325,30 @@ def test_the_post_in_which_a_reply_was_begun_is_known_also_once_it_is_kept(conve
     assert conversations.progress(session.conversation_id, "nobody's") is None
 
 
+def test_that_an_accepted_turn_is_counted_is_known_until_it_is_sent_anew(conversations: Conversations) -> None:
+    session = a_session()
+    conversations.start(session)
+    turn = a_turn(conversation_id=session.conversation_id)
+    nobodys = a_turn(conversation_id=session.conversation_id, id="nobody's")
+    conversations.accept(turn)
+
+    def known(turn_id: str) -> tuple[bool, bool]:
+        opened = conversations.open(session.conversation_id, turn_id)
+        return opened.is_accepted, opened.is_admitted
+
+    queued = known(turn.id)
+    conversations.mark_admitted(turn)
+    conversations.mark_admitted(nobodys)
+    conversations.mark_running(turn)
+    running = known(turn.id)
+    conversations.mark_failed(turn, "away")
+    failed = known(turn.id)
+    conversations.accept(turn)
+
+    assert (queued, running, failed, known(turn.id)) == ((True, False), (True, True), (False, False), (True, False))
+    assert known(nobodys.id) == (False, False)
+
+
 def test_a_failed_turn_says_why_and_may_be_sent_again(conversations: Conversations) -> None:
     session = a_session()
     conversations.start(session)

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from parley.adapters.memory import MemorySlack, MemorySlackApp, MemoryWorkspaces
-from parley.adapters.slack import UNTIL_ASKED_AGAIN_SECONDS, WebApiSlack
+from parley.adapters.slack import WebApiSlack
 from parley.adapters.slack_app import WebApiSlackApp
-from parley.adapters.slack_responses import WebhookResponses
+from parley.adapters.slack_responses import UNTIL_ASKED_AGAIN_SECONDS, WebhookResponses
 from parley.adapters.slack_tokens import SlackTokens
 from parley.channels.slack_posts import render_reply
 from parley.conversation import Button, Citation, Message, Reply

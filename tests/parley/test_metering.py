@@ -1,13 +1,15 @@
 """Quotas: how much is let through, and what is said when it is not."""
 
 import calendar
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from parley.access import Access, Limits, Quotas
-from parley.adapters.memory import MemoryGenerator, MemoryUsage
+from parley.adapters.memory import MemoryConversations, MemoryGenerator, MemoryUsage
+from parley.conversation import RecordedTurn, Session
 from parley.errors import OverQuota, Unavailable
 from parley.metering import Metering
 from parley.ports import Meter, Opened
@@ -166,4 +168,51 @@ def test_a_turn_that_comes_again_is_not_counted_again(make_services: Callable[..
     again = answer(turn, services)
 
     assert again.turn == first.turn
+    assert [*usage.turns.values()] == [1]
+
+
+def test_a_turn_that_was_counted_and_not_kept_is_answered_when_the_queue_delivers_it_again(
+    make_services: Callable[..., Services],
+) -> None:
+    class Once(MemoryConversations):
+        left = 1
+
+        def record(self, session: Session, turn: RecordedTurn, *, begins: bool = False) -> None:
+            if self.left:
+                self.left -= 1
+                raise Unavailable("the conversation could not be saved")
+            super().record(session, turn, begins=begins)
+
+    usage, conversations = MemoryUsage(), Once(lambda: NOON)
+    metering = Metering(usage, Quotas(tenant=Limits(turns_per_day=1)), {}, lambda: NOON)
+    services = replace(make_services(conversations=conversations), metering=metering)
+    turn = a_turn(bot="support", text="hello")
+    conversations.start(a_session(bot="support", conversation_id=turn.conversation_id))
+    conversations.accept(turn)
+    with pytest.raises(Unavailable):
+        answer(turn, services)
+
+    answer(turn, services)
+
+    assert conversations.open(turn.conversation_id, turn.id).recorded is not None
+    assert [*usage.turns.values()] == [1]
+
+
+def test_a_turn_whose_meter_did_not_answer_is_counted_when_it_comes_again(
+    make_services: Callable[..., Services],
+) -> None:
+    class Down(MemoryUsage):
+        def take(self, meter: Meter, *, most_turns: int | None, most_tokens: int | None) -> bool:
+            raise Unavailable("the database did not answer")
+
+    usage, quotas, conversations = MemoryUsage(), Quotas(tenant=Limits(turns_per_day=1)), MemoryConversations(time.time)
+    services = make_services(conversations=conversations)
+    turn = a_turn(bot="support", text="hello")
+    conversations.start(a_session(bot="support", conversation_id=turn.conversation_id))
+    conversations.accept(turn)
+    with pytest.raises(Unavailable):
+        answer(turn, replace(services, metering=Metering(Down(), quotas, {}, lambda: NOON)))
+
+    answer(turn, replace(services, metering=Metering(usage, quotas, {}, lambda: NOON)))
+
     assert [*usage.turns.values()] == [1]

@@ -13,7 +13,7 @@ from parley.adapters.memory import MemoryConversations, MemoryGenerator, MemoryL
 from parley.conversation import Turn
 from parley.errors import GenerationAsleep, GenerationFailed, Unavailable
 from parley.lines import Lines
-from parley.ports import LateTurn, Notice
+from parley.ports import LateTurn, Remark
 from parley.queue_door import BETWEEN_SECONDS, MAX_DELIVERIES, MAX_TRIES, QueueDoor
 from parley.services import Services
 from tests.builders import PNG, a_photo, a_session, a_turn
@@ -21,7 +21,7 @@ from tests.builders import PNG, a_photo, a_session, a_turn
 ASLEEP = GenerationAsleep("no instance is up")
 
 
-def a_record(errand: Turn | LateTurn | Notice, *, delivery: int = 1) -> SQSRecord:
+def a_record(errand: Turn | LateTurn | Remark, *, delivery: int = 1) -> SQSRecord:
     return SQSRecord(
         {
             "messageId": "m",

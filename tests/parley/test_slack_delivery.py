@@ -21,7 +21,7 @@ from parley.conversation import Turn
 from parley.errors import GenerationAsleep, Throttled, Unavailable, Undeliverable
 from parley.http_door import HttpDoor
 from parley.lines import Lines
-from parley.ports import LateTurn, Notice, SlackThread
+from parley.ports import LateTurn, Remark, SlackThread
 from parley.queue_door import MAX_DELIVERIES, QueueDoor
 from parley.services import Services
 from parley.slack_delivery import PATIENCE_SECONDS, deliver
@@ -216,9 +216,9 @@ def test_help_says_what_the_bot_is_for_and_offers_questions(
     services: Services, lines: Lines, slack: MemorySlack
 ) -> None:
     bot = services.bots("support").bot
-    notice = Notice("s1", COMMANDED, "support", "bot", RESPONSE_URL)
+    remark = Remark("s1", COMMANDED, "support", "bot", RESPONSE_URL)
 
-    QueueDoor(services, lines)(a_record(notice))
+    QueueDoor(services, lines)(a_record(remark))
 
     ((_, post),) = slack.responses
     assert bot.description in post.text
@@ -226,7 +226,7 @@ def test_help_says_what_the_bot_is_for_and_offers_questions(
 
 
 def test_who_sent_a_file_is_told_that_it_is_not_read(services: Services, lines: Lines, slack: MemorySlack) -> None:
-    QueueDoor(services, lines)(a_record(Notice("files", CONVERSATION, "support", "files")))
+    QueueDoor(services, lines)(a_record(Remark("files", CONVERSATION, "support", "files")))
 
     assert said(slack) == [slack_posts.FILES]
 

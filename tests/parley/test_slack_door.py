@@ -16,7 +16,7 @@ from parley.adapters.memory import MemoryConversations, MemoryQueue, MemorySlack
 from parley.channels.slack import REPLAY_SECONDS
 from parley.conversation import Turn
 from parley.errors import Unavailable
-from parley.ports import Notice, Workspace
+from parley.ports import Remark, Workspace
 from parley.slack_door import COMMANDS, EVENTS, INTERACTIONS, SlackDoor
 from tests.builders import a_recorded_turn, a_session
 from tests.parley.test_slack import COMMANDED, RESPONSE_URL, THREAD, a_click, a_command, a_thumb, an_event
@@ -142,8 +142,8 @@ def test_a_command_for_help_is_no_turn(text: str) -> None:
     assert slack.sends(a_command(text=text), COMMANDS) == (200, "")
 
     assert slack.queued == []
-    (notice,) = slack.queue.notices
-    assert (notice.about, notice.bot, notice.reply_to) == ("bot", "support", RESPONSE_URL)
+    (remark,) = slack.queue.remarks
+    assert (remark.about, remark.bot, remark.reply_to) == ("bot", "support", RESPONSE_URL)
 
 
 def test_a_command_that_slack_did_not_sign_does_nothing() -> None:
@@ -192,9 +192,9 @@ def test_who_sends_files_is_told_once_that_nobody_reads_them() -> None:
     slack.sends(an_event(files=[{"id": "F1"}]))
 
     assert [turn.text for turn in slack.queued] == ["hi"]
-    assert slack.queue.notices == [
-        Notice("files", "slack:T1:D1", "support", "files"),
-        Notice("files", THREAD, "support", "files"),
+    assert slack.queue.remarks == [
+        Remark("files", "slack:T1:D1", "support", "files"),
+        Remark("files", THREAD, "support", "files"),
     ]
 
 

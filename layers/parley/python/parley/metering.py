@@ -49,19 +49,22 @@ class Metering:
     access: Mapping[str, Access]  # by bot
     clock: Clock
 
-    def admit(self, session: Session, *, begins: bool = False) -> None:
+    def admit(self, session: Session, *, begins: bool = False) -> bool:
         """Counts a turn of this conversation, or a file that is sent into it, or that it `begins` without either.
 
-        A visitor is counted by conversation, so one that begins counts for the tenant alone.
+        False if nothing of it has limits. A visitor is counted by conversation, so one that begins counts for the
+        tenant alone.
 
         Raises:
             OverQuota: a limit is reached; whoever is narrower than the one who reached it has been charged.
             Unavailable: it could not be counted.
         """
+        is_counted = False
         for subject, window in self._windows(session):
             if begins and subject.id == session.conversation_id:
                 continue
             meter = _meter(subject, window)
+            is_counted = True
             if not self.usage.take(meter, most_turns=window.most_turns, most_tokens=window.most_tokens):
                 left = max(1, round(window.ends_at - self.clock()))
                 about = {"kind": subject.kind, "window": window.name, "conversation_id": session.conversation_id}
@@ -70,6 +73,7 @@ class Metering:
                     f"all that this {subject.kind} may ask in a {window.name} has been asked; come again in {left} s"
                 )
                 raise OverQuota(message, retry_after_seconds=left)
+        return is_counted
 
     def spend(self, session: Session, tokens: int) -> None:
         """Counts tokens of the generator. They are spent already: if they cannot be counted, the turn goes on."""

@@ -72,6 +72,8 @@ class Opened:
     session: Session | None
     recorded: RecordedTurn | None = None
     is_new: bool = False  # nothing of it is kept yet
+    is_accepted: bool = False  # the turn is noted as queued or running: it may come again by itself
+    is_admitted: bool = False  # and it was counted against the quotas when it came before
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,9 @@ class Conversations(Protocol):
 
     def mark_running(self, turn: Turn) -> None:
         """Notes that an accepted turn is being worked on. A turn that is done stays done."""
+
+    def mark_admitted(self, turn: Turn) -> None:
+        """Notes that an accepted turn is counted against the quotas; of one that nobody accepted, nothing."""
 
     def mark_failed(self, turn: Turn, reason: str) -> None:
         """Notes that an accepted turn will get no reply. A turn that is done stays done."""
@@ -491,7 +496,7 @@ class Generator(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class Remark:
     """Something to tell people in Slack of the bot itself, outside of any turn."""
 
     id: str  # told again with the same within five minutes, it is told once
@@ -504,7 +509,7 @@ class Notice:
 class TurnQueue(Protocol):
     """The way from a door that acknowledges at once to the worker; keeps the order within a conversation."""
 
-    def tell(self, notice: Notice) -> None:
+    def tell(self, remark: Remark) -> None:
         """Has something told.
 
         Raises:

@@ -21,9 +21,9 @@ from parley.errors import GenerationBusy, GenerationFailed, NotFound, ParleyErro
 from parley.late import answer_late
 from parley.lines import Lines
 from parley.live import Live, tell
-from parley.ports import Audience, LateTurn, Notice
+from parley.ports import Audience, LateTurn, Remark
 from parley.services import Services
-from parley.slack_delivery import deliver, deliver_failure, deliver_notice
+from parley.slack_delivery import deliver, deliver_failure, deliver_remark
 from parley.slack_draft import SlackDraft
 from parley.turn import Answered, answer
 from parley.waiting import agree_to_wait
@@ -47,8 +47,8 @@ class QueueDoor:
         match read_errand(record.body):
             case LateTurn() as late:
                 self._answer_late(late)
-            case Notice() as notice:
-                deliver_notice(notice, self.services.bots(notice.bot).bot, self.lines)
+            case Remark() as remark:
+                deliver_remark(remark, self.services.bots(remark.bot).bot, self.lines)
             case Turn() as turn:
                 self._answer(turn, delivery=int(record.attributes.approximate_receive_count))
 

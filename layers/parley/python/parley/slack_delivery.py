@@ -16,7 +16,7 @@ from parley.channels import slack, slack_posts
 from parley.conversation import RecordedTurn, Turn
 from parley.errors import NotFound, ParleyError, Throttled, Unavailable, Undeliverable
 from parley.lines import Lines
-from parley.ports import Conversations, Notice, Slack, SlackPost, SlackThread
+from parley.ports import Conversations, Remark, Slack, SlackPost, SlackThread
 
 # A turn may have taken 45 s of the worker's 60. What Slack wants to have waited longer, the queue waits (120 s).
 PATIENCE_SECONDS = 5.0
@@ -77,22 +77,22 @@ def deliver_failure(
         logger.warning("a failure was not told", extra=about)
 
 
-def deliver_notice(notice: Notice, bot: Bot, lines: Lines, sleep: Sleep = time.sleep) -> None:
+def deliver_remark(remark: Remark, bot: Bot, lines: Lines, sleep: Sleep = time.sleep) -> None:
     """Tells people in Slack something of the bot itself.
 
     Raises:
         Throttled, Unavailable: Slack takes nothing just now.
         Undeliverable: it never will.
     """
-    way = _way(notice.conversation_id, notice.reply_to, lines, sleep)
+    way = _way(remark.conversation_id, remark.reply_to, lines, sleep)
     if way is None:
         return
-    match notice.about:
+    match remark.about:
         case "files":
             way.say(slack_posts.render_note(slack_posts.FILES))
         case "bot":
             about = bot.title, bot.description, bot.suggestions
-            for post in slack_posts.render_introduction(*about, notice.conversation_id, bot=notice.bot):
+            for post in slack_posts.render_introduction(*about, remark.conversation_id, bot=remark.bot):
                 way.say(post)
 
 

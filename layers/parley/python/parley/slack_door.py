@@ -16,7 +16,7 @@ import msgspec
 from parley.channels import problems, slack, slack_posts
 from parley.conversation import Feedback, Session, Turn
 from parley.errors import MalformedRequest, NotFound, ParleyError, Rejected, SessionConflict, Unavailable
-from parley.ports import Clock, Conversations, Notice, SlackResponses, TurnQueue, Workspaces
+from parley.ports import Clock, Conversations, Remark, SlackResponses, TurnQueue, Workspaces
 from parley.slack_install import INSTALL, REDIRECT, SlackInstall
 
 EVENTS, INTERACTIONS, COMMANDS = "/slack/events", "/slack/interactions", "/slack/commands"
@@ -66,7 +66,7 @@ class SlackDoor:
                     return _told(slack_posts.render_question(said.text))
             case slack.Help() as wanted:
                 bot = self._begun(wanted).bot
-                self.queue.tell(Notice(wanted.id, wanted.conversation_id, bot, "bot", wanted.reply_to))
+                self.queue.tell(Remark(wanted.id, wanted.conversation_id, bot, "bot", wanted.reply_to))
             case slack.Rated() as rated:
                 self._rate(rated)
             case slack.Removed(team, at):
@@ -104,7 +104,7 @@ class SlackDoor:
         """
         bot = self._begun(said).bot
         if said.has_files:  # one word for as many as somebody sends at once
-            self.queue.tell(Notice("files", said.conversation_id, bot, "files"))
+            self.queue.tell(Remark("files", said.conversation_id, bot, "files"))
         if not said.text:
             return
         turn = Turn(

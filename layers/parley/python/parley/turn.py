@@ -6,12 +6,13 @@ decided is decided purely (`dialogue.course`); everything with a network in it h
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from parley.act import NOBODY, Actor, Tokens
 from parley.conversation import Event, Message, RecordedTurn, Reply, Session, Source, Turn, Understanding, Upload
 from parley.dialogue.course import Outcome, converse, drive
-from parley.errors import NotFound, SessionConflict
+from parley.errors import NotFound, SessionConflict, Unavailable
 from parley.handoff import announcement
 from parley.loaded import LoadedBot
 from parley.ports import Audience, Encoded, Opened
@@ -83,8 +84,8 @@ def answer(
     if found.recorded is not None and found.session is not None:
         return Answered(found.recorded, "answered before", watch.timings_ms(), found.session, found.session)
     sent = sent_with(turn, services)
-    if found.session is not None:
-        services.metering.admit(found.session)
+    if found.session is not None and not found.is_admitted:
+        _admit(found.session, turn, services, comes_again=found.is_accepted)
     heard, understanding = _understood(turn, loaded, services)
     watch.lap("understand")
     for _ in range(MAX_RACES):
@@ -142,6 +143,13 @@ def sent_with(turn: Turn, services: Services) -> tuple[Upload, ...]:
         if upload is None:
             raise NotFound(f"there is no upload {upload_id!r} in this conversation")
     return tuple(filter(None, found.values()))
+
+
+def _admit(session: Session, turn: Turn, services: Services, *, comes_again: bool) -> None:
+    """Counts the turn against the quotas, once however often the queue delivers it."""
+    if services.metering.admit(session) and comes_again:
+        with suppress(Unavailable):  # then it is rather counted twice than not answered
+            services.conversations.mark_admitted(turn)
 
 
 def _understood(turn: Turn, loaded: LoadedBot, services: Services) -> tuple[Encoded | None, Understanding]:

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from parley.actions.custom_actions import HttpCall
+from parley.actions.paths import at
 from parley.actions.template import Placeholder, pieces
 from parley.errors import ActionFailed
 
@@ -49,7 +50,7 @@ def read_slots(call: HttpCall, answer: Any) -> dict[str, Any]:
     Raises:
         ActionFailed: something is not where it is expected.
     """
-    return {slot: _at(path, answer) for slot, path in call.slots.items()}
+    return {slot: _read(path, answer) for slot, path in call.slots.items()}
 
 
 def header_value(name: str, value: str) -> str:
@@ -137,13 +138,8 @@ def _text(slot: str, value: Any) -> str:
     return value if isinstance(value, str) else to_json(value).decode()
 
 
-def _at(path: str, answer: Any) -> Any:
-    found = answer
-    for step in path.split("."):
-        if isinstance(found, dict) and step in found:
-            found = found[step]
-        elif isinstance(found, list) and step.isascii() and step.isdigit() and int(step) < len(found):
-            found = found[int(step)]
-        else:
-            raise ActionFailed(f"the answer has nothing at {path}")
-    return found
+def _read(path: str, answer: Any) -> Any:
+    try:
+        return at(path, answer)
+    except KeyError as error:
+        raise ActionFailed(f"the answer has nothing at {path}") from error

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 import msgspec
-from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute
 from pynamodb.connection import Connection
 from pynamodb.exceptions import DoesNotExist, UpdateError
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
@@ -62,6 +62,7 @@ class _Item(Model):
     handed_off_at = NumberAttribute(null=True)
     delivered = NumberAttribute(null=True)  # request: posts that the channel has taken
     draft = UnicodeAttribute(null=True)  # request: the post that shows the reply while it is made
+    is_admitted = BooleanAttribute(null=True)  # request: counted against the quotas
     by_user = _ByUser()
 
 
@@ -83,7 +84,13 @@ class DynamoConversations:
         state = found.get(_STATE)
         request = found.get(_request(turn_id)) if turn_id is not None else None
         recorded = self._recorded(pk, request) if request is not None and request.status == "done" else None
-        return Opened(None if state is None else _session(state), recorded)
+        accepted = request if request is not None and request.status in ("queued", "running") else None
+        return Opened(
+            None if state is None else _session(state),
+            recorded,
+            is_accepted=accepted is not None,
+            is_admitted=accepted is not None and bool(accepted.is_admitted),
+        )
 
     def start(self, session: Session) -> None:
         """See `ports.Conversations.start`."""
@@ -180,12 +187,17 @@ class DynamoConversations:
             recorded,
             int(item.delivered or 0),
             item.draft,
+            bool(item.is_admitted),
         )
         return progress.as_of(self._clock())
 
     def mark_running(self, turn: Turn) -> None:
         """See `ports.Conversations.mark_running`."""
         self._mark(turn, "running", self._item.reason.remove())
+
+    def mark_admitted(self, turn: Turn) -> None:
+        """See `ports.Conversations.mark_admitted`."""
+        self._note(turn.conversation_id, turn.id, self._item.is_admitted.set(True))
 
     def mark_failed(self, turn: Turn, reason: str) -> None:
         """See `ports.Conversations.mark_failed`."""

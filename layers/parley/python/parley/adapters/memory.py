@@ -50,11 +50,11 @@ from parley.ports import (
     Listener,
     Listeners,
     Meter,
-    Notice,
     Opened,
     Page,
     Patience,
     Prompt,
+    Remark,
     SharedReply,
     SlackPost,
     SlackThread,
@@ -91,7 +91,11 @@ class MemoryConversations:
         """See `ports.Conversations.open`."""
         stored = self._stored.get(conversation_id, _Stored())
         progress = stored.progress.get(turn_id) if turn_id is not None else None
-        return Opened(stored.session, progress.recorded if progress else None)
+        if progress is None:
+            return Opened(stored.session)
+        is_accepted = progress.status in ("queued", "running")
+        is_admitted = is_accepted and progress.is_admitted
+        return Opened(stored.session, progress.recorded, is_accepted=is_accepted, is_admitted=is_admitted)
 
     def start(self, session: Session) -> None:
         """See `ports.Conversations.start`."""
@@ -162,6 +166,12 @@ class MemoryConversations:
         """See `ports.Conversations.mark_running`."""
         self._mark(turn, TurnProgress(turn.id, "running", self._clock()))
 
+    def mark_admitted(self, turn: Turn) -> None:
+        """See `ports.Conversations.mark_admitted`."""
+        stored = self._stored.get(turn.conversation_id, _Stored())
+        if turn.id in stored.progress:
+            stored.progress[turn.id] = replace(stored.progress[turn.id], is_admitted=True)
+
     def mark_failed(self, turn: Turn, reason: str) -> None:
         """See `ports.Conversations.mark_failed`."""
         self._mark(turn, TurnProgress(turn.id, "failed", self._clock(), reason))
@@ -192,7 +202,9 @@ class MemoryConversations:
         stored = self._stored.get(turn.conversation_id, _Stored())
         known = stored.progress.get(turn.id)
         if known is not None and known.status != "done":
-            stored.progress[turn.id] = replace(progress, delivered=known.delivered, draft=known.draft)
+            stored.progress[turn.id] = replace(
+                progress, delivered=known.delivered, draft=known.draft, is_admitted=known.is_admitted
+            )
 
 
 class MemoryUsage:
@@ -404,16 +416,16 @@ class MemoryQueue:
 
     def __init__(self) -> None:
         self.sent: list[Turn] = []
-        self.notices: list[Notice] = []
+        self.remarks: list[Remark] = []
 
     def send(self, turn: Turn) -> None:
         """See `ports.TurnQueue.send`."""
         self.sent.append(replace(turn))
 
-    def tell(self, notice: Notice) -> None:
+    def tell(self, remark: Remark) -> None:
         """See `ports.TurnQueue.tell`."""
-        if notice not in self.notices:
-            self.notices.append(notice)
+        if remark not in self.remarks:
+            self.remarks.append(remark)
 
 
 class MemoryLateQueue:

@@ -7,12 +7,11 @@ from typing import Any
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
-from parley.adapters.slack_responses import WebhookResponses
+from parley.adapters.slack_responses import WebhookResponses, told_too_much
 from parley.errors import Throttled, Unavailable, Undeliverable
 from parley.ports import SlackPost, SlackThread
 
 TIMEOUT_SECONDS = 5  # for each byte that is waited for; a post takes Slack a few hundred milliseconds
-UNTIL_ASKED_AGAIN_SECONDS = 30.0  # where Slack does not say, which its documentation has it always do
 
 # Slack's own troubles; anything else that it says "ok": false with, it will say again.
 _PASSING = frozenset({"internal_error", "fatal_error", "request_timeout", "service_unavailable", "team_added_to_org"})
@@ -66,13 +65,7 @@ class WebApiSlack:
 def _translated(response: Any) -> Throttled | Unavailable | Undeliverable:
     reason = str((response.data if isinstance(response.data, dict) else {}).get("error", ""))
     if response.status_code == 429 or reason in _THROTTLED:
-        return Throttled("Slack was told too much just now", retry_after_seconds=_retry_after(response.headers))
+        return told_too_much(response.headers)
     if response.status_code >= 500 or reason in _PASSING or not reason:
         return Unavailable("Slack has troubles of its own")
     return Undeliverable(f"Slack refuses what is said there: {reason}", reason=reason)
-
-
-def _retry_after(headers: Any) -> float:
-    value = next((value for name, value in headers.items() if name.lower() == "retry-after"), "")
-    seconds = str(value[0] if isinstance(value, list) and value else value)
-    return float(seconds) if seconds.isdecimal() else UNTIL_ASKED_AGAIN_SECONDS

@@ -3,14 +3,16 @@
 The client is imported when first it is needed, for the reason that `slack_app` has.
 """
 
+from collections.abc import Mapping
 from http.client import HTTPException
+from typing import Any
 from urllib.parse import urlsplit
 
 from parley.errors import Throttled, Unavailable, Undeliverable
 from parley.ports import SlackPost
 
 TIMEOUT_SECONDS = 2  # Slack has waited for a click to be acknowledged since it sent it
-UNTIL_ASKED_AGAIN_SECONDS = 30.0
+UNTIL_ASKED_AGAIN_SECONDS = 30.0  # where Slack does not say, which its documentation has it always do
 
 
 class WebhookResponses:
@@ -34,9 +36,7 @@ class WebhookResponses:
         except (SlackClientError, OSError, HTTPException, ValueError) as error:
             raise Unavailable("Slack did not answer") from error
         if answer.status_code == 429:
-            waits = next((value for name, value in answer.headers.items() if name.lower() == "retry-after"), "")
-            seconds = float(waits) if str(waits).isdecimal() else UNTIL_ASKED_AGAIN_SECONDS
-            raise Throttled("Slack was told too much just now", retry_after_seconds=seconds)
+            raise told_too_much(answer.headers)
         if answer.status_code >= 500:
             raise Unavailable("Slack has troubles of its own")
         if answer.status_code != 200:
@@ -48,6 +48,14 @@ class WebhookResponses:
         parts = urlsplit(url)
         own = (parts.scheme, parts.netloc) == (self._api.scheme, self._api.netloc)
         return own or (parts.scheme == "https" and (parts.hostname or "").endswith(".slack.com"))
+
+
+def told_too_much(headers: Mapping[str, Any]) -> Throttled:
+    """What an answer means by which Slack wants to be left alone, for as long as its headers say."""
+    value = next((value for name, value in headers.items() if name.lower() == "retry-after"), "")
+    seconds = str(value[0] if isinstance(value, list) and value else value)
+    waits = float(seconds) if seconds.isdecimal() else UNTIL_ASKED_AGAIN_SECONDS
+    return Throttled("Slack was told too much just now", retry_after_seconds=waits)
 
 
 _REASONS = ("invalid_blocks", "msg_blocks_too_long", "expired_url", "used_url", "no_text")

@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from parley.adapters.patience import PATIENCE
 from parley.conversation import Turn
 from parley.errors import Unavailable
-from parley.ports import Delivery, LateTurn, Notice
+from parley.ports import Delivery, LateTurn, Remark
 
 
 class SqsTurns:
@@ -24,11 +24,11 @@ class SqsTurns:
         """See `ports.TurnQueue.send`."""
         self._send(turn)
 
-    def tell(self, notice: Notice) -> None:
+    def tell(self, remark: Remark) -> None:
         """See `ports.TurnQueue.tell`."""
-        self._send(notice)
+        self._send(remark)
 
-    def _send(self, errand: Turn | Notice) -> None:
+    def _send(self, errand: Turn | Remark) -> None:
         body = msgspec.json.encode(errand).decode()
         try:
             self._client.send_message(
@@ -106,11 +106,11 @@ class SqsChanges:
             raise Unavailable("the queue did not take it") from error
 
 
-def read_errand(body: str) -> Turn | LateTurn | Notice:
+def read_errand(body: str) -> Turn | LateTurn | Remark:
     """What `SqsTurns` or `SqsLateTurns` sent."""
     fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
     if "turn" in fields:
         return msgspec.json.decode(body, type=LateTurn)
     if "about" in fields:
-        return msgspec.json.decode(body, type=Notice)
+        return msgspec.json.decode(body, type=Remark)
     return msgspec.json.decode(body, type=Turn)

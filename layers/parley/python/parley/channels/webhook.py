@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from parley.actions.custom_actions import HttpCall
 from parley.actions.http_call import filled, render
+from parley.actions.paths import at
 from parley.actions.template import Placeholder, pieces
 from parley.bots.webhook import REPLY, Verify, Webhook
 from parley.channels import signing
@@ -60,7 +61,7 @@ def is_wanted(webhook: Webhook, payload: Any) -> bool:
     """Whether this is what the bot's author wants to hear of."""
     for path, wanted in webhook.only_if.items():
         try:
-            found = _at(path, payload)
+            found = at(path, payload)
         except KeyError:
             return False
         if found not in (wanted if isinstance(wanted, list) else [wanted]):
@@ -168,7 +169,7 @@ def _fields(paths: Iterable[str], payload: Any) -> dict[str, Any]:
     missing, found = [], {}
     for path in sorted(paths):
         try:
-            value = _at(path, payload)
+            value = at(path, payload)
         except KeyError:
             value = None
         if value is None:
@@ -177,18 +178,6 @@ def _fields(paths: Iterable[str], payload: Any) -> dict[str, Any]:
     if missing:
         named = ", ".join(f"`{path}`" for path in missing)
         raise MalformedRequest(f"the JSON has nothing at {named}")
-    return found
-
-
-def _at(path: str, payload: Any) -> Any:
-    found = payload
-    for step in path.split("."):
-        if isinstance(found, dict):
-            found = found[step]
-        elif isinstance(found, list) and step.isascii() and step.isdigit() and int(step) < len(found):
-            found = found[int(step)]
-        else:
-            raise KeyError(path)
     return found
 
 

@@ -73,6 +73,7 @@ class TurnProgress:
     recorded: RecordedTurn | None = None  # once done
     delivered: int = 0  # posts of the reply that its channel has taken, where a channel takes posts
     draft: str | None = None  # the post in which the channel shows the reply while it is made
+    is_admitted: bool = False  # it is counted against the quotas
 
     def as_of(self, now: float) -> "TurnProgress":
         """The progress seen at `now`: what should long have ended and has not is failed."""
