@@ -24,7 +24,7 @@ from infra.nag import NO_TLS, accept
 from infra.observability import Alarms
 from infra.packaging import Build, package_layer
 from infra.stage import Stage
-from infra.state_stack import StateStack
+from infra.state_stack import StateStack, removal_of_named
 
 DOCUMENTS, LIBRARIES = "documents", "libraries"
 _TRIES = 5
@@ -151,7 +151,6 @@ class KnowledgeStack(Stack):
         return table
 
     def _bucket(self, *, told: sqs.Queue) -> s3.Bucket:
-        keeps = self._stage.keeps_data
         bucket = s3.Bucket(
             self,
             "Documents",
@@ -163,7 +162,7 @@ class KnowledgeStack(Stack):
             enforce_ssl=self._stage.tls,
             versioned=True,
             lifecycle_rules=[s3.LifecycleRule(noncurrent_version_expiration=Duration.days(_OLD_VERSIONS_DAYS))],
-            removal_policy=RemovalPolicy.RETAIN if keeps else RemovalPolicy.DESTROY,
+            removal_policy=removal_of_named(self._stage),
         )
         self._tell_of_changes(bucket, told)
         accept(bucket, "AwsSolutions-S1", "Who changes documents is in CloudTrail; a log of reads would be ours alone.")

@@ -53,7 +53,7 @@ def matches(statement: Resource, asked: Asked, seen: int) -> bool:
         case "SizeConstraintStatement" if "SingleHeader" in of["FieldToMatch"]:
             value = asked.headers.get(of["FieldToMatch"]["SingleHeader"]["Name"])
             assert of["ComparisonOperator"] == "GT"
-            return value is not None and len(value) > of["Size"]
+            return value is not None and len(value) > int(of["Size"])
         case "SizeConstraintStatement":
             assert (of["FieldToMatch"], of["ComparisonOperator"]) == ({"Body": {"OversizeHandling": "MATCH"}}, "GT")
             return asked.body > min(seen, of["Size"])
@@ -507,8 +507,9 @@ def test_who_looks_at_the_header_may_read_that_secret_and_nothing_else(stack_of:
     template = stack_of(stage)
 
     assert template.who_may("secretsmanager:GetSecretValue", to="EdgeKey") == {"edge"}
-    allowed = {name for name in template.actions_of("edge") if not name.startswith(("logs:", "xray:", "kms:"))}
-    assert allowed == {"secretsmanager:GetSecretValue"}
+    allowed = {name for name in template.actions_of("edge") if not name.startswith(("logs:", "xray:"))}
+    decrypting = {"kms:Decrypt"} if STAGES[stage].customer_key else set()
+    assert allowed == {"secretsmanager:GetSecretValue", *decrypting}
     assert any(template.alarmed("Errors", name) for name in template.of_type("AWS::Lambda::Function") if "Gate" in name)
 
 
