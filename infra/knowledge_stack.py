@@ -94,7 +94,12 @@ class KnowledgeStack(Stack):
             _allow(ingest, self._passages.table_arn, "dynamodb:BatchWriteItem")
 
         watch = Alarms(self, "Watch", topic=state.alarms)
-        watch.on_dead_letters("Changes", dead_letters)
+        watch.on_dead_letters(
+            "Changes",
+            dead_letters,
+            meaning="A changed document was not taken in, as often as that was tried: the bot answers from what it was. "
+            "The log of ingest says why; once that is mended, SQS's redrive tries it again.",
+        )
         watch.on_failures("ingest", ingest)
         told = {
             "DocumentsBucket": self.name_of_bucket,
