@@ -97,7 +97,7 @@ class KnowledgeStack(Stack):
         watch.on_dead_letters(
             "Changes",
             dead_letters,
-            meaning="A changed document was not taken in, as often as that was tried: the bot answers from what it was. "
+            meaning="A changed document was not taken in, as often as that was tried: the bot still has the old one. "
             "The log of ingest says why; once that is mended, SQS's redrive tries it again.",
         )
         watch.on_failures("ingest", ingest)

@@ -94,9 +94,9 @@ class Webhooks(Construct):
         alarms.on_dead_letters(
             "Unnotified",
             self.unnotified,
-            meaning="notify gave up records of the conversations' stream: people have been answered, subscribers have not "
-            "been told. The log of notify says why. The queue only has where the records are in the stream, which forgets "
-            "them a day after they were written: until then they can be read there.",
+            meaning="notify gave up records of the conversations' stream: people have been answered, subscribers have "
+            "not been told. The log of notify says why. The queue only has where the records are in the stream, which "
+            "forgets them a day after they were written: until then they can be read there.",
         )
         alarms.on_undelivered(self._stage.name)
         alarms.on_falling_behind("notify", self.notify, seconds=_BEHIND_SECONDS)
