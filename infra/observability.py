@@ -55,7 +55,7 @@ class Alarms(Construct):
             f"{name}Throttles",
             function.metric_throttles(period=_FIVE_MINUTES),
             at_least=1,
-            meaning=f"The account's limit of functions running at once holds {name} back.",
+            meaning=f"The account's limit of functions running at once, or a limit of its own, holds {name} back.",
         )
 
     def on_server_errors(self, api: apigw.HttpApi) -> None:
