@@ -127,7 +127,7 @@ def test_who_bears_a_known_secret_is_let_in_while_it_cannot_be_read_and_it_is_tr
 
     assert borne == [True, True, True]
     assert after == [False, True]
-    assert json.loads(capsys.readouterr().out) == {"message": "secret not read", "error": "ClientError"}
+    assert json.loads(capsys.readouterr().out) == {"message": "secret not read", "error": "InternalServiceError"}
 
 
 def test_nobody_is_let_in_while_no_secret_has_ever_been_read(edge, manager):
