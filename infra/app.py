@@ -39,6 +39,7 @@ from infra.cache_stack import CacheStack
 from infra.chat_stack import ChatStack
 from infra.cluster_stack import ClusterStack
 from infra.edge_stack import REGION, EdgeStack
+from infra.environment import FitsIntoLambda
 from infra.generation_stack import GenerationStack
 from infra.generators import GENERATORS, ClusterSize, Elsewhere, EndpointSize
 from infra.knowledge_stack import KnowledgeStack
@@ -111,7 +112,7 @@ def parley(app: cdk.App) -> None:
         )
     cdk.Tags.of(app).add("app", "parley")
     cdk.Tags.of(app).add("stage", stage.name)
-    cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+    cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app), FitsIntoLambda())
 
 
 def _cluster(app: cdk.App, stage: Stage, state: StateStack) -> ClusterStack | None:

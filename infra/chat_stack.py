@@ -45,6 +45,10 @@ from infra.webhooks import Webhooks
 _TRIES = 3  # parley/queue_door.py says after the third that the turn has failed
 _TRIES_OF_WAITING = 20  # nobody is held up behind it, and its person has agreed to wait
 _WAITING_TOO_LONG_SECONDS = 120
+_UNANSWERED = (
+    "A turn failed as often as it may and lies in a dead-letter queue; nobody has been answered. "
+    "The log of worker says why."
+)
 
 
 class ChatStack(Stack):
@@ -186,8 +190,8 @@ class ChatStack(Stack):
             meeting_pages.add_environment("HTTP_ADDRESS", address)
 
         alarms = Alarms(self, "Watch", topic=state.alarms)
-        alarms.on_dead_letters("Turns", turns.dead_letters)
-        alarms.on_dead_letters("Waiting", waiting.dead_letters)
+        alarms.on_dead_letters("Turns", turns.dead_letters, meaning=_UNANSWERED)
+        alarms.on_dead_letters("Waiting", waiting.dead_letters, meaning=_UNANSWERED)
         alarms.on_waiting(turns.turns, seconds=_WAITING_TOO_LONG_SECONDS)
         for name, function in {
             "chat": chat,

@@ -46,9 +46,10 @@ _ROUTES_OF_SUBSCRIPTIONS = {
 }
 
 
-# What a browser asks before a page of another origin may ask: answered here, so that no function starts for it and no
-# authorizer is asked. A token opens a conversation, never a cookie, so any page may ask; whether a bot talks there,
-# chat says.
+# What a browser asks before a page of another origin may ask: answered here, so that no function of ours answers it.
+# Where there is an edge, its authorizer is asked before, for `$default` takes OPTIONS too; it lets in what CloudFront
+# hands on, and a route for OPTIONS without it would be a way around the edge. A token opens a conversation, never a
+# cookie, so any page may ask; whether a bot talks there, chat says.
 _ANY_PAGE = apigw.CorsPreflightOptions(
     allow_origins=["*"],
     allow_methods=[apigw.CorsHttpMethod.ANY],

@@ -64,6 +64,7 @@ def function_of(
         environment={"POWERTOOLS_SERVICE_NAME": id.lower(), **(environment or {})},
         memory_size=size.memory_mb,
         timeout=Duration.seconds(size.timeout_seconds),
+        reserved_concurrent_executions=size.most_at_once,
         role=role,
         log_group=log_group,
         tracing=lambda_.Tracing.ACTIVE if stage.traced else lambda_.Tracing.DISABLED,

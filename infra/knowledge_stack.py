@@ -24,7 +24,7 @@ from infra.nag import NO_TLS, accept
 from infra.observability import Alarms
 from infra.packaging import Build, package_layer
 from infra.stage import Stage
-from infra.state_stack import StateStack
+from infra.state_stack import StateStack, removal_of_named
 
 DOCUMENTS, LIBRARIES = "documents", "libraries"
 _TRIES = 5
@@ -94,7 +94,12 @@ class KnowledgeStack(Stack):
             _allow(ingest, self._passages.table_arn, "dynamodb:BatchWriteItem")
 
         watch = Alarms(self, "Watch", topic=state.alarms)
-        watch.on_dead_letters("Changes", dead_letters)
+        watch.on_dead_letters(
+            "Changes",
+            dead_letters,
+            meaning="A changed document was not taken in, as often as that was tried: the bot still has the old one. "
+            "The log of ingest says why; once that is mended, SQS's redrive tries it again.",
+        )
         watch.on_failures("ingest", ingest)
         told = {
             "DocumentsBucket": self.name_of_bucket,
@@ -151,7 +156,6 @@ class KnowledgeStack(Stack):
         return table
 
     def _bucket(self, *, told: sqs.Queue) -> s3.Bucket:
-        keeps = self._stage.keeps_data
         bucket = s3.Bucket(
             self,
             "Documents",
@@ -163,7 +167,7 @@ class KnowledgeStack(Stack):
             enforce_ssl=self._stage.tls,
             versioned=True,
             lifecycle_rules=[s3.LifecycleRule(noncurrent_version_expiration=Duration.days(_OLD_VERSIONS_DAYS))],
-            removal_policy=RemovalPolicy.RETAIN if keeps else RemovalPolicy.DESTROY,
+            removal_policy=removal_of_named(self._stage),
         )
         self._tell_of_changes(bucket, told)
         accept(bucket, "AwsSolutions-S1", "Who changes documents is in CloudTrail; a log of reads would be ours alone.")

@@ -25,13 +25,13 @@ class Alarms(Construct):
         super().__init__(scope, id)
         self._topic = topic
 
-    def on_dead_letters(self, name: str, dead_letters: sqs.IQueue) -> None:
-        """A turn that was accepted got no reply."""
+    def on_dead_letters(self, name: str, dead_letters: sqs.IQueue, *, meaning: str) -> None:
+        """Something was given up."""
         self.when(
             f"{name}DeadLetters",
             dead_letters.metric_approximate_number_of_messages_visible(period=Duration.minutes(1), statistic="max"),
             at_least=1,
-            meaning="A turn failed as often as it may and lies in a dead-letter queue; nobody has been answered.",
+            meaning=meaning,
         )
 
     def on_waiting(self, queue: sqs.IQueue, *, seconds: int) -> None:
@@ -55,7 +55,7 @@ class Alarms(Construct):
             f"{name}Throttles",
             function.metric_throttles(period=_FIVE_MINUTES),
             at_least=1,
-            meaning=f"The account's limit of functions running at once holds {name} back.",
+            meaning=f"The account's limit of functions running at once, or a limit of its own, holds {name} back.",
         )
 
     def on_server_errors(self, api: apigw.HttpApi) -> None:

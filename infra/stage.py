@@ -5,7 +5,7 @@ production. Knows nothing of CDK: the stacks read these values and decide nothin
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from infra.access import Issuer, Limits, Quotas
 from infra.generators import GENERATORS, ClusterSize, Elsewhere, EndpointSize
@@ -17,6 +17,7 @@ class FunctionSize:
 
     memory_mb: int  # Lambda gives CPU by memory: 1,769 MB is one whole core
     timeout_seconds: int
+    most_at_once: int | None = None  # set aside of the account's functions at once; None: what the others leave
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +152,8 @@ _SOCKET = FunctionSize(memory_mb=512, timeout_seconds=10)
 # the memory it has more of a core. What it misses, Slack sends again.
 _SLACK = FunctionSize(memory_mb=1024, timeout_seconds=10)
 
-# As the worker: a reply may take its time, and its client reads along.
+# As the worker: a reply may take its time, and its client reads along. Nothing is in front of it, and whoever asks
+# starts one, with a key or not: so each stage says how many there may be, and leaves the rest of the account to others.
 _STREAM = FunctionSize(memory_mb=1024, timeout_seconds=1 * _MINUTE)
 
 # Two cores, which is two passages embedded at once. What does not fit in the time goes on in another run.
@@ -232,7 +234,7 @@ STAGES = {
             # A few people behind one address, each of whom says something every ten seconds and loads the page. Two
             # workspaces of Slack, of each of which Slack tells 30,000 events an hour at most.
             edge=EdgeSize(requests_per_five_minutes=1500, talks_per_five_minutes=300, slack_per_five_minutes=5000),
-            stream=_STREAM,
+            stream=replace(_STREAM, most_at_once=10),
         ),
         Stage(
             name="prod",
@@ -267,7 +269,7 @@ STAGES = {
             # others five times a second. One address alone gets no more than a hundredth of the rate above, Slack a
             # tenth: two dozen workspaces, of each of which it tells 30,000 events an hour at most.
             edge=EdgeSize(requests_per_five_minutes=6000, talks_per_five_minutes=1500, slack_per_five_minutes=60_000),
-            stream=_STREAM,
+            stream=replace(_STREAM, most_at_once=100),  # a tenth of that account
         ),
     )
 }

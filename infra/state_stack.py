@@ -230,7 +230,8 @@ class StateStack(Stack):
         """Read the secret by which CloudFront is known."""
         if self.edge_key_arn is not None:
             _allow(grantee, self.edge_key_arn, "secretsmanager:GetSecretValue")
-            self.grant_key(grantee)
+            if self.key is not None:
+                _allow(grantee, self.key.key_arn, "kms:Decrypt")  # and nothing else that the key is for
 
     def grant_key(self, grantee: iam.IGrantable) -> None:
         """Use the customer's key, where the stage has one."""
@@ -273,7 +274,7 @@ class StateStack(Stack):
             enforce_ssl=self._stage.tls,
             # Without versions: what is erased is gone, and what nobody erases goes with its conversation.
             lifecycle_rules=[s3.LifecycleRule(expiration=Duration.days(self._stage.retention_days))],
-            removal_policy=self._removal_policy(),
+            removal_policy=removal_of_named(self._stage),
         )
         accept(bucket, "AwsSolutions-S1", "Two functions of ours reach it, which log; a log of reads would be theirs.")
         if not self._stage.tls:
@@ -360,6 +361,14 @@ class StateStack(Stack):
 
     def _removal_policy(self) -> RemovalPolicy:
         return RemovalPolicy.RETAIN if self._stage.keeps_data else RemovalPolicy.DESTROY
+
+
+def removal_of_named(stage: Stage) -> RemovalPolicy:
+    """What becomes of something whose name is fixed, when its stack goes.
+
+    Were it kept by a deployment that makes it, fails and is rolled back, the next could not make it again.
+    """
+    return RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE if stage.keeps_data else RemovalPolicy.DESTROY
 
 
 def _allow(grantee: iam.IGrantable, resource_arn: str, *actions: str) -> None:

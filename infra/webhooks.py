@@ -85,8 +85,19 @@ class Webhooks(Construct):
 
     def watch(self, alarms: Alarms) -> None:
         """Alarms for what is lost, what fails and what falls behind."""
-        alarms.on_dead_letters("Deliveries", self.dead_letters)
-        alarms.on_dead_letters("Unnotified", self.unnotified)
+        alarms.on_dead_letters(
+            "Deliveries",
+            self.dead_letters,
+            meaning="deliver itself failed on a webhook, as often as it may; that server has not been told. The log of "
+            "deliver says why; once that is mended, SQS's redrive sends it again.",
+        )
+        alarms.on_dead_letters(
+            "Unnotified",
+            self.unnotified,
+            meaning="notify gave up records of the conversations' stream: people have been answered, subscribers have "
+            "not been told. The log of notify says why. The queue only has where the records are in the stream, which "
+            "forgets them a day after they were written: until then they can be read there.",
+        )
         alarms.on_undelivered(self._stage.name)
         alarms.on_falling_behind("notify", self.notify, seconds=_BEHIND_SECONDS)
         for name, function in self.functions.items():

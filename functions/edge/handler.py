@@ -4,7 +4,8 @@
 
 API Gateway asks before anything else of ours runs: the HTTP API once an hour, for it remembers the answer, the
 WebSocket API whenever somebody connects. The secret as it was before its last change is good too, so that CloudFront
-may learn the new one later than we do. Standard library and boto3 only.
+may learn the new one later than we do; while the secret cannot be read, what is known of it. Standard library and boto3
+only.
 """
 
 import hmac
@@ -16,6 +17,7 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
 HEADER = "x-parley-edge"
 # Who tries secrets out makes us ask Secrets Manager this often and not more; a new one is known as soon.
@@ -36,9 +38,19 @@ class EdgeKeys:
     def are_borne_by(self, headers: dict[str, str], now: float) -> bool:
         """Whether a request with these headers came through CloudFront."""
         if now - self._read_at >= REMEMBERED_SECONDS:
-            self._keys, self._read_at = self._read(), now
+            self._keys, self._read_at = self._read_or_keep(), now
         shown = {name.lower(): value for name, value in headers.items()}.get(HEADER, "").encode()
         return any(hmac.compare_digest(shown, key) for key in self._keys)
+
+    def _read_or_keep(self) -> tuple[bytes, ...]:
+        """The keys there are; those known already where Secrets Manager fails, for CloudFront goes on to show them."""
+        try:
+            return self._read()
+        except (BotoCoreError, ClientError) as error:
+            if not self._keys:
+                raise
+            print(json.dumps({"message": "secret not read", "error": type(error).__name__}))
+            return self._keys
 
     def _read(self) -> tuple[bytes, ...]:
         current = secrets.get_secret_value(SecretId=self._secret)["SecretString"]

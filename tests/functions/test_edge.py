@@ -114,7 +114,23 @@ def test_whatever_is_tried_out_the_secret_is_read_once_a_minute(edge, manager):
     assert tries == [False, False, True]
 
 
-def test_nobody_is_let_in_while_the_secret_cannot_be_read(edge, manager):
+def test_who_bears_a_known_secret_is_let_in_while_it_cannot_be_read_and_it_is_tried_once_a_minute(
+    edge, manager, capsys
+):
+    secret_is(manager, "right")
+    manager.add_client_error("get_secret_value", "InternalServiceError")
+    secret_is(manager, "new")
+
+    at = (NOW, LATER, LATER + 59)
+    borne = [edge.keys.are_borne_by({"x-parley-edge": "right"}, now) for now in at]
+    after = [edge.keys.are_borne_by({"x-parley-edge": shown}, LATER + 60) for shown in ("right", "new")]
+
+    assert borne == [True, True, True]
+    assert after == [False, True]
+    assert json.loads(capsys.readouterr().out) == {"message": "secret not read", "error": "InternalServiceError"}
+
+
+def test_nobody_is_let_in_while_no_secret_has_ever_been_read(edge, manager):
     manager.add_client_error("get_secret_value", "AccessDeniedException")
 
     with pytest.raises(edge.secrets.exceptions.ClientError, match="AccessDenied"):

@@ -53,10 +53,10 @@ def matches(statement: Resource, asked: Asked, seen: int) -> bool:
         case "SizeConstraintStatement" if "SingleHeader" in of["FieldToMatch"]:
             value = asked.headers.get(of["FieldToMatch"]["SingleHeader"]["Name"])
             assert of["ComparisonOperator"] == "GT"
-            return value is not None and len(value) > of["Size"]
+            return len(value or "") > int(of["Size"])
         case "SizeConstraintStatement":
             assert (of["FieldToMatch"], of["ComparisonOperator"]) == ({"Body": {"OversizeHandling": "MATCH"}}, "GT")
-            return asked.body > min(seen, of["Size"])
+            return asked.body > min(seen, int(of["Size"]))
         case "RegexMatchStatement":
             value = asked.headers.get(of["FieldToMatch"]["SingleHeader"]["Name"])
             return value is not None and re.search(of["RegexString"], value) is not None
@@ -187,8 +187,9 @@ def test_an_address_may_ask_as_often_as_the_stage_says(stack_of: StackOf, stage:
     assert size is not None
     usual = [size.requests_per_five_minutes, size.talks_per_five_minutes]
 
-    for slack, expected in (("false", usual), ("true", [size.slack_per_five_minutes, *usual])):
-        limits = limits_of(stack_of(stage, slack=slack))
+    with_slack = [size.slack_per_five_minutes, *usual]
+    for template, expected in ((stack_of(stage), usual), (stack_of(stage, slack="true"), with_slack)):
+        limits = limits_of(template)
         assert [limit["Limit"] for limit in limits] == expected
         assert {limit["EvaluationWindowSec"] for limit in limits} == {300}
         assert {limit["AggregateKeyType"] for limit in limits} == {"IP"}
@@ -507,8 +508,9 @@ def test_who_looks_at_the_header_may_read_that_secret_and_nothing_else(stack_of:
     template = stack_of(stage)
 
     assert template.who_may("secretsmanager:GetSecretValue", to="EdgeKey") == {"edge"}
-    allowed = {name for name in template.actions_of("edge") if not name.startswith(("logs:", "xray:", "kms:"))}
-    assert allowed == {"secretsmanager:GetSecretValue"}
+    allowed = {name for name in template.actions_of("edge") if not name.startswith(("logs:", "xray:"))}
+    decrypting = {"kms:Decrypt"} if STAGES[stage].customer_key else set()
+    assert allowed == {"secretsmanager:GetSecretValue", *decrypting}
     assert any(template.alarmed("Errors", name) for name in template.of_type("AWS::Lambda::Function") if "Gate" in name)
 
 

@@ -10,6 +10,7 @@ from infra.stage import STAGES
 from tests.infra.template import Template
 
 IN_AN_ACCOUNT = ("dev", "prod")
+LIMIT = "ReservedConcurrentExecutions"
 
 StackOf = Callable[[str], Template]
 
@@ -55,6 +56,16 @@ def test_anybody_may_call_it_by_its_url_and_by_nothing_else(stack_of: StackOf, s
     for each in public:
         assert "stream" in json.dumps(each["FunctionName"]).lower()
         assert each.get("FunctionUrlAuthType") == "NONE" or each.get("InvokedViaFunctionUrl") is True
+
+
+@pytest.mark.parametrize("stage", IN_AN_ACCOUNT)
+def test_it_has_a_limit_of_its_own_so_that_a_flood_leaves_the_account_to_the_others(
+    stack_of: StackOf, stage: str
+) -> None:
+    functions = stack_of(stage).functions()
+    limited = {name: it[LIMIT] for name, it in functions.items() if LIMIT in it}
+
+    assert limited == {"stream": 10 if stage == "dev" else 100}
 
 
 @pytest.mark.parametrize("stage", IN_AN_ACCOUNT)

@@ -45,3 +45,15 @@ def test_files_are_encrypted_nobody_outside_reads_them_and_ingest_is_not_told(st
     assert "BucketEncryption" in bucket
     assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
     assert "NotificationConfiguration" not in bucket
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_no_bucket_with_a_fixed_name_stays_behind_where_a_first_deployment_failed(
+    stack_of: Synthesize, stage: str
+) -> None:
+    resources = [it for part in stack_of(stage).parts for it in part["Resources"].values()]
+    named = [it for it in resources if it["Type"] == "AWS::S3::Bucket" and "BucketName" in it["Properties"]]
+
+    assert len(named) == 2
+    kept = "RetainExceptOnCreate" if STAGES[stage].keeps_data else "Delete"
+    assert {it["DeletionPolicy"] for it in named} == {kept}

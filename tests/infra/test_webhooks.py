@@ -90,6 +90,26 @@ def test_who_is_given_up_on_rings_an_alarm(stack_of: StackOf, stage: str) -> Non
 
 
 @pytest.mark.parametrize("stage", STAGES)
+def test_who_is_woken_by_what_webhooks_gave_up_hears_what_that_was_and_where_to_look(
+    stack_of: StackOf, stage: str
+) -> None:
+    alarms = stack_of(stage).of_type("AWS::CloudWatch::Alarm").values()
+    said = {
+        dimension["Value"]["Fn::GetAtt"][0]: alarm["AlarmDescription"]
+        for alarm in alarms
+        for dimension in alarm.get("Dimensions", [])
+        if alarm["MetricName"] == "ApproximateNumberOfMessagesVisible"
+    }
+    (unnotified,) = (text for queue, text in said.items() if queue.startswith("WebhooksUnnotified"))
+    (undelivered,) = (text for queue, text in said.items() if queue.startswith("WebhooksDead"))
+
+    assert not [text for text in (unnotified, undelivered) if "nobody has been answered" in text]
+    assert "log of notify" in unnotified
+    assert "a day after" in unnotified  # as long as DynamoDB keeps a stream
+    assert "log of deliver" in undelivered
+
+
+@pytest.mark.parametrize("stage", STAGES)
 def test_the_routes_of_subscriptions_go_to_their_function(stack_of: StackOf, stage: str) -> None:
     routes = stack_of(stage).of_type("AWS::ApiGatewayV2::Route").values()
     targets = {each["RouteKey"]: json.dumps(each["Target"]) for each in routes}
