@@ -932,11 +932,11 @@ def test_a_file_that_is_gone_is_sent_again_into_the_same_conversation(widget, do
     widget.pick_and_wait(photo())
     doors.services.uploads.erase("support", begun)
 
-    widget.say("look at this")
+    widget.say("it arrived broken")
 
     assert conversation_of(widget) == begun
     turns = turns_of(doors, widget)
-    assert [(turn.message, len(turn.uploads)) for turn in turns] == [("hello", 0), ("look at this", 1)]
+    assert [(turn.message, len(turn.uploads)) for turn in turns] == [("hello", 0), ("it arrived broken", 1)]
     assert widget.panel.get_by_role("alert").count() == 0
 
 
