@@ -58,14 +58,16 @@ def test_anybody_may_call_it_by_its_url_and_by_nothing_else(stack_of: StackOf, s
         assert each.get("FunctionUrlAuthType") == "NONE" or each.get("InvokedViaFunctionUrl") is True
 
 
-@pytest.mark.parametrize("stage", IN_AN_ACCOUNT)
-def test_it_has_a_limit_of_its_own_so_that_a_flood_leaves_the_account_to_the_others(
-    stack_of: StackOf, stage: str
+def test_in_prod_it_has_a_limit_of_its_own_so_that_a_flood_leaves_the_account_to_the_others(
+    stack_of: StackOf,
 ) -> None:
-    functions = stack_of(stage).functions()
-    limited = {name: it[LIMIT] for name, it in functions.items() if LIMIT in it}
+    limited = {name: it[LIMIT] for name, it in stack_of("prod").functions().items() if LIMIT in it}
 
-    assert limited == {"stream": 10 if stage == "dev" else 100}
+    assert limited == {"stream": 100}
+
+
+def test_dev_sets_no_functions_aside_for_a_new_account_has_none_to_spare(stack_of: StackOf) -> None:
+    assert not any(LIMIT in function for function in stack_of("dev").functions().values())
 
 
 @pytest.mark.parametrize("stage", IN_AN_ACCOUNT)
