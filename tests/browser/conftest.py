@@ -7,14 +7,17 @@ machine has, since its own download is not part of set-up.
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect, sync_playwright
 
+from parley.services import Services
+from tests.browser.doors import Doors, Speaker, build_page
 from tests.stack.person import ask
 
 REPLY_TIMEOUT_MS = 20_000  # a cold function behind an emulator, with the generator thinking
@@ -136,6 +139,19 @@ def operator(deployed_stack: Any) -> Operator:
 @pytest.fixture(scope="session")
 def chat_url(deployed_stack: Any) -> str:
     return deployed_stack.http.rstrip("/") + "/"
+
+
+@pytest.fixture(scope="session")
+def page_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The chat page and the widget, built."""
+    return build_page(tmp_path_factory.mktemp("page"))
+
+
+@pytest.fixture
+def doors(make_services: Callable[..., Services], page_folder: Path) -> Iterator[Doors]:
+    """The doors of the deployment in one process, for what needs no AWS."""
+    with Doors(make_services(Speaker()), page_folder) as doors:
+        yield doors
 
 
 @pytest.fixture(scope="session")

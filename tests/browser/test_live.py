@@ -15,9 +15,8 @@ from playwright.sync_api import Browser, Locator, expect
 from parley.act import Actor
 from parley.conversation import Citation
 from parley.errors import GenerationAsleep, GenerationFailed, Unavailable
-from parley.services import Services
 from tests.browser.conftest import ChatPage, Operator, opened_tab
-from tests.browser.doors import OPERATOR_KEY, Doors, Speaker, build_page
+from tests.browser.doors import OPERATOR_KEY, Doors
 from tests.builders import PNG
 
 SMALL_TALK = "tell me something nice about your morning"
@@ -45,17 +44,6 @@ WATCH = """() => {
     const look = () => requestAnimationFrame(() => painted.port2.postMessage(0));
     look();
 }"""
-
-
-@pytest.fixture(scope="session")
-def page_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_page(tmp_path_factory.mktemp("page"))
-
-
-@pytest.fixture
-def doors(make_services: Callable[..., Services], page_folder: Path) -> Iterator[Doors]:
-    with Doors(make_services(Speaker()), page_folder) as doors:
-        yield doors
 
 
 @pytest.fixture

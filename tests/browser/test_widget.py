@@ -20,7 +20,7 @@ from parley.errors import GenerationAsleep, Unavailable
 from parley.loaded import LoadedBot
 from parley.services import Services
 from tests.browser.conftest import WITHOUT_WEBSOCKETS, Operator, opened_tab
-from tests.browser.doors import OPERATOR_KEY, ROOT, Doors, Speaker, build_page
+from tests.browser.doors import OPERATOR_KEY, ROOT, Doors, Speaker
 from tests.browser.host import Host, hosted
 from tests.builders import PNG
 
@@ -164,17 +164,6 @@ class Widget:
     @property
     def last_source(self) -> Locator:
         return self.messages.last.locator(".source")
-
-
-@pytest.fixture(scope="session")
-def page_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_page(tmp_path_factory.mktemp("page"))
-
-
-@pytest.fixture
-def doors(make_services: Callable[..., Services], page_folder: Path) -> Iterator[Doors]:
-    with Doors(make_services(Speaker()), page_folder) as doors:
-        yield doors
 
 
 @pytest.fixture

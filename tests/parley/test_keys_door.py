@@ -14,6 +14,7 @@ from parley.errors import NotKnown
 from parley.keys_api import KeysApi
 from parley.keys_door import KeysDoor
 from parley.ports import ApiKey
+from tests import gateway
 
 OPERATOR = "the operator's key"
 ACCESS = {"support": Access(), "tutor": Access(), "clinic": Access("weir-street")}
@@ -29,16 +30,9 @@ class Operator:
         self._api = KeysApi(KeysDoor(self.keys, self.callers, lambda: self.now))
 
     def call(self, method: str, path: str, body: Any = None, *, key: str | None = OPERATOR) -> SimpleNamespace:
-        event = {
-            "version": "2.0",
-            "rawPath": path,
-            "rawQueryString": "",
-            "headers": {"authorization": f"Bearer {key}"} if key else {},
-            "requestContext": {"http": {"method": method, "path": path}, "stage": "$default", "requestId": "r"},
-            "isBase64Encoded": False,
-            "body": None if body is None else json.dumps(body),
-        }
-        response = self._api(event, None)
+        headers = {"authorization": f"Bearer {key}"} if key else {}
+        told = None if body is None else json.dumps(body).encode()
+        response = self._api(gateway.event(method, path, headers, told), None)
         content = json.loads(response["body"]) if response.get("body") else None
         return SimpleNamespace(status=response["statusCode"], content=content, headers=response["headers"])
 

@@ -23,6 +23,7 @@ from parley.errors import Unavailable
 from parley.ports import DeadDelivery, Delivery, Taken
 from parley.subscriptions_api import SubscriptionsApi
 from parley.subscriptions_door import SubscriptionsDoor
+from tests import gateway
 
 OPERATOR = "the operator's key"
 URL = "https://shop.example/hook"
@@ -51,16 +52,9 @@ class Operator:
         )
 
     def call(self, method: str, path: str, body: Any = None, *, key: str | None = OPERATOR) -> SimpleNamespace:
-        event = {
-            "version": "2.0",
-            "rawPath": path,
-            "rawQueryString": "",
-            "headers": {"authorization": f"Bearer {key}"} if key else {},
-            "requestContext": {"http": {"method": method, "path": path}, "stage": "$default", "requestId": "r"},
-            "isBase64Encoded": False,
-            "body": None if body is None else json.dumps(body),
-        }
-        response = self._api(event, None)
+        headers = {"authorization": f"Bearer {key}"} if key else {}
+        told = None if body is None else json.dumps(body).encode()
+        response = self._api(gateway.event(method, path, headers, told), None)
         content = json.loads(response["body"]) if response.get("body") else None
         return SimpleNamespace(status=response["statusCode"], content=content, headers=response["headers"])
 
