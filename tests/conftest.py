@@ -9,8 +9,10 @@ import time
 from collections.abc import Callable, Iterator
 from collections.abc import Generator as Yields
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from compile_bot import bundle_of
 from local_stack import LocalStack, free_ports
@@ -122,12 +124,17 @@ def deployed_stack(desk_server: SubscriberServer, tmp_path_factory: pytest.TempP
         yield stack
 
 
-@pytest.hookimpl(tryfirst=True)  # before the groups are read
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep in one process what belongs together: all that builds, deploys or opens a browser, and each file."""
-    for item in items:
-        path = item.path.relative_to(ROOT).as_posix()
-        item.add_marker(pytest.mark.xdist_group("deployed" if path.startswith(DEPLOYED) else path))
+class _Together(LoadScopeScheduling):
+    """Keeps in one process what belongs together: all that builds, deploys or opens a browser, and each other file."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file, _, _ = nodeid.partition("::")
+        return "deployed" if file.startswith(DEPLOYED) else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """Share the tests out among processes."""
+    return _Together(config, log)
 
 
 @pytest.hookimpl(wrapper=True)
