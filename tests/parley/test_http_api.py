@@ -2,13 +2,14 @@
 
 import base64
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
-from parley.access import Access
+from parley.access import Access, Limits, Quotas
 from parley.adapters.memory import (
     MemoryConversations,
     MemoryDocuments,
@@ -16,6 +17,7 @@ from parley.adapters.memory import (
     MemoryLateQueue,
     MemoryLibraries,
     MemoryQueue,
+    MemoryUsage,
     memory_callers,
     memory_lines,
 )
@@ -25,6 +27,7 @@ from parley.http_api import HttpApi
 from parley.http_door import HttpDoor
 from parley.knowledge_door import KnowledgeDoor
 from parley.lines import Lines
+from parley.metering import Metering
 from parley.ports import LateTurn
 from parley.rasa_door import RasaDoor
 from parley.services import Services
@@ -305,6 +308,23 @@ def test_a_queue_that_is_away_fails_the_turn_readably(client: Client, monkeypatc
     progress = client.own("GET", f"/v1/conversations/{client.conversation_id}/turns/t-2").body
     assert response.status == 503
     assert (progress["status"], progress["reason"]) == ("failed", "the queue did not take the turn")
+
+
+def test_who_asks_for_too_much_is_told_before_the_turn_is_queued(make_services: Callable[..., Services]) -> None:
+    usage = MemoryUsage()
+    metering = Metering(usage, Quotas(tenant=Limits(turns_per_day=2)), {}, time.time)
+    client = a_client(replace(make_services(), metering=metering))
+    client.chat("hello")
+    client.chat("where is my order?", prefer="respond-async")
+
+    refused = client.chat("hello again", turn_id="t-3", prefer="respond-async")
+
+    assert refused.status == 429
+    assert int(refused.headers["Retry-After"]) > 0
+    assert client.own("GET", f"/v1/conversations/{client.conversation_id}/turns/t-3").body["status"] == "failed"
+    answer(client.queue.sent[0], client.services)
+    assert [*usage.turns.values()] == [2], "the worker does not count it again"
+    assert len(client.queue.sent) == 1
 
 
 def test_a_turn_that_nobody_accepted_is_not_found(client: Client) -> None:

@@ -15,13 +15,13 @@ from parley import __version__, desk
 from parley.callers import Caller, Callers, begun
 from parley.channels import files, http, origins, rendering, slack, socket, webhook
 from parley.conversation import Feedback, RecordedTurn, Session, Turn
-from parley.errors import Busy, MalformedRequest, NotFound, NotYours, Unavailable
+from parley.errors import Busy, MalformedRequest, NotFound, NotYours, OverQuota, Unavailable
 from parley.http_app import file_response, json_response
 from parley.lines import Lines
 from parley.live import tell
 from parley.ports import Opened, TurnQueue
 from parley.services import Services
-from parley.turn import Answered, answer, sent_with
+from parley.turn import Answered, admit, answer, sent_with
 from parley.uploading import keep
 from parley.waiting import agree_to_wait
 
@@ -297,8 +297,9 @@ class HttpDoor:
         known = conversations.accept(turn)
         if known is None:
             try:
+                admit(session, turn, self.services, comes_again=True)  # who may not, is told now
                 self.queue.send(turn)
-            except Unavailable as error:
+            except (OverQuota, Unavailable) as error:
                 conversations.mark_failed(turn, str(error))
                 raise
             logger.info("turn queued", extra={"turn_id": turn.id, "conversation_id": turn.conversation_id})

@@ -85,7 +85,7 @@ def answer(
         return Answered(found.recorded, "answered before", watch.timings_ms(), found.session, found.session)
     sent = sent_with(turn, services)
     if found.session is not None and not found.is_admitted:
-        _admit(found.session, turn, services, comes_again=found.is_accepted)
+        admit(found.session, turn, services, comes_again=found.is_accepted)
     heard, understanding = _understood(turn, loaded, services)
     watch.lap("understand")
     for _ in range(MAX_RACES):
@@ -145,8 +145,13 @@ def sent_with(turn: Turn, services: Services) -> tuple[Upload, ...]:
     return tuple(filter(None, found.values()))
 
 
-def _admit(session: Session, turn: Turn, services: Services, *, comes_again: bool) -> None:
-    """Counts the turn against the quotas, once however often the queue delivers it."""
+def admit(session: Session, turn: Turn, services: Services, *, comes_again: bool) -> None:
+    """Counts the turn against the quotas, once however often the queue delivers it.
+
+    Raises:
+        OverQuota: all that may be asked in a while has been asked.
+        Unavailable: it could not be counted.
+    """
     if services.metering.admit(session) and comes_again:
         with suppress(Unavailable):  # then it is rather counted twice than not answered
             services.conversations.mark_admitted(turn)
