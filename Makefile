@@ -41,7 +41,7 @@ bench-generator: setup ## speed of the generator's endpoint with 1 to 16 people 
 	@$(VENV)/python scripts/bench_generator.py
 
 test: lint ## everything that needs no AWS account
-	@$(VENV)/python -m pytest --numprocesses 2
+	@$(VENV)/python -m pytest --numprocesses 2 --no-loadscope-reorder
 
 test-backends: setup ## the generator's backends before real servers, which are installed for it (4 GB)
 	@$(VENV)/python scripts/backends.py

@@ -38,7 +38,11 @@ from tests.contracts.subscriber import SubscriberServer
 
 IN_CI = os.environ.get("CI") == "true"
 ROOT = Path(__file__).resolve().parents[1]
-DEPLOYED = ("tests/stack/", "tests/browser/", "tests/infra/test_layers.py", "tests/scripts/test_local_stack.py")
+# What builds and deploys, and what asks what was deployed.
+DEPLOYED = (
+    *("tests/stack/", "tests/infra/test_layers.py", "tests/scripts/test_local_stack.py"),
+    *(f"tests/browser/test_{name}.py" for name in ("chat_page", "handoff", "live_stack", "why", "widget_stack")),
+)
 
 
 @pytest.fixture(scope="session")
@@ -125,7 +129,7 @@ def deployed_stack(desk_server: SubscriberServer, tmp_path_factory: pytest.TempP
 
 
 class _Together(LoadScopeScheduling):
-    """Keeps in one process what belongs together: all that builds, deploys or opens a browser, and each other file."""
+    """Keeps in one process what belongs together: all that builds or deploys, and each other file."""
 
     def _split_scope(self, nodeid: str) -> str:
         file, _, _ = nodeid.partition("::")
