@@ -277,8 +277,7 @@ class LocalStack:
 
     def _end(self) -> None:
         with _deaf_to_interrupts():
-            for process in reversed(self._processes.values()):
-                end(process)
+            end(*self._processes.values())
             self._processes.clear()
             shutil.rmtree(self._scratch, ignore_errors=True)
 

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, NoReturn, Self
 
@@ -144,19 +145,18 @@ def start(
     )
 
 
-def end(process: subprocess.Popen[bytes]) -> None:
-    """End a process of `start` and everything it started, even when it is itself gone already."""
+def end(*processes: subprocess.Popen[bytes]) -> None:
+    """End processes of `start` and everything they started, even those that are themselves gone already."""
     for sign in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(process.pid, sign)
-        except ProcessLookupError:  # nobody of the group is left
-            break
-        except PermissionError:  # macOS says so of a group in which only the unburied dead are left
-            break
+        for process in processes:
+            # Nobody of the group is left; macOS refuses where only the unburied dead are.
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, sign)
         deadline = time.monotonic() + _GRACE_SECONDS
-        while _anyone_in(process) and time.monotonic() < deadline:
+        while any(map(_anyone_in, processes)) and time.monotonic() < deadline:
             time.sleep(0.05)
-    process.wait()
+    for process in processes:
+        process.wait()
 
 
 def latest_lines(log: Path) -> str:
