@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 
 from parley.conversation import Citation, Message
 from parley.errors import GenerationFailed
-from parley.generation.citing import cited
 from parley.generation.ending import broken_off
-from parley.generation.telling import Telling
+from parley.generation.telling import Telling, Told
 from tests.parley.test_guard import PARTS
 
 PASSAGES = tuple(Citation(f"{name}.md", name, "", f"All about {name}.") for name in ("herons", "frogs", "ponds"))
@@ -52,7 +51,7 @@ def test_what_is_kept_begins_with_what_was_told_for_good(tries: list[list[str]])
                 telling.push(piece)
 
     with suppress(GenerationFailed):
-        kept = Message(cited(telling.end()[0], PASSAGES)[0])
+        kept = Message(telling.end().text)
 
     kept = kept or telling.broken_off
     assert all((kept.text if kept else "").startswith(look.rstrip()) for look in reading.looks)
@@ -66,8 +65,19 @@ def test_to_who_takes_back_another_completion_may_be_told() -> None:
     telling.push("Frogs jump [3]. And ")
 
     assert (reading.looks[0], reading.text) == ("A heron waits", "Frogs jump [1].")
-    assert telling.end() == ("Frogs jump [3].", True)
+    assert telling.end() == Told("Frogs jump [3].", "Frogs jump [1].", (PASSAGES[2],), is_whole=True)
     assert telling.broken_off is None
+
+
+@pytest.mark.parametrize(
+    ("takes_back", "told", "is_whole"),
+    [(True, "Opening hours", True), (False, "Opening hours\n\nWe are open", False)],
+)
+def test_what_is_cut_is_whole_and_what_had_to_stay_is_not(takes_back: bool, told: str, is_whole: bool) -> None:
+    telling = Telling(Reading(takes_back=takes_back), PASSAGES)
+    telling.push("Opening hours\n\nWe are open")
+
+    assert telling.end() == Told(told, told, (), is_whole=is_whole)
 
 
 def test_what_breaks_off_keeps_its_citations() -> None:

@@ -19,10 +19,9 @@ from parley.dialogue import protocol
 from parley.dialogue.actions import Answer, Call, FirstOf, Generate, HandOff, Need, Said, Say, Step
 from parley.dialogue.responses import word
 from parley.errors import ActionFailed, GenerationBusy, GenerationFailed
-from parley.generation.citing import cited
 from parley.generation.persistence import is_substitute
 from parley.generation.prompt import compose, notes_of
-from parley.generation.telling import Telling
+from parley.generation.telling import Telling, Told
 from parley.handoff import announcement
 from parley.knowledge.follow_up import is_follow_up, standalone
 from parley.knowledge.snapshot import Snapshot
@@ -254,33 +253,31 @@ class Actor:
         )
         telling = Telling(self.audience, passages, allowed=prompt.messages[0][1], must_cite=composing)
         try:
-            completion, is_whole = self._completion(prompt, telling)
+            told = self._completion(prompt, telling)
         except (GenerationBusy, GenerationFailed):
             if (begun := telling.broken_off) is not None:
                 self._broken_off.append(Said(begun, "fallback"))
                 self._before += (begun,)
             raise
-        text, citations = cited(completion, passages)
-        for citation in citations:
+        for citation in told.citations:
             self.audience.cite(citation)
-        grounded = None if citations or not passages else Refusal.UNGROUNDED
+        grounded = None if told.citations or not passages else Refusal.UNGROUNDED
         count = self.services.window.count
-        self.tokens = Tokens(sum(count(content) for _, content in prompt.messages), count(completion))
+        self.tokens = Tokens(sum(count(content) for _, content in prompt.messages), count(told.completion))
         return Made(
-            Reply((Message(text, citations=citations),), "generated"),
-            cited=tuple(map(passage_id, citations)),
+            Reply((Message(told.text, citations=told.citations),), "generated"),
+            cited=tuple(map(passage_id, told.citations)),
             tokens=sum(self.tokens),
-            refusal=grounded if is_whole else Refusal.SUBSTITUTE,
+            refusal=grounded if told.is_whole else Refusal.SUBSTITUTE,
         )
 
-    def _completion(self, prompt: Prompt, telling: Telling, *, again: bool = True) -> tuple[str, bool]:
-        """The completion, told to the audience as it comes; and whether it is whole and no substitute.
+    def _completion(self, prompt: Prompt, telling: Telling, *, again: bool = True) -> Told:
+        """The completion, told to the audience as it comes. What was stopped, or is a substitute, is not whole.
 
         A stream that breaks off in the middle is begun once more; where nothing had come yet, the generator itself has
         tried what it could.
         """
         generator, has_begun = self.services.generator, False
-        telling.begin()
         try:
             with closing(generator.stream(prompt, patience=self._patience())) as pieces:
                 for piece in pieces:
@@ -290,10 +287,12 @@ class Actor:
                     telling.push(piece)
         except GenerationFailed:
             if has_begun and again:
+                telling.begin()
                 return self._completion(prompt, telling, again=False)
             raise
-        completion, is_whole = telling.end()
-        return completion, is_whole and not (self.audience.wants_no_more or is_substitute(pieces, generator))
+        told = telling.end()
+        is_cut = self.audience.wants_no_more or is_substitute(pieces, generator)
+        return replace(told, is_whole=False) if is_cut else told
 
     def _patience(self) -> Patience:
         left = max(0.0, self.deadline - time.monotonic())

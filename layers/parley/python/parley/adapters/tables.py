@@ -12,9 +12,7 @@ from parley.adapters.patience import CONNECT_SECONDS, READ_SECONDS, TRIES
 from parley.errors import SessionConflict, Unavailable
 
 LOST = "ConditionalCheckFailed"
-_HELD = (
-    "TransactionConflict"  # another request has one of the items at this very moment; nothing is known of its condition
-)
+_HELD = "TransactionConflict"  # another request has an item at this very moment; nothing is known of its condition
 _RACES = frozenset({LOST, _HELD})  # as transactions name them
 SINGLE_RACES = frozenset(f"{code}Exception" for code in _RACES)
 PATIENCE: dict[str, Any] = {

@@ -59,6 +59,7 @@ class StreamGuard:
 
     def __init__(self, allowed: str = "", *, takes_back: bool = True) -> None:
         self.refused = False  # nothing can make a reply of it any more
+        self.is_unfinished = False  # the reply ends within a sentence, because that had left
         self._takes_back = takes_back
         self._allowed = _contacts(allowed)
         self._spacing = Spacing()
@@ -97,7 +98,7 @@ class StreamGuard:
         if not self._takes_back and self._left > end:
             if self._bad_end is not None:
                 return None
-            end = len(self._text)
+            end, self.is_unfinished = len(self._text), True
         reply = self._text[:end]
         return reply if sum(character.isalpha() for character in reply) >= _FEWEST_LETTERS else None
 

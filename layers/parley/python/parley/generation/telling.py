@@ -1,19 +1,30 @@
 """Telling: a completion on its way from the generator to whoever listens."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from parley.conversation import Citation, Message
 from parley.errors import GenerationFailed
 from parley.generation.citing import Citing, cited
-from parley.generation.ending import broken_off, last_end
+from parley.generation.ending import broken_off
 from parley.generation.guard import StreamGuard
 from parley.ports import Audience
 
 _ANOTHER = "the generator said something else than before it broke off"
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A completion as it was told to its end."""
+
+    completion: str  # with the marks that it came with
+    text: str  # as people see it
+    citations: tuple[Citation, ...]
+    is_whole: bool  # it ends with something whole
+
+
 class Telling:
-    """A completion that is guarded, cited and told while it is being written; it may be begun more than once.
+    """A completion that is guarded, cited and told while it is being written; it may be begun anew.
 
     To an audience that takes nothing back, what it was told stays: a later completion goes on from there or is none.
     """
@@ -26,7 +37,7 @@ class Telling:
         self.begin()
 
     def begin(self) -> None:
-        """What comes now is the completion from its first word on."""
+        """What comes next is the completion from its first word on."""
         self._guard = StreamGuard(self._allowed, takes_back=self._audience.takes_back)
         self._citing = Citing(self._passages)
         self._told = ""
@@ -55,8 +66,8 @@ class Telling:
         if not self._audience.takes_back and not is_withheld and len(told.rstrip()) > len(stays):
             self._stays = told.rstrip(), self._citing.citations
 
-    def end(self) -> tuple[str, bool]:
-        """The whole completion, with the marks that it came with, and whether it ends with something whole.
+    def end(self) -> Told:
+        """The whole completion.
 
         Raises:
             GenerationFailed: there is nothing fit to be said, or it is not what was told for good.
@@ -64,10 +75,10 @@ class Telling:
         completion = self._guard.finish()
         if completion is None:
             raise GenerationFailed("the generator said nothing fit to be said")
-        text, _ = cited(completion, self._passages)
+        text, citations = cited(completion, self._passages)
         if not text.startswith(self._stays[0]):
             raise GenerationFailed(_ANOTHER)
-        return completion, last_end(completion, is_last=True) == len(completion)
+        return Told(completion, text, citations, is_whole=not self._guard.is_unfinished)
 
     @property
     def broken_off(self) -> Message | None:
